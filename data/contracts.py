@@ -1,0 +1,167 @@
+"""What flows between the stages.  Read this file first.
+
+A source yields a ``Panel``; a split gives every row of it a role (``Fold``); a scope cuts it
+into ``Windows`` with the help of a ``Decomposition``; a model turns the scaled windows
+(``Batch``) into forecasts.
+
+Shapes
+------
+B batch, L lookback, H horizon, C component, K network, n window
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+TRAIN, VALIDATION, TEST, GAP = 0, 1, 2, -1
+"""Roles of a row.  A row in the gap is the target of no window, but may be looked back upon."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One or many series in one long table.
+
+    Build it with ``data.panel.validated``, which checks every promise made here.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Columns ``unique_id`` (str), ``ds`` (timestamp or integer step) and ``y`` (float64);
+        sorted by ``unique_id`` and ``ds``, finite, no date twice in a series.
+    name : str
+        What a title calls it.
+    unit : str
+        Unit of ``y``.
+    """
+
+    frame: pd.DataFrame
+    name: str
+    unit: str
+
+    def series(self) -> Iterator[tuple[int, FloatArray]]:
+        """Yield the first row and the values ``(time,)`` of every series, in order."""
+        ids = self.frame["unique_id"].to_numpy()
+        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+        values = self.frame["y"].to_numpy(dtype=np.float64)
+        for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True):
+            yield int(start), values[start:stop]
+
+
+class Fold(NamedTuple):
+    """The role of every row of a panel, as a target."""
+
+    role: NDArray[np.int8]
+    """``(row,)``: TRAIN, VALIDATION, TEST or GAP."""
+    name: str
+
+
+class Windows(NamedTuple):
+    """What one forecast may look at, and what it is judged by; in the unit of ``y``."""
+
+    past: FloatArray
+    """``(n, L, C)`` components of the lookback."""
+    target: FloatArray
+    """``(n, H, C)`` components of the future, each as decomposed when it has come; they sum to ``y``."""
+    y: FloatArray
+    """``(n, H)`` the future itself."""
+    origin: IntArray
+    """``(n,)`` row of the panel that is the last one known; its targets are the H rows that follow."""
+
+
+class Batch(NamedTuple):
+    """Scaled windows, as arrays or tensors."""
+
+    past: Any
+    """``(B, L, C)``."""
+    target: Any
+    """``(B, H, C + 1)``: each component, and last their sum, each on its own scale."""
+
+
+class Source(Protocol):
+    """Read one data set."""
+
+    def load(self) -> Panel:
+        """Return the validated panel."""
+        ...
+
+
+class Split(Protocol):
+    """Say which rows are learnt from, which choose the weights and which judge."""
+
+    def folds(self, panel: Panel, horizon: int) -> list[Fold]:
+        """Return one fold, or one per refit in time order."""
+        ...
+
+
+class Decomposition(Protocol):
+    """Split one series into components.
+
+    An implementation is handed one array and can see nothing else: a leak is not writable here.
+    It gives the same bits for the same input, whatever the number of threads.
+    """
+
+    @property
+    def n_components(self) -> int:
+        """Number of rows every call returns."""
+        ...
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        """Map ``(time,)`` to ``(n_components, time)``, fast first; the rows sum to ``series``."""
+        ...
+
+
+@runtime_checkable
+class BatchDecomposition(Protocol):
+    """A decomposition with a faster way through many windows than one call after another."""
+
+    def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
+        """Map n windows ``(time,)`` to the last ``keep`` points of their components.
+
+        Returns ``(n, n_components, keep)``, equal to the bit to one call per window.
+        """
+        ...
+
+
+class Scope(Protocol):
+    """Decide what a decomposition may see when it prepares the inputs of a forecast."""
+
+    causal: bool
+    """False where the components of a window depend on what comes after it."""
+
+    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
+        """Return the first end and, for it and every later end, ``(end, C, keep)`` components.
+
+        An end is the index of the last point known; ``keep`` points up to it are returned.
+        """
+        ...
+
+
+class Scaling(Protocol):
+    """Bring every component to a common size; fitted on training windows only."""
+
+    def fit(self, train: Windows) -> "Scaling": ...
+
+    def transform(self, windows: Windows) -> Batch:
+        """Map windows to a batch, ``past (n, L, C)`` and ``target (n, H, C + 1)``."""
+        ...
+
+    def restore_components(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map scaled component forecasts ``(n, H, C)`` to ``(n, H)`` in the unit of ``y``."""
+        ...
+
+    def restore_total(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map scaled forecasts of the sum ``(n, H)`` to ``(n, H)`` in the unit of ``y``."""
+        ...
+
+    def state(self) -> dict[str, FloatArray]:
+        """Everything that was fitted, by name."""
+        ...
+
+    def load_state(self, state: dict[str, FloatArray]) -> "Scaling": ...
