@@ -1,0 +1,83 @@
+"""Serve the scaled windows of one fold to the training loop."""
+
+from collections.abc import Iterator
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from data.contracts import Batch
+
+
+class Rows(Dataset[Batch]):
+    """All windows as two resident tensors; one look-up fetches a whole batch."""
+
+    def __init__(self, windows: Batch) -> None:
+        self.past = torch.as_tensor(windows.past, dtype=torch.float32)           # (n, L, C)
+        self.target = torch.as_tensor(windows.target, dtype=torch.float32)       # (n, H, C + 1)
+
+    def __len__(self) -> int:
+        return len(self.past)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        return Batch(self.past[rows], self.target[rows])
+
+
+class BatchOrder(Sampler[Tensor]):
+    """Row numbers of one batch after another.
+
+    The order depends on (seed, epoch) alone, so a resumed epoch is the same epoch.
+    """
+
+    def __init__(self, size: int, batch_size: int, seed: int | None) -> None:
+        self.size, self.batch_size, self.seed, self.epoch = size, batch_size, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of every epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-self.size // self.batch_size)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.seed is None:
+            order = torch.arange(self.size)
+        else:
+            generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
+            order = torch.randperm(self.size, generator=generator)
+        return iter(order.split(self.batch_size))
+
+
+class FoldData(pl.LightningDataModule):
+    """Loaders over the training and validation windows.
+
+    Parameters
+    ----------
+    train, validation : Batch
+        Scaled windows; ``validation`` may be empty.
+    batch_size : int
+        Windows a step of the optimiser.
+    seed : int
+        Of the shuffling.
+    """
+
+    def __init__(self, train: Batch, validation: Batch, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.train, self.validation = Rows(train), Rows(validation)
+        self.batch_size, self.seed = batch_size, seed
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return shuffled batches."""
+        return _loader(self.train, BatchOrder(len(self.train), self.batch_size, self.seed))
+
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """Return batches in time order, or no loader where nothing is held out."""
+        if not len(self.validation):
+            return []
+        return [_loader(self.validation, BatchOrder(len(self.validation), 1024, None))]
+
+
+def _loader(rows: Rows, order: BatchOrder) -> DataLoader[Batch]:
+    generator = torch.Generator().manual_seed(0)        # of its own: leaves the global one alone
+    return DataLoader(rows, batch_size=None, sampler=order, generator=generator)

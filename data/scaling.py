@@ -1,0 +1,115 @@
+"""Bring every component to a common size, by what the training windows show.
+
+Shapes
+------
+n window, L lookback, H horizon, C component
+"""
+
+import numpy as np
+
+from data.contracts import Batch, FloatArray, Windows
+
+
+class MinMax:
+    """Map each component to [0, 1] by its smallest and largest training value, as the papers do.
+
+    A level beyond the training range lands outside [0, 1], where a network has seen nothing.
+    """
+
+    def __init__(self) -> None:
+        self._low = self._span = np.empty(0)                    # (C + 1,), the sum last
+
+    def fit(self, train: Windows) -> "MinMax":
+        """Learn the ranges from the training windows."""
+        seen = np.concatenate([_flat(train.past), _flat(train.target)])          # (rows, C)
+        totals = np.r_[train.past.sum(axis=2).ravel(), train.y.ravel()]
+        self._low = np.r_[seen.min(axis=0), totals.min()]
+        self._span = _nonzero(np.r_[seen.max(axis=0), totals.max()] - self._low)
+        return self
+
+    def transform(self, windows: Windows) -> Batch:
+        """Return ``past (n, L, C)`` and ``target (n, H, C + 1)``."""
+        target = np.concatenate([windows.target, windows.y[:, :, None]], axis=2)
+        past = (windows.past - self._low[:-1]) / self._span[:-1]
+        return Batch(past, (target - self._low) / self._span)
+
+    def restore_components(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H, C)`` to the sum ``(n, H)`` in the unit of ``y``."""
+        return (forecast * self._span[:-1] + self._low[:-1]).sum(axis=2)
+
+    def restore_total(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H)`` to the unit of ``y``."""
+        return forecast * self._span[-1] + self._low[-1]
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return the ranges."""
+        return {"low": self._low, "span": self._span}
+
+    def load_state(self, state: dict[str, FloatArray]) -> "MinMax":
+        """Take the ranges of an earlier fit."""
+        self._low, self._span = state["low"], state["span"]
+        return self
+
+
+class Anchored:
+    """Measure every forecast from the last value known, so that zero *is* persistence.
+
+    The last component carries the level: its past is measured from its last value as well, so a
+    level never seen in training looks like any other.  The other components swing about zero
+    and are divided by their training deviation.
+    """
+
+    def __init__(self) -> None:
+        self._past = self._change = np.empty(0)                 # (C,) and (C + 1,)
+
+    def fit(self, train: Windows) -> "Anchored":
+        """Learn the deviations from the training windows."""
+        self._past = _nonzero(np.sqrt(np.square(_flat(self._swings(train))).mean(axis=0)))
+        self._change = _nonzero(np.sqrt(np.square(_flat(self._changes(train))).mean(axis=0)))
+        return self
+
+    def transform(self, windows: Windows) -> Batch:
+        """Return ``past (n, L, C)`` and ``target (n, H, C + 1)``."""
+        return Batch(self._swings(windows) / self._past, self._changes(windows) / self._change)
+
+    def restore_components(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H, C)`` to the sum ``(n, H)`` in the unit of ``y``."""
+        return _last(windows).sum(axis=1)[:, None] + (forecast * self._change[:-1]).sum(axis=2)
+
+    def restore_total(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H)`` to the unit of ``y``."""
+        return _last(windows).sum(axis=1)[:, None] + forecast * self._change[-1]
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return the deviations."""
+        return {"past": self._past, "change": self._change}
+
+    def load_state(self, state: dict[str, FloatArray]) -> "Anchored":
+        """Take the deviations of an earlier fit."""
+        self._past, self._change = state["past"], state["change"]
+        return self
+
+    @staticmethod
+    def _swings(windows: Windows) -> FloatArray:
+        swings = windows.past.copy()
+        swings[:, :, -1] -= windows.past[:, -1:, -1]
+        return swings
+
+    @staticmethod
+    def _changes(windows: Windows) -> FloatArray:
+        last = _last(windows)[:, None, :]                                        # (n, 1, C)
+        total = windows.y[:, :, None] - last.sum(axis=2, keepdims=True)          # (n, H, 1)
+        return np.concatenate([windows.target - last, total], axis=2)
+
+
+def _last(windows: Windows) -> FloatArray:
+    return windows.past[:, -1, :]                                                # (n, C)
+
+
+def _flat(array: FloatArray) -> FloatArray:
+    return array.reshape(-1, array.shape[2])
+
+
+def _nonzero(scale: FloatArray) -> FloatArray:
+    """Leave a component that never moves, such as one padded with zeros, as it is."""
+    return np.where(scale > 0, scale, 1.0)

@@ -1,0 +1,57 @@
+"""Daily closes of the Chinese stock indices of paper 1, from a file the user has."""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from data.contracts import Panel
+from data.panel import DataError, validated
+from data.sources.csv import CSV
+
+
+class CSI:
+    """CSI 300 or CSI 500: a CSV file with the columns ``date`` (ISO) and ``close`` [index points].
+
+    Parameters
+    ----------
+    code : str
+        ``"csi300"`` or ``"csi500"``; also the file's name in ``$MODECAST_DATA/index``.
+    last : str
+        Days after this one are left out; the paper's 4734 days end on 2024-07-01.
+    path : str or None
+        The file, if it lies elsewhere.
+    """
+
+    def __init__(self, code: str, last: str, path: str | None = None) -> None:
+        self.code, self.last, self.path = code, last, path
+
+    def load(self) -> Panel:
+        """Return the closes up to the last day as one series.
+
+        Raises
+        ------
+        DataError
+            If the file is not there, saying what to fetch and from where.
+        """
+        name = self.code.upper().replace("CSI", "CSI ")
+        path = self._path(name)
+        frame = CSV(str(path), name=name).load().frame
+        until = frame[frame["ds"] <= pd.Timestamp(self.last)]
+        if until.empty:
+            raise DataError(f"{path} has no day up to source.last={self.last}.")
+        return validated(until, name, "index points")
+
+    def _path(self, name: str) -> Path:
+        folder = os.environ.get("MODECAST_DATA")
+        path = Path(self.path) if self.path else Path(folder or ".") / "index" / f"{self.code}_close.csv"
+        if (self.path or folder) and path.is_file():
+            return path
+        raise DataError(
+            f"The closes of {name} are not here: "
+            f"{f'there is no file {path}' if self.path or folder else 'MODECAST_DATA is not set'}.  "
+            f"They may not be redistributed: download the daily history from the index owner "
+            f"(www.csindex.com.cn, index {'000300' if self.code == 'csi300' else '000905'}) or any vendor, save it as a CSV "
+            f"file with the columns date,close, and give source.path=<file> or set MODECAST_DATA to the "
+            f"folder that holds index/{self.code}_close.csv."
+        )

@@ -1,0 +1,146 @@
+"""Cut a panel into windows: the only place that knows history, lookback, horizon and scope."""
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from data.contracts import Decomposition, FloatArray, Fold, Panel, Scope, Windows
+from data.decomposition.batch import tails
+from data.panel import DataError
+
+
+class Rolling:
+    """Decompose the last ``history`` steps before each origin: causal, and every origin costs the same.
+
+    Parameters
+    ----------
+    history : int
+        Length of the series a decomposition is handed [steps].
+    """
+
+    causal = True
+
+    def __init__(self, history: int) -> None:
+        if history < 4:
+            raise ValueError(f"scope.history={history} is too short to decompose; it must be at least 4 steps.")
+        self.history = history
+
+    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
+        """Return the components of every window of ``history`` steps, the last ``keep`` of them."""
+        if keep > self.history:
+            raise DataError(f"lookback={keep} is longer than scope.history={self.history}.  Raise scope.history.")
+        if series.size < self.history:
+            return self.history - 1, np.empty((0, decomposition.n_components, keep))
+        windows = sliding_window_view(series, self.history)
+        return self.history - 1, tails(decomposition, list(windows), keep)
+
+
+class Expanding:
+    """Decompose all steps up to each origin: causal, and dearer with every origin.
+
+    Parameters
+    ----------
+    history : int
+        Steps known at the first origin.
+    """
+
+    causal = True
+
+    def __init__(self, history: int) -> None:
+        if history < 4:
+            raise ValueError(f"scope.history={history} is too short to decompose; it must be at least 4 steps.")
+        self.history = history
+
+    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
+        """Return the components of every beginning of the series, the last ``keep`` steps of them."""
+        if keep > self.history:
+            raise DataError(f"lookback={keep} is longer than scope.history={self.history}.  Raise scope.history.")
+        beginnings = [series[: end + 1] for end in range(self.history - 1, series.size)]
+        if not beginnings:
+            return self.history - 1, np.empty((0, decomposition.n_components, keep))
+        return self.history - 1, tails(decomposition, beginnings, keep)
+
+
+class Overall:
+    """Decompose the whole series at once, test and all, as the papers do.
+
+    It LEAKS: the components before an origin are shaped by what comes after it.  For
+    reproducing published numbers, not for forecasting.
+    """
+
+    causal = False
+
+    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
+        """Return the last ``keep`` steps up to every end of one decomposition of everything."""
+        if series.size < keep:
+            return keep - 1, np.empty((0, decomposition.n_components, keep))
+        components = decomposition(series)                            # (C, time)
+        return keep - 1, sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)
+
+
+def cut(
+    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, horizon: int
+) -> Windows:
+    """Return every window of every series, in the panel's order.
+
+    The components of a target are taken from the decomposition that ends with that target, so
+    they sum to ``y`` and use nothing that comes later.
+
+    Raises
+    ------
+    DataError
+        If no series is long enough for a single window.
+    """
+    parts = []
+    for start, series in panel.series():
+        first, components = scope.tails(decomposition, series, lookback)        # (end, C, L)
+        count = len(components) - horizon
+        if count < 1:
+            continue
+        arrived = components[:, :, -1]                                          # (end, C)
+        steps = 1 + np.arange(count)[:, None] + np.arange(horizon)              # (n, H)
+        parts.append(
+            Windows(
+                past=components[:count].transpose(0, 2, 1),                     # (n, L, C)
+                target=arrived[steps],                                          # (n, H, C)
+                y=series[first + steps],                                        # (n, H)
+                origin=start + first + np.arange(count),                        # (n,)
+            )
+        )
+    if not parts:
+        longest = max(series.size for _, series in panel.series())
+        needed = getattr(scope, "history", lookback) + horizon
+        raise DataError(
+            f"The longest series of {panel.name} has {longest} steps, but one window needs {needed} "
+            f"(scope.history or lookback, + horizon).  Give a longer series or lower scope.history."
+        )
+    return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int) -> Windows:
+    """Return the window at the end of every series, whose future is not known yet (``NaN``).
+
+    Raises
+    ------
+    DataError
+        If a series is too short for one window.
+    """
+    parts = []
+    for start, series in panel.series():
+        known = series[-scope.history :] if isinstance(scope, Rolling) else series
+        if known.size < max(getattr(scope, "history", lookback), lookback):
+            raise DataError(
+                f"Series {panel.frame['unique_id'].iloc[start]} has {series.size} steps, but a forecast needs "
+                f"{max(getattr(scope, 'history', lookback), lookback)}.  Give a longer file."
+            )
+        past = tails(decomposition, [known], lookback).transpose(0, 2, 1)       # (1, L, C)
+        unknown = np.full((1, 0, decomposition.n_components), np.nan)
+        parts.append(Windows(past, unknown, unknown[:, :, 0], np.array([start + series.size - 1])))
+    return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def select(windows: Windows, fold: Fold, role: int) -> Windows:
+    """Return the windows all of whose targets have the role."""
+    horizon = windows.y.shape[1]
+    targets = windows.origin[:, None] + 1 + np.arange(horizon)                  # (n, H)
+    chosen = (fold.role[targets] == role).all(axis=1)
+    return Windows(*(array[chosen] for array in windows))

@@ -1,0 +1,65 @@
+"""CNN-LSTM-AM, the network of paper 1."""
+
+import torch
+from torch import Tensor, nn
+
+from models.attention import MapAttention
+from models.layers import LSTM, Conv1d, Linear, MaxPool, pooled_length
+
+
+class CNNLSTMAttention(nn.Module):
+    """Forecast every step of the horizon at once, K networks side by side.
+
+    A convolution finds local shapes and pooling halves them, LSTM layers carry them through
+    time, and attention weighs the whole map of hidden states before a dense read-out.  The
+    convolution does not pad: zeros beside the newest value would be a shape of their own.
+
+    Shapes
+    ------
+    K network, B batch, L lookback, F feature, C channels, T pooled steps, D hidden, H horizon
+
+    Parameters
+    ----------
+    n_networks, n_features, lookback, horizon : int
+        K, F, L [steps] and H [steps]; given by the data.
+    channels : int
+        C, filters of the convolution.
+    kernel : int
+        Width of a filter [steps].
+    pool : int
+        Steps that are pooled to one [steps].
+    hidden : int
+        D, width of the LSTM state.
+    n_layers : int
+        LSTM layers, one on top of another.
+    """
+
+    def __init__(
+        self,
+        n_networks: int,
+        n_features: int,
+        lookback: int,
+        horizon: int,
+        channels: int,
+        kernel: int,
+        pool: int,
+        hidden: int,
+        n_layers: int,
+    ) -> None:
+        super().__init__()
+        n_steps = pooled_length(lookback, kernel, pool)
+        self.conv = Conv1d(n_networks, n_features, channels, kernel)
+        self.pool = MaxPool(pool)
+        self.lstm = LSTM(n_networks, channels, hidden, n_layers)
+        self.attention = MapAttention(n_networks, hidden)
+        self.head = Linear(n_networks, n_steps * hidden, horizon)
+
+    def hidden_map(self, past: Tensor) -> Tensor:
+        """Map the past ``(K, B, L, F)`` to the hidden states ``(K, B, T, D)`` attention looks at."""
+        shapes = torch.relu(self.pool(self.conv(past)))           # (K, B, T, C); pooling first: the same, halved
+        return self.lstm(shapes)                                  # (K, B, T, D)
+
+    def forward(self, past: Tensor) -> Tensor:
+        """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
+        weighted = self.attention(self.hidden_map(past))          # (K, B, T, D)
+        return self.head(weighted.flatten(2))                     # (K, B, H)

@@ -1,0 +1,146 @@
+"""How any network is trained."""
+
+from collections.abc import Callable, Iterable
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from data.contracts import Batch
+from models.components import Joint, Separate
+
+
+class Forecaster(pl.LightningModule):
+    """Train K networks as one, each with the mean squared error of its own scaled target.
+
+    The losses add and an optimiser such as Adam works number by number, so every network takes
+    the steps it would take alone.  Losses are logged once an epoch: logging every step costs
+    more than the step of a network this small.
+
+    Shapes
+    ------
+    B batch, L lookback, C component, H horizon, K network
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    network : callable (n_networks, n_features, lookback, horizon) -> nn.Module
+        The module maps ``(K, B, L, F)`` to ``(K, B, H)``.
+    optimizer : callable (parameters) -> Optimizer
+    component : Separate or Joint
+        Which network sees and learns which components.
+    n_components, lookback, horizon : int
+        C, L [steps] and H [steps]; given by the data.
+    compile : bool
+        Whether to compile the network, which takes minutes before the first step.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        network: Callable[..., nn.Module],
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        component: Separate | Joint,
+        n_components: int,
+        lookback: int,
+        horizon: int,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        self.label = label
+        self.make_optimizer = optimizer
+        self.component = component
+        self.network = network(
+            n_networks=component.n_networks(n_components),
+            n_features=component.n_features(n_components),
+            lookback=lookback,
+            horizon=horizon,
+        )
+        if compile:
+            self.network.compile()
+        self.validation_losses: Tensor | None = None
+        """``(K,)`` of the last validation, over all processes; None before the first."""
+        self._train = _RunningMean()
+        self._validation = _RunningMean()
+
+    def forward(self, past: Tensor) -> Tensor:
+        """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
+        return self.network(self.component.inputs(past))
+
+    def training_step(self, batch: Batch, _: int) -> Tensor:
+        """Return the sum of the networks' losses."""
+        losses = self._losses(batch)                                        # (K,)
+        self._train.add(losses.detach(), len(batch.past))
+        if self.trainer.is_last_batch:
+            self.log("train/loss", self._mean_of(self._train).mean(), on_step=False, on_epoch=True, batch_size=1)
+        return losses.sum()
+
+    def validation_step(self, batch: Batch, _: int) -> None:
+        """Collect the networks' losses."""
+        self._validation.add(self._losses(batch), len(batch.past))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean loss, and keep that of each network for those who choose weights."""
+        self.validation_losses = self._mean_of(self._validation)            # (K,)
+        self.log("val/loss", self.validation_losses.mean(), batch_size=1)
+
+    def predict_step(self, batch: Batch, _: int) -> Tensor:
+        """Return scaled forecasts ``(K, B, H)``."""
+        return self(batch.past)
+
+    def configure_optimizers(self) -> Optimizer:
+        """Return one optimiser for all networks."""
+        return self.make_optimizer(self.parameters())
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient of each network by its own norm, as if it were alone.
+
+        ``trainer.gradient_clip_val`` and ``trainer.gradient_clip_algorithm`` are Lightning's.
+        """
+        if not gradient_clip_val:
+            return
+        if gradient_clip_algorithm == "value":
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            return
+        gradients = [p.grad for p in self.parameters() if p.grad is not None]
+        squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])   # (parameter, K)
+        factors = (gradient_clip_val / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1)  # (K,)
+        for g in gradients:
+            g.mul_(factors.view(-1, *[1] * (g.ndim - 1)))
+
+    def _losses(self, batch: Batch) -> Tensor:
+        """Return the mean squared error of each network, ``(K,)``."""
+        return (self(batch.past) - self.component.targets(batch.target)).square().mean(dim=(1, 2))
+
+    def _mean_of(self, running: "_RunningMean") -> Tensor:
+        """Return the mean over the batches of all processes, ``(K,)``, and start again."""
+        total, count = running.take()
+        reduce = self.trainer.strategy.reduce
+        return reduce(total, reduce_op="sum") / reduce(count, reduce_op="sum")
+
+
+class _RunningMean:
+    """Losses added up batch by batch, without waiting for the device."""
+
+    def __init__(self) -> None:
+        self._sum: Tensor | None = None
+        self._count = 0
+
+    def add(self, losses: Tensor, n_windows: int) -> None:
+        share = losses * n_windows                                          # (K,)
+        self._sum = share if self._sum is None else self._sum + share
+        self._count += n_windows
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        """Return the sum and the number of windows, ``(K,)`` each, and forget them."""
+        assert self._sum is not None
+        taken = self._sum, torch.full_like(self._sum, self._count)
+        self._sum, self._count = None, 0
+        return taken

@@ -1,0 +1,29 @@
+"""Save a training so that it can go on as if it had never stopped."""
+
+import os
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+
+class ResumePoint(pl.callbacks.Checkpoint):
+    """Write one checkpoint at the end of every epoch, replacing the one before in a single step.
+
+    A kill or a full disk in the middle of writing leaves the previous epoch's file whole.
+    Being a ``Checkpoint``, it runs after all other callbacks and so sees their final state.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write beside the last checkpoint, then take its place."""
+        unfinished = self.path.with_suffix(".part")
+        trainer.save_checkpoint(unfinished)
+        if trainer.is_global_zero:
+            os.replace(unfinished, self.path)
