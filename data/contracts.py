@@ -84,6 +84,22 @@ class Batch(NamedTuple):
     """``(B, H, C + 1)``: each component, and last their sum, each on its own scale."""
 
 
+class Outcome(NamedTuple):
+    """What one model made of one fold: all that evaluation ever sees of it."""
+
+    model: str
+    """What tables call it."""
+    fold: str
+    forecasts: pd.DataFrame
+    """Test rows: ``unique_id``, ``ds`` of the target, ``origin``, ``step``, ``model``, ``y``, ``y_hat``."""
+    validation_mae: float | None
+    """In the unit of ``y``; None where nothing is held out."""
+    losses: list[dict[str, float]]
+    """One record an epoch; empty for models that are not trained in epochs."""
+    seconds: float
+    """Wall time of fit and forecast."""
+
+
 class Source(Protocol):
     """Read one data set."""
 

@@ -25,7 +25,7 @@ class BestWeights(pl.Callback):
 
     def __init__(self, patience: int | None) -> None:
         if patience is not None and patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, or null to train to the end; got {patience}.")
+            raise ValueError(f"patience must be at least 1 epoch, or null for no end, not {patience}.")
         self.patience = patience
         self._losses: Tensor | None = None            # (K,), of the best epochs
         self._weights: dict[str, Tensor] = {}         # of the best epochs, every one (K, ...)
@@ -39,7 +39,8 @@ class BestWeights(pl.Callback):
         """Keep the weights of the networks that are better than ever."""
         if trainer.sanity_checking or trainer.state.fn != "fit":
             return
-        assert isinstance(pl_module, Forecaster) and pl_module.validation_losses is not None
+        assert isinstance(pl_module, Forecaster)
+        assert pl_module.validation_losses is not None
         losses = pl_module.validation_losses.cpu()                                     # (K,)
         weights = pl_module.network.state_dict()
         if self._losses is None:

@@ -56,7 +56,8 @@ class CNNLSTMAttention(nn.Module):
 
     def hidden_map(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to the hidden states ``(K, B, T, D)`` attention looks at."""
-        shapes = torch.relu(self.pool(self.conv(past)))           # (K, B, T, C); pooling first: the same, halved
+        # ReLU after pooling gives what ReLU before it gives, on half of the values.
+        shapes = torch.relu(self.pool(self.conv(past)))           # (K, B, T, C)
         return self.lstm(shapes)                                  # (K, B, T, D)
 
     def forward(self, past: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """How any network is trained."""
 
 from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -36,6 +37,9 @@ class Forecaster(pl.LightningModule):
     compile : bool
         Whether to compile the network, which takes minutes before the first step.
     """
+
+    scaled: ClassVar[bool] = True
+    """Learns from scaled windows, unlike the naive forecasts."""
 
     def __init__(
         self,
@@ -74,7 +78,8 @@ class Forecaster(pl.LightningModule):
         losses = self._losses(batch)                                        # (K,)
         self._train.add(losses.detach(), len(batch.past))
         if self.trainer.is_last_batch:
-            self.log("train/loss", self._mean_of(self._train).mean(), on_step=False, on_epoch=True, batch_size=1)
+            loss = self._mean_of(self._train).mean()
+            self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=1)
         return losses.sum()
 
     def validation_step(self, batch: Batch, _: int) -> None:

@@ -125,7 +125,7 @@ class LSTM(nn.Module):
         with torch.autocast(inputs.device.type, enabled=False):        # rounding would add up over the steps
             for layer in range(self.n_layers):
                 w_ih, w_hh, b_ih, b_hh = (
-                    self.get_parameter(f"{name}_l{layer}")
+                    getattr(self, f"{name}_l{layer}")
                     for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 )
                 weight = torch.cat([w_ih, w_hh], dim=2)                               # (K, 4 D, I + D)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from typing import Any, get_type_hints
 
+from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -32,12 +33,17 @@ def build(node: DictConfig, **live: Any) -> Any:
     Raises
     ------
     ConfigError
-        If any target below ``node`` is not a trusted class.
+        If any target below ``node`` is not a trusted class, or its constructor refuses a value.
     """
     faults = [fault for key, target in _targets(node) if (fault := _untrusted(key, target))]
     if faults:
         raise ConfigError(_report(faults))
-    return instantiate(node, **live, _convert_="all")
+    try:
+        return instantiate(node, **live, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, ValueError):
+            raise ConfigError(str(error.__cause__)) from None
+        raise
 
 
 def check(cfg: DictConfig, live: Mapping[str, set[str]]) -> None:

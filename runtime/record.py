@@ -3,17 +3,79 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 PACKAGES = ["torch", "pytorch-lightning", "numpy", "pandas", "numba", "scikit-learn", "PyWavelets", "hydra-core"]
 ROOT = Path(__file__).resolve().parents[1]
+UNFINISHED = "unfinished"               # folder of parts and checkpoints while a run goes on
+WEIGHTS = "model.safetensors"
 
 
 class FolderError(OSError):
     """A run folder that cannot be written to."""
+
+
+def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
+    """Return what to run and where: the composed configuration, or that of an interrupted run.
+
+    The folder keeps its configuration, so a run goes on under the settings it began with, and no
+    two runs share a folder.
+
+    Raises
+    ------
+    FolderError
+        If the folder cannot be written to, holds another run, or no run where one is to be resumed.
+    """
+    folder = Path(composed.resume or composed.folder)
+    kept = folder / "config.yaml"
+    if composed.resume:
+        if not kept.is_file():
+            raise FolderError(f"resume={folder} is not the folder of a run: there is no {kept}.")
+        settings: Any = OmegaConf.load(kept)
+    else:
+        settings = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
+        del settings.folder, settings.resume
+        open_folder(folder / UNFINISHED)
+        if kept.exists() and OmegaConf.load(kept) != settings:
+            raise FolderError(f"{folder} holds a run with other settings.  Name another folder with hydra.run.dir=...")
+        write_text(kept, OmegaConf.to_yaml(settings))
+    return settings, folder
+
+
+def load_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
+    """Return the configuration and the run card of a finished run.
+
+    Raises
+    ------
+    FolderError
+        If the folder holds none.
+    """
+    if finished(folder) is None:
+        what = "an unfinished run" if (folder / "config.yaml").exists() else "no run"
+        raise FolderError(f"run={folder} holds {what}.  Give the folder of a run that has ended.")
+    cfg: Any = OmegaConf.load(folder / "config.yaml")
+    card: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    return cfg, card
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """Return the metrics of a run that has ended, or None."""
+    path = folder / "metrics.json"
+    if not path.exists():
+        return None
+    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return metrics
+
+
+def tidy(folder: Path) -> None:
+    """Remove what only an interrupted run needs."""
+    shutil.rmtree(folder / UNFINISHED, ignore_errors=True)
 
 
 def open_folder(path: Path) -> Path:

@@ -24,6 +24,6 @@ class ResumePoint(pl.callbacks.Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write beside the last checkpoint, then take its place."""
         unfinished = self.path.with_suffix(".part")
-        trainer.save_checkpoint(unfinished)
+        trainer.save_checkpoint(unfinished, weights_only=False)
         if trainer.is_global_zero:
             os.replace(unfinished, self.path)

@@ -1,0 +1,31 @@
+# make train | test | lint | bench | clean-cache        PYTHON=python3.12 make train  for another Python
+PYTHON ?= python3
+BIN    := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help train test lint bench clean-cache
+
+help:
+	@sed -n 1p Makefile
+
+# Installed once: again only if the pinned versions or the dependencies change.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	@touch $@
+
+train: .venv/installed
+	$(BIN)/python train.py $(ARGS)
+
+test: .venv/installed lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean-cache: .venv/installed
+	$(BIN)/python -m runtime.cache clear

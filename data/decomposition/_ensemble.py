@@ -1,0 +1,196 @@
+"""Share compiled loops among threads, so that the result does not depend on their number."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+import numpy as np
+from numba import config
+from numba.core import event
+from numpy.typing import NDArray
+
+from data.contracts import FloatArray
+from data.decomposition._sifting import (
+    FIXED,
+    FIXED_H,
+    HUANG,
+    MIRROR,
+    S_NUMBER,
+    SLOPE,
+    Rule,
+    Workspace,
+    new_workspace,
+    sift_ensemble,
+    sum_trials,
+    take_modes,
+)
+from data.decomposition.batch import watched
+
+STOPS = {"huang": HUANG, "fixed": FIXED, "fixed_h": FIXED_H, "s_number": S_NUMBER}
+BOUNDARIES = {"mirror": MIRROR, "slope": SLOPE, "ar": MIRROR}      # ar: a longer series, mirrored
+
+_CHUNKS = 4
+"""Pieces of work a thread gets of one stage: more even out, fewer cost less."""
+
+
+def rule_of(stop: str, siftings: int, boundary: str) -> Rule:
+    """Return the rule the compiled loops obey.
+
+    Raises
+    ------
+    ValueError
+        For a name there is not, naming those there are.
+    """
+    faults = []
+    if stop not in STOPS:
+        faults.append(f"stop={stop!r} is not a stopping rule.  Choose one of {', '.join(STOPS)}.")
+    if boundary not in BOUNDARIES:
+        faults.append(f"boundary={boundary!r} is not a boundary.  Choose one of {', '.join(BOUNDARIES)}.")
+    if not isinstance(siftings, int) or siftings < 1:
+        faults.append(f"siftings={siftings!r} must be a whole number of at least 1.")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return Rule(stop=STOPS[stop], siftings=siftings, boundary=BOUNDARIES[boundary])
+
+
+def thread_count(threads: int | None) -> int:
+    """Return how many threads to use; ``None`` takes what numba may use, by default every core.
+
+    Raises
+    ------
+    ValueError
+        If it is less than one.
+    """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads={threads} must be at least 1, or null for every core.")
+    return int(config.NUMBA_NUM_THREADS) if threads is None else threads
+
+
+class Team:
+    """The threads that share the signals of one ensemble.
+
+    Each signal is computed by one thread with the same compiled loop, and sums over signals are
+    taken in their order: the bits do not depend on the number of threads.
+
+    Parameters
+    ----------
+    size : int
+        Length of the signals [steps].
+    threads : int
+        One works in the caller's thread.
+    rule : Rule
+        What the loops obey.
+    """
+
+    def __init__(self, size: int, threads: int, rule: Rule) -> None:
+        self.size = size
+        self.threads = threads
+        self.rule = rule
+        self._free: SimpleQueue[Workspace] = SimpleQueue()
+        for _ in range(threads):
+            self._free.put(new_workspace(size))
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def __enter__(self) -> "Team":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def take_modes(self, rest: FloatArray, state: NDArray[np.int64]) -> FloatArray:
+        """Move the next mode of every signal out of ``rest (trial, time)``; see ``_sifting.take_modes``."""
+        mode = np.empty_like(rest)
+
+        def work(first: int, stop: int, space: Workspace) -> None:
+            take_modes(rest, mode, state, first, stop, space, self.rule)
+
+        self._share(work, len(rest))
+        return mode
+
+    def average(
+        self, base: FloatArray, noise: FloatArray, scale: FloatArray, local_mean: bool
+    ) -> FloatArray:
+        """Return the mean over trials of what ``_sifting.sift_ensemble`` finds, ``(time,)``."""
+        result = np.empty_like(noise)
+
+        def work(first: int, stop: int, space: Workspace) -> None:
+            sift_ensemble(base, noise, scale, local_mean, result, first, stop, space, self.rule)
+
+        self._share(work, len(noise))
+        return self.sum_trials(result) / len(noise)
+
+    def sum_trials(self, rows: FloatArray) -> FloatArray:
+        """Return the sum of ``(trial, time)`` over the trials."""
+        total = np.empty(rows.shape[1])
+        sum_trials(rows, total)
+        return total
+
+    def _share(self, work: Callable[[int, int, Workspace], None], count: int) -> None:
+        def piece(bounds: tuple[int, int]) -> None:
+            space = self._free.get()
+            try:
+                work(*bounds, space)
+            finally:
+                self._free.put(space)
+
+        if self._pool is None or count == 1:
+            piece((0, count))
+            return
+        pieces = min(count, _CHUNKS * self.threads)
+        bounds = [count * k // pieces for k in range(pieces + 1)]
+        for _ in self._pool.map(piece, zip(bounds[:-1], bounds[1:], strict=True)):
+            pass
+
+
+def tails_of(
+    decompose: Callable[[FloatArray], FloatArray],
+    windows: Sequence[FloatArray],
+    keep: int,
+    n_components: int,
+    threads: int,
+) -> FloatArray:
+    """Map n windows ``(time,)`` to the last ``keep`` points of their components, a window a thread.
+
+    Windows of one length follow each other, so that what is kept for a length is of use.
+
+    Returns
+    -------
+    array ``(n, n_components, keep)``
+    """
+    found = np.empty((len(windows), n_components, keep))
+    order = sorted(range(len(windows)), key=lambda k: len(windows[k]))
+
+    def one(k: int) -> None:
+        found[k] = decompose(windows[k])[:, -keep:]
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for _ in watched(pool.map(one, order), len(order)):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return found
+
+
+@contextmanager
+def announced_compilation() -> Iterator[None]:
+    """Say once on stderr that loops are being compiled, if they are."""
+    with event.install_listener("numba:compile", _Announcement()):
+        yield
+
+
+class _Announcement(event.Listener):
+    said = False
+
+    def on_start(self, event: event.Event) -> None:
+        """Speak at the first compilation of this process."""
+        if not _Announcement.said:
+            _Announcement.said = True
+            print("Compiling the decomposition (once per machine, up to a minute) ...", file=sys.stderr)
+
+    def on_end(self, event: event.Event) -> None:
+        """Stay silent."""

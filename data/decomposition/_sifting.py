@@ -1,0 +1,900 @@
+"""Compiled loops of empirical mode decomposition.
+
+Rules of this file: arrays in, arrays out; no allocation; the caller has checked that every
+value is finite.  A loop runs over whole signals of an ensemble, without the interpreter lock,
+and touches only the rows it is given: what it computes for one signal does not depend on how
+many threads share the work.
+
+All loops live in one file because numba's cache on disk watches the file of the outermost loop
+only: a change in an imported file would go unnoticed.
+
+How a sifting is fast: nothing is allocated; the extrema are found once; both splines are solved
+in one loop, each from both ends to its middle, so that four chains of divisions overlap; and the
+two envelopes are never evaluated apart: between neighbouring extrema their mean is one cubic,
+subtracted and summed up for the stopping test in one go.
+
+References
+----------
+Huang et al. (1998), Proc. R. Soc. Lond. A 454, 903-995: sifting.
+Rilling, Flandrin, Goncalves (2003), IEEE-EURASIP NSIP-03: mirrored extrema.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from data.contracts import FloatArray
+
+compiled = njit(
+    cache=True,
+    nogil=True,
+    error_model="numpy",
+    fastmath={"contract", "reassoc", "nsz", "arcp"},    # not "nnan": isnan would be false for ever
+)
+
+HUANG, FIXED, FIXED_H, S_NUMBER = 0, 1, 2, 3
+"""When a sifting stops."""
+
+TREND, MODE, FADED = 0, 1, 2
+"""What a sifting left: a signal with too few extrema, a mode, a mode with too few extrema."""
+
+RUNNING, FADING, ENDING, ENDED, DONE = 0, 1, 2, 3, 4
+"""What ``take_modes`` wrote: a mode; a mode with too few extrema; the last mode; the trend; nothing."""
+
+MIRROR, SLOPE = 0, 1
+"""Where the extrema beyond the edges come from."""
+
+SPARSE = 16
+"""Mean distance of extrema from which runs between them are longer than a vector [steps]."""
+
+BLOCK = 32
+"""Points searched for extrema at once where there are few of them."""
+
+
+class Rule(NamedTuple):
+    """When a sifting and a decomposition stop, and what happens at the edges."""
+
+    stop: int = HUANG
+    siftings: int = 10
+    """Of the rules that count."""
+    longest: int = 1000
+    """No signal is sifted as often."""
+    variance: float = 0.001
+    """Huang's rule: energy of the mean envelope over the range of the signal [unit]."""
+    deviation: float = 0.2
+    """Huang's rule: energy of the mean envelope relative to the mode, point by point."""
+    energy: float = 0.2
+    """Huang's rule: energy of the mean envelope over that of the signal."""
+    range: float = 0.001
+    """A remainder of a smaller range ends the decomposition [unit]."""
+    power: float = 0.005
+    """A remainder of a smaller sum of magnitudes ends the decomposition [unit]."""
+    boundary: int = MIRROR
+
+
+class Spline(NamedTuple):
+    """One cubic spline: ``y`` at the knots ``x``, and what is computed on the way to its pieces.
+
+    A piece is ``a + t (b + t (c + t d))`` with t counted from its left knot, already halved.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    step: FloatArray
+    inverse: FloatArray
+    slope: FloatArray
+    right: FloatArray
+    upper: FloatArray
+    solved: FloatArray
+    a: FloatArray
+    b: FloatArray
+    c: FloatArray
+    d: FloatArray
+
+
+class Workspace(NamedTuple):
+    """Everything that one thread writes to while it sifts."""
+
+    signal: FloatArray
+    """``(time,)`` what is sifted, and after it the mode."""
+    trial: FloatArray
+    """``(time,)`` one signal of the ensemble."""
+    extrema: NDArray[np.uint32]
+    """Positions of the extrema; maxima and minima alternate."""
+    passed: NDArray[np.uint32]
+    """``(time,)`` number of extrema at or before a point."""
+    beyond: FloatArray
+    """``(4, knot)`` position and value of the extrema beyond one edge, of both kinds."""
+    mean: FloatArray
+    """``(time,)`` the mean envelope, where the stopping rule asks for it point by point."""
+    maxima: Spline
+    minima: Spline
+
+
+def new_workspace(size: int) -> Workspace:
+    """Return the workspace for signals of ``size`` points: 18 numbers a point."""
+    knots = size // 2 + 16
+
+    def spline() -> Spline:
+        return Spline(*np.zeros((len(Spline._fields), knots)))
+
+    return Workspace(
+        signal=np.zeros(size),
+        trial=np.zeros(size),
+        extrema=np.zeros(size, dtype=np.uint32),
+        passed=np.zeros(size, dtype=np.uint32),
+        beyond=np.zeros((4, knots)),
+        mean=np.zeros(size),
+        maxima=spline(),
+        minima=spline(),
+    )
+
+
+# ---------------------------------------------------------------------------- extrema
+
+
+@compiled
+def find_dense(w: FloatArray, at: Any, passed: Any) -> tuple[int, bool]:
+    """Write the extrema to ``at`` and how many are passed at each point; without branches.
+
+    Returns their number and whether two neighbours are equal, which makes them invalid.
+    """
+    count = 0
+    equal = w[1] == w[0]
+    rising = w[1] > w[0]
+    passed[0] = 0
+    here = w[1]
+    for i in range(1, w.size - 1):
+        following = w[i + 1]
+        rises = following > here
+        equal |= following == here
+        at[count] = i
+        count += rises != rising
+        passed[i] = count
+        rising = rises
+        here = following
+    passed[w.size - 1] = count
+    return count, equal
+
+
+@compiled
+def find_sparse(w: FloatArray, at: Any) -> tuple[int, bool]:
+    """Write the extrema of a smooth signal to ``at``; stretches without one are passed over at once."""
+    count = 0
+    equal = w[1] == w[0]
+    last = w.size - 1
+    i = 1
+    while i + BLOCK <= last:
+        before = w[i - 1 : i + BLOCK - 1]
+        here = w[i : i + BLOCK]
+        after = w[i + 1 : i + BLOCK + 1]
+        turns = 0
+        ties = 0
+        for j in range(BLOCK):
+            turns += (after[j] > here[j]) != (here[j] > before[j])
+            ties += after[j] == here[j]
+        equal |= ties != 0
+        if turns:
+            for j in range(BLOCK):
+                at[count] = i + j
+                count += (after[j] > here[j]) != (here[j] > before[j])
+        i += BLOCK
+    while i < last:
+        equal |= w[i + 1] == w[i]
+        at[count] = i
+        count += (w[i + 1] > w[i]) != (w[i] > w[i - 1])
+        i += 1
+    return count, equal
+
+
+@compiled
+def find_plateaus(w: FloatArray, at: Any) -> int:
+    """Write the extrema of a signal with equal neighbours to ``at``: a plateau counts at its middle.
+
+    To agree with PyEMD, a plateau that begins at the second point does not count, and one that
+    begins at the first counts as if the last step of the signal came before it.
+    """
+    last = w.size - 1
+    count = 0
+    before = w[last] - w[last - 1]
+    i = 0
+    while i < last:
+        start = i
+        while i < last and w[i + 1] == w[i]:
+            i += 1
+        if i == last:
+            break                                           # a plateau at the end never counts
+        after = w[i + 1] - w[i]
+        turns = (before > 0.0 and after < 0.0) or (before < 0.0 and after > 0.0)
+        if turns and (start != i or start > 0) and not (start == 1 and i > 1):
+            middle = (start + i) // 2
+            if (start + i) % 2 == 1 and middle % 2 == 1:
+                middle += 1                                 # NumPy rounds a half to the even number
+            at[count] = middle
+            count += 1
+        before = after
+        i += 1
+    return count
+
+
+@compiled
+def count_passed(at: Any, count: int, passed: Any) -> None:
+    """Write to ``passed`` how many of the extrema lie at or before each point."""
+    k = 0
+    for i in range(passed.size):
+        while k < count and at[k] <= i:
+            k += 1
+        passed[i] = k
+
+
+@compiled
+def find_extrema(w: FloatArray, at: Any, passed: Any, dense: bool) -> int:
+    """Write the extrema to ``at``, in order, and return how many; ``passed`` is kept if ``dense``."""
+    if dense:
+        count, equal = find_dense(w, at, passed)
+    else:
+        count, equal = find_sparse(w, at)
+    if equal:
+        count = find_plateaus(w, at)
+        if dense:
+            count_passed(at, count, passed)
+    return count
+
+
+@compiled
+def count_zero_crossings(w: FloatArray) -> int:
+    """Return how often the sign changes; a run of zeros counts once."""
+    crossings = 0
+    zeros = 0
+    for i in range(w.size - 1):
+        crossings += (w[i] < 0.0) != (w[i + 1] < 0.0)
+        zeros += w[i] == 0.0
+    if zeros == 0 and w[w.size - 1] != 0.0:
+        return crossings
+    crossings = 0
+    for i in range(w.size):
+        if w[i] == 0.0:
+            crossings += i == 0 or w[i - 1] != 0.0
+        elif i > 0:
+            crossings += w[i - 1] * w[i] < 0.0
+    return crossings
+
+
+# ---------------------------------------------------------------------------- knots
+
+
+@compiled
+def mirror_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond: FloatArray) -> tuple[int, int]:
+    """Mirror the extrema nearest to an edge at the outermost extremum or, failing that, at the edge.
+
+    Two of each kind, as in Rilling et al. (2003).  ``side`` is 1 at the left edge and -1 at the right.
+
+    Returns
+    -------
+    Number of knots of the outermost extremum's own kind, written to rows 0 (position) and 1
+    (value) of ``beyond`` from the edge outwards; number of the other kind, in rows 2 and 3.
+    """
+    nearest = 0 if side == 1 else count - 1
+    outer = int(at[nearest])
+    inner = int(at[nearest + side])
+    n_own = (count + 1) // 2
+    n_other = count // 2
+    reached = (w[edge] > w[inner]) if w[outer] > w[inner] else (w[edge] < w[inner])
+    centre = outer
+    first = 1                                               # of its own kind, the outermost is the centre
+    if reached:
+        # what is mirrored at the extremum must reach the edge, else the envelope would end before it
+        deepest_own = int(at[nearest + side * 2 * min(n_own - 1, 2)])
+        deepest_other = int(at[nearest + side * (2 * min(n_other, 2) - 1)])
+        short = side * (2 * centre - deepest_own - edge) > 0 or side * (2 * centre - deepest_other - edge) > 0
+        if short:
+            centre = edge
+            first = 0
+    else:
+        centre = edge
+        first = 0
+    own = 0
+    for k in range(first, min(first + 2, n_own)):
+        i = int(at[nearest + side * 2 * k])
+        beyond[0, own] = 2 * centre - i
+        beyond[1, own] = w[i]
+        own += 1
+    other = 0
+    if not reached:                                         # the edge itself is an extremum
+        beyond[2, 0] = edge
+        beyond[3, 0] = w[edge]
+        other = 1
+    for k in range(min(2 - other, n_other)):
+        i = int(at[nearest + side * (2 * k + 1)])
+        beyond[2, other] = 2 * centre - i
+        beyond[3, other] = w[i]
+        other += 1
+    return own, other
+
+
+@compiled
+def extend_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond: FloatArray) -> tuple[int, int]:
+    """Continue the last two slopes between extrema beyond an edge; returns as ``mirror_edge`` does.
+
+    The end point counts as an extremum where it lies beyond the one predicted (Wu and Qu 2008).
+    """
+    nearest = 0 if side == 1 else count - 1
+    x0, x1, x2 = float(at[nearest]), float(at[nearest + side]), float(at[nearest + 2 * side])
+    y0, y1, y2 = w[at[nearest]], w[at[nearest + side]], w[at[nearest + 2 * side]]
+    own = 0
+    other = 0
+    while True:
+        x = x0 + (x1 - x2)
+        y = y0 + (y1 - y2)
+        if own + other == 0 and (w[edge] < y if y0 > y1 else w[edge] > y):
+            x, y = float(edge), w[edge]
+        row = 2 if own == other else 0                      # the kinds take turns, the other comes first
+        column = other if own == other else own
+        beyond[row, column] = x
+        beyond[row + 1, column] = y
+        if own == other:
+            other += 1
+        else:
+            own += 1
+        x0, x1, x2 = x, x0, x1
+        y0, y1, y2 = y, y0, y1
+        if own == other and own >= 2 and side * (x1 - edge) <= 0:
+            return own, other
+
+
+@compiled
+def add_beyond(
+    w: FloatArray, edge: int, at: Any, count: int, side: int, beyond: FloatArray, boundary: int
+) -> tuple[int, int]:
+    """Write the extrema beyond an edge to ``beyond``, as ``mirror_edge`` and ``extend_edge`` do."""
+    if boundary == SLOPE:
+        return extend_edge(w, edge, at, count, side, beyond)
+    return mirror_edge(w, edge, at, count, side, beyond)
+
+
+@compiled
+def place_knots(w: FloatArray, at: Any, count: int, first: int, left: Any, n_left: int, spline: Spline) -> int:
+    """Write every second extremum from ``first`` on behind the knots beyond the left edge.
+
+    Returns the number of knots so far.
+    """
+    x, y = spline.x, spline.y
+    for k in range(n_left):
+        x[k] = left[0, n_left - 1 - k]
+        y[k] = left[1, n_left - 1 - k]
+    inner_x, inner_y = x[n_left:], y[n_left:]
+    every = at[first:]
+    n = (count - first + 1) // 2
+    for k in range(n):
+        i = every[2 * k]
+        inner_x[k] = i
+        inner_y[k] = w[i]
+    return n_left + n
+
+
+@compiled
+def append_knots(right: Any, n_right: int, n: int, spline: Spline) -> int:
+    """Write the knots beyond the right edge behind the n knots there are; returns their number."""
+    for k in range(n_right):
+        spline.x[n + k] = right[0, k]
+        spline.y[n + k] = right[1, k]
+    return n + n_right
+
+
+# ---------------------------------------------------------------------------- splines
+# The short loops write one array each: LLVM vectorises a loop only while it needs few checks
+# at run time that arrays do not overlap, and numba cannot promise that they do not.
+
+
+@compiled
+def prepare(spline: Spline, n: int) -> None:
+    """Write lengths and slopes of the n pieces and the right side of the equations of inner knots."""
+    x, y, step, inverse, slope = spline.x, spline.y, spline.step, spline.inverse, spline.slope
+    for k in range(n):
+        step[k] = x[k + 1] - x[k]
+    for k in range(n):
+        inverse[k] = 1.0 / step[k]
+    for k in range(n):
+        slope[k] = (y[k + 1] - y[k]) * inverse[k]
+    right = spline.right[1:]
+    following = slope[1:]
+    for k in range(n - 1):
+        right[k] = 3.0 * (following[k] - slope[k])
+
+
+@compiled
+def close_ends(spline: Spline, n: int) -> None:
+    """Start both eliminations: the not-a-knot condition takes the outermost unknowns out."""
+    step, right, upper, solved = spline.step, spline.right, spline.upper, spline.solved
+    near, far = step[0], step[1]
+    p = 1.0 / (near + 2.0 * far)
+    upper[1] = (far - near) * p
+    solved[1] = right[1] * far / (near + far) * p
+    near, far = step[n - 1], step[n - 2]
+    p = 1.0 / (near + 2.0 * far)
+    upper[n - 1] = (far - near) * p
+    solved[n - 1] = right[n - 1] * far / (near + far) * p
+
+
+@compiled
+def eliminate_down(spline: Spline, first: int, stop: int) -> None:
+    """Eliminate the rows ``first`` to ``stop - 1`` from above."""
+    step, right, upper, solved = spline.step, spline.right, spline.upper, spline.solved
+    for i in range(first, stop):
+        above, below = step[i - 1], step[i]
+        p = 1.0 / (2.0 * (above + below) - above * upper[i - 1])
+        solved[i] = (right[i] - above * solved[i - 1]) * p
+        upper[i] = below * p
+
+
+@compiled
+def eliminate_up(spline: Spline, first: int, stop: int) -> None:
+    """Eliminate the rows ``first`` down to ``stop + 1`` from below."""
+    step, right, upper, solved = spline.step, spline.right, spline.upper, spline.solved
+    for i in range(first, stop, -1):
+        below, above = step[i], step[i - 1]
+        p = 1.0 / (2.0 * (above + below) - below * upper[i + 1])
+        solved[i] = (right[i] - below * solved[i + 1]) * p
+        upper[i] = above * p
+
+
+@compiled
+def meet(spline: Spline, m: int) -> None:
+    """Solve the two equations left in the middle, rows m and m + 1."""
+    upper, solved, c = spline.upper, spline.solved, spline.c
+    c[m] = (solved[m] - upper[m] * solved[m + 1]) / (1.0 - upper[m] * upper[m + 1])
+    c[m + 1] = solved[m + 1] - upper[m + 1] * c[m]
+
+
+@compiled
+def substitute(spline: Spline, n: int, m: int, done: int) -> None:
+    """Substitute back from the middle m to both ends, skipping ``done`` rows, then at the ends."""
+    step, inverse, upper, solved, c = spline.step, spline.inverse, spline.upper, spline.solved, spline.c
+    for i in range(m - 1 - done, 0, -1):
+        c[i] = solved[i] - upper[i] * c[i + 1]
+    for i in range(m + 2 + done, n):
+        c[i] = solved[i] - upper[i] * c[i - 1]
+    c[0] = c[1] + step[0] * inverse[1] * (c[1] - c[2])
+    c[n] = c[n - 1] + step[n - 1] * inverse[n - 2] * (c[n - 1] - c[n - 2])
+
+
+@compiled
+def solve_short(spline: Spline, n: int) -> None:
+    """Solve for the curvature of n pieces, n small: not-a-knot, natural with three knots."""
+    step, right, c = spline.step, spline.right, spline.c
+    if n <= 2:
+        c[0] = 0.0
+        c[n] = 0.0
+        if n == 2:
+            c[1] = 0.5 * right[1] / (step[0] + step[1])
+        return
+    close_ends(spline, n)
+    m = n // 2
+    eliminate_down(spline, 2, m + 1)
+    eliminate_up(spline, n - 2, m)
+    meet(spline, m)
+    substitute(spline, n, m, 0)
+
+
+@compiled
+def solve_both(top: Spline, n: int, low: Spline, m: int) -> None:
+    """Solve for the curvature of both splines, n and m pieces, in one loop.
+
+    Each is eliminated from both ends to its middle: the four chains of divisions are independent,
+    so the loop is bound by what the divider can take and not by how long one division lasts.
+    """
+    close_ends(top, n)
+    close_ends(low, m)
+    top_middle, low_middle = n // 2, m // 2
+    rows = min(top_middle - 1, low_middle - 1, n - 2 - top_middle, m - 2 - low_middle)
+    step1, right1, upper1, solved1 = top.step, top.right, top.upper, top.solved
+    step3, right3, upper3, solved3 = low.step, low.right, low.upper, low.solved
+    from1, from3 = step1[2:], step3[2:]
+    rhs1, rhs3 = right1[2:], right3[2:]
+    up1, up3 = upper1[2:], upper3[2:]
+    out1, out3 = solved1[2:], solved3[2:]
+    g1, g2, g3, g4 = step1[1], step1[n - 2], step3[1], step3[m - 2]
+    d1, d2, d3, d4 = solved1[1], solved1[n - 1], solved3[1], solved3[m - 1]
+    p1, p2, p3, p4 = upper1[1], upper1[n - 1], upper3[1], upper3[m - 1]
+    v1, v2, v3, v4 = g1, g2, g3, g4                         # v p = g u, in the first row with p = u
+    for t in range(rows):
+        i = n - 2 - t
+        j = m - 2 - t
+        h1, h2, h3, h4 = from1[t], step1[i - 1], from3[t], step3[j - 1]
+        p1 = 1.0 / (2.0 * (g1 + h1) - v1 * p1)
+        p2 = 1.0 / (2.0 * (g2 + h2) - v2 * p2)
+        p3 = 1.0 / (2.0 * (g3 + h3) - v3 * p3)
+        p4 = 1.0 / (2.0 * (g4 + h4) - v4 * p4)
+        v1, v2, v3, v4 = h1 * h1, h2 * h2, h3 * h3, h4 * h4
+        d1 = rhs1[t] * p1 - (g1 * p1) * d1
+        d2 = right1[i] * p2 - (g2 * p2) * d2
+        d3 = rhs3[t] * p3 - (g3 * p3) * d3
+        d4 = right3[j] * p4 - (g4 * p4) * d4
+        up1[t] = h1 * p1
+        out1[t] = d1
+        upper1[i] = h2 * p2
+        solved1[i] = d2
+        up3[t] = h3 * p3
+        out3[t] = d3
+        upper3[j] = h4 * p4
+        solved3[j] = d4
+        g1, g2, g3, g4 = h1, h2, h3, h4
+    eliminate_down(top, 2 + rows, top_middle + 1)
+    eliminate_up(top, n - 2 - rows, top_middle)
+    eliminate_down(low, 2 + rows, low_middle + 1)
+    eliminate_up(low, m - 2 - rows, low_middle)
+    meet(top, top_middle)
+    meet(low, low_middle)
+    top_c, low_c = top.c, low.c
+    c1, c2 = top_c[top_middle], top_c[top_middle + 1]
+    c3, c4 = low_c[low_middle], low_c[low_middle + 1]
+    for t in range(rows):
+        i = top_middle - 1 - t
+        j = top_middle + 2 + t
+        k = low_middle - 1 - t
+        q = low_middle + 2 + t
+        c1 = solved1[i] - upper1[i] * c1
+        c2 = solved1[j] - upper1[j] * c2
+        c3 = solved3[k] - upper3[k] * c3
+        c4 = solved3[q] - upper3[q] * c4
+        top_c[i] = c1
+        top_c[j] = c2
+        low_c[k] = c3
+        low_c[q] = c4
+    substitute(top, n, top_middle, rows)
+    substitute(low, m, low_middle, rows)
+
+
+@compiled
+def halve_pieces(spline: Spline, n: int) -> None:
+    """Write the coefficients of half of each of the n pieces."""
+    step, inverse, slope, y = spline.step, spline.inverse, spline.slope, spline.y
+    a, b, c, d = spline.a, spline.b, spline.c, spline.d
+    for k in range(n):
+        a[k] = 0.5 * y[k]
+    for k in range(n):
+        b[k] = 0.5 * slope[k] - step[k] * (c[k + 1] + 2.0 * c[k]) * (1.0 / 6.0)
+    for k in range(n):
+        d[k] = (c[k + 1] - c[k]) * inverse[k] * (1.0 / 6.0)
+    for k in range(n):
+        c[k] *= 0.5
+
+
+# ---------------------------------------------------------------------------- subtraction
+
+
+@compiled
+def subtract_cubic(w: FloatArray, a: float, b: float, c: float, d: float) -> tuple[float, float]:
+    """Subtract one cubic; returns the sums of its squares and of what is left."""
+    taken = 0.0
+    left = 0.0
+    for i in range(w.size):
+        t = float(i)
+        mean = a + t * (b + t * (c + t * d))
+        value = w[i] - mean
+        w[i] = value
+        taken += mean * mean
+        left += value * value
+    return taken, left
+
+
+@compiled
+def subtract_runs(
+    w: FloatArray, start: int, stop: int, top: Spline, k: int, n: int, low: Spline, j: int, m: int
+) -> tuple[float, float]:
+    """Subtract the mean of both splines from ``start`` to ``stop``, a run between knots at a time.
+
+    Pieces k of n and j of m are the first that may be needed.
+    """
+    taken = 0.0
+    left = 0.0
+    i = start
+    while i < stop:
+        while k < n - 1 and top.x[k + 1] <= i:
+            k += 1
+        while j < m - 1 and low.x[j + 1] <= i:
+            j += 1
+        end = stop
+        if k < n - 1:
+            end = min(end, int(top.x[k + 1]))
+        if j < m - 1:
+            end = min(end, int(low.x[j + 1]))
+        s = i - top.x[k]
+        c, d = top.c[k], top.d[k]
+        a0 = top.a[k] + s * (top.b[k] + s * (c + s * d))
+        b0 = top.b[k] + s * (2.0 * c + 3.0 * s * d)
+        c0 = c + 3.0 * s * d
+        d0 = d
+        s = i - low.x[j]
+        c, d = low.c[j], low.d[j]
+        a0 += low.a[j] + s * (low.b[j] + s * (c + s * d))
+        b0 += low.b[j] + s * (2.0 * c + 3.0 * s * d)
+        c0 += c + 3.0 * s * d
+        d0 += d
+        p, q = subtract_cubic(w[i:end], a0, b0, c0, d0)
+        taken += p
+        left += q
+        i = end
+    return taken, left
+
+
+@compiled
+def subtract_dense(
+    w: FloatArray, passed: Any, start: int, top: Spline, top_offset: int, low: Spline, low_offset: int
+) -> tuple[float, float]:
+    """Subtract the mean of both splines between the outermost extrema, without branches.
+
+    With s extrema passed, the pieces at a point are ``(s + offset) / 2`` of each spline, rounded down.
+    """
+    one = np.uint32(1)
+    shift1, shift2 = np.uint32(top_offset), np.uint32(low_offset)
+    x1, a1, b1, c1, d1 = top.x, top.a, top.b, top.c, top.d
+    x2, a2, b2, c2, d2 = low.x, low.a, low.b, low.c, low.d
+    taken = 0.0
+    left = 0.0
+    for i in range(w.size):
+        s = passed[i]
+        g = (s + shift1) >> one
+        h = (s + shift2) >> one
+        at = float(start + i)
+        t = at - x1[g]
+        u = at - x2[h]
+        mean = (a1[g] + t * (b1[g] + t * (c1[g] + t * d1[g]))) + (a2[h] + u * (b2[h] + u * (c2[h] + u * d2[h])))
+        value = w[i] - mean
+        w[i] = value
+        taken += mean * mean
+        left += value * value
+    return taken, left
+
+
+@compiled
+def subtract_mean(
+    w: FloatArray, at: Any, passed: Any, count: int, dense: bool, first: Any, n_first: int, n: int,
+    second: Any, n_second: int, m: int,
+) -> tuple[float, float]:
+    """Subtract the mean envelope; returns its energy and that of what is left.
+
+    ``first`` is the spline of the first extremum's kind, with ``n_first`` of its n pieces beyond
+    the left edge; ``second`` is the other.
+    """
+    if not dense or n_first == 0:
+        return subtract_runs(w, 0, w.size, first, 0, n, second, 0, m)
+    start, stop = int(at[0]), int(at[count - 1])
+    taken, left = subtract_runs(w, 0, start, first, 0, n, second, 0, m)
+    p, q = subtract_dense(w[start:stop], passed[start:stop], start, first, 2 * n_first - 1, second, 2 * n_second - 2)
+    taken += p
+    left += q
+    k, j = n_first + (count + 1) // 2 - 2, n_second + count // 2 - 2
+    p, q = subtract_runs(w, stop, w.size, first, max(k, 0), n, second, max(j, 0), m)
+    return taken + p, left + q
+
+
+# ---------------------------------------------------------------------------- sifting
+
+
+@compiled
+def lie_on_their_sides(maxima: FloatArray, minima: FloatArray) -> bool:
+    """Return whether no maximum lies below zero and no minimum above."""
+    wrong = 0
+    for k in range(maxima.size):
+        wrong += maxima[k] < 0.0
+    for k in range(minima.size):
+        wrong += minima[k] > 0.0
+    return wrong == 0
+
+
+@compiled
+def find_range(maxima: FloatArray, minima: FloatArray, start: float, end: float) -> float:
+    """Return the range of a signal with these extrema and end points."""
+    greatest = max(start, end)
+    for k in range(maxima.size):
+        greatest = max(greatest, maxima[k])
+    least = min(start, end)
+    for k in range(minima.size):
+        least = min(least, minima[k])
+    return greatest - least
+
+
+@compiled
+def sum_relative(mean: FloatArray, mode: FloatArray) -> float:
+    """Return the sum of ``(mean / mode)**2``, infinite where the mode is zero."""
+    total = 0.0
+    for i in range(mode.size):
+        if mode[i] == 0.0:
+            return np.inf
+        ratio = mean[i] / mode[i]
+        total += ratio * ratio
+    return total
+
+
+@compiled
+def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
+    """Sift the fastest mode of ``x`` out; it is left in ``work.signal``.
+
+    Returns ``MODE``; ``FADED`` if it has fewer than three extrema; ``TREND`` if at some step
+    there were fewer than three, so that ``x`` holds no mode.
+    """
+    w, at, passed, beyond = work.signal, work.extrema, work.passed, work.beyond
+    size = w.size
+    energy = 0.0
+    for i in range(size):
+        w[i] = x[i]
+        energy += x[i] * x[i]
+    dense = True
+    count = find_extrema(w, at, passed, dense)
+    streak = 0
+    crossings = -1
+    for sifted in range(1, rule.longest):
+        if count <= 2:
+            return TREND
+
+        # the knots of both splines
+        high_first = w[at[0]] > w[at[1]]
+        if high_first:
+            first, second = work.maxima, work.minima
+        else:
+            first, second = work.minima, work.maxima
+        start, end = w[0], w[size - 1]
+        n_first, n_second = add_beyond(w, 0, at, count, 1, beyond, rule.boundary)
+        n = place_knots(w, at, count, 0, beyond[:2], n_first, first)
+        m = place_knots(w, at, count, 1, beyond[2:], n_second, second)
+        inner_first, inner_second = first.y[n_first:n], second.y[n_second:m]
+        own, other = add_beyond(w, size - 1, at, count, -1, beyond, rule.boundary)
+        if count % 2 == 1:                                  # the last extremum is of the first one's kind
+            n = append_knots(beyond[:2], own, n, first)
+            m = append_knots(beyond[2:], other, m, second)
+        else:
+            n = append_knots(beyond[2:], other, n, first)
+            m = append_knots(beyond[:2], own, m, second)
+
+        # their pieces, and the mean envelope taken off
+        prepare(first, n - 1)
+        prepare(second, m - 1)
+        if n >= 6 and m >= 6:
+            solve_both(first, n - 1, second, m - 1)
+        else:
+            solve_short(first, n - 1)
+            solve_short(second, m - 1)
+        halve_pieces(first, n - 1)
+        halve_pieces(second, m - 1)
+        taken, left = subtract_mean(
+            w, at, passed, count, dense, first, n_first, n - 1, second, n_second, m - 1
+        )
+
+        # enough?
+        if rule.stop == FIXED and sifted >= rule.siftings:
+            return MODE
+        old_count = count
+        dense = count * SPARSE > size
+        count = find_extrema(w, at, passed, dense)
+        if rule.stop == HUANG:
+            if high_first:
+                sided = lie_on_their_sides(first.y[:n], second.y[:m])
+            else:
+                sided = lie_on_their_sides(second.y[:m], first.y[:n])
+            if sided and left >= 1e-10:
+                small = taken < rule.energy * energy
+                if not small:
+                    if high_first:
+                        span = find_range(inner_first, inner_second, start, end)
+                    else:
+                        span = find_range(inner_second, inner_first, start, end)
+                    small = taken < rule.variance * span
+                if not small and taken < rule.deviation * left:             # else the sum is larger, too
+                    work.mean[:] = 0.0
+                    subtract_runs(work.mean, 0, size, first, 0, n - 1, second, 0, m - 1)
+                    small = sum_relative(work.mean, w) < rule.deviation
+                if small and abs(count - count_zero_crossings(w)) < 2:
+                    return MODE if count > 2 else FADED
+        elif rule.stop != FIXED:
+            old_crossings = crossings
+            crossings = count_zero_crossings(w)
+            counts = abs(count - crossings) < 2
+            if rule.stop == S_NUMBER:
+                counts = counts and count == old_count and crossings == old_crossings
+            elif sifted == 1:
+                counts = False
+            streak = streak + 1 if counts else 0
+            if streak >= rule.siftings:
+                return MODE if count > 2 else FADED
+        energy = left
+    return MODE if count > 2 or rule.stop == FIXED else FADED
+
+
+# ---------------------------------------------------------------------------- ensembles
+
+
+@compiled
+def take_modes(
+    rest: FloatArray, mode: FloatArray, state: Any, first: int, stop: int, work: Workspace, rule: Rule
+) -> None:
+    """Move the next mode of each of the signals ``first`` to ``stop - 1`` from ``rest`` to ``mode``.
+
+    Parameters
+    ----------
+    rest, mode : arrays ``(trial, time)``
+    state : int array ``(trial,)``
+        What the last call wrote to ``mode``; ``RUNNING`` before the first.  A signal that is used
+        up gets its trend, once, and then zeros.
+    """
+    size = rest.shape[1]
+    for t in range(first, stop):
+        r, m = rest[t], mode[t]
+        found = TREND
+        over = False
+        if state[t] <= FADING:
+            found = sift(r, work, rule)
+            if found != TREND:
+                least = np.inf
+                greatest = -np.inf
+                power = 0.0
+                for i in range(size):
+                    remainder = r[i] - work.signal[i]
+                    least = min(least, remainder)
+                    greatest = max(greatest, remainder)
+                    power += abs(remainder)
+                over = greatest - least < rule.range or power < rule.power
+                if over and found == FADED:                 # what has faded when all is over is trend
+                    found = TREND
+        if found != TREND:
+            for i in range(size):
+                m[i] = work.signal[i]
+            for i in range(size):
+                r[i] -= work.signal[i]
+            state[t] = ENDING if over else (FADING if found == FADED else RUNNING)
+        else:
+            large = 0.0
+            if state[t] <= ENDING:
+                for i in range(size):
+                    large = max(large, abs(r[i]))
+            state[t] = ENDED if large > 1e-8 else DONE
+            for i in range(size):
+                m[i] = r[i] if large > 1e-8 else 0.0
+
+
+@compiled
+def sift_ensemble(
+    base: FloatArray, noise: FloatArray, scale: FloatArray, local_mean: bool, result: FloatArray,
+    first: int, stop: int, work: Workspace, rule: Rule,
+) -> None:
+    """Write the fastest mode of ``base + scale * noise`` to ``result``, or its local mean.
+
+    The local mean is what is left when that mode is taken off.  Without a mode, both are the
+    noisy signal itself.
+
+    Parameters
+    ----------
+    base : array ``(time,)``
+    noise, result : arrays ``(trial, time)``
+        Rows ``first`` to ``stop - 1`` are worked on.
+    scale : array ``(trial,)``
+    """
+    size = base.size
+    x, w = work.trial, work.signal
+    for t in range(first, stop):
+        strength, added, out = scale[t], noise[t], result[t]
+        for i in range(size):
+            x[i] = base[i] + strength * added[i]
+        found = sift(x, work, rule) == MODE
+        if found and local_mean:
+            for i in range(size):
+                out[i] = x[i] - w[i]
+        else:
+            chosen = w if found else x
+            for i in range(size):
+                out[i] = chosen[i]
+
+
+@compiled
+def sum_trials(rows: FloatArray, total: FloatArray) -> None:
+    """Sum ``(trial, time)`` over the trials, in their order, so that the sum has no choice of bits."""
+    trials, size = rows.shape
+    for start in range(0, size, 512):                       # a stretch of the total stays in the cache
+        part = total[start : start + 512]
+        part[:] = 0.0
+        for t in range(trials):
+            row = rows[t, start : start + 512]
+            for i in range(part.size):
+                part[i] += row[i]

@@ -1,0 +1,90 @@
+"""Sources yield validated panels, or say what to do."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+from data.panel import DataError
+from data.sources.csi import CSI
+from data.sources.csv import CSV
+from data.sources.sp500 import SP500
+from data.sources.synthetic import Synthetic
+from runtime.build import build
+from tests.conftest import ROOT, choices, data_file
+
+SELF_CONTAINED = [name for name in choices("source") if name not in {"csv", "csi300", "csi500"}]
+
+
+@pytest.mark.parametrize("name", SELF_CONTAINED)
+def test_a_source_without_a_file_loads_the_same_panel_twice(name: str) -> None:
+    source = build(OmegaConf.load(ROOT / "conf" / "source" / f"{name}.yaml"))
+    panel = source.load()
+    assert len(panel.frame) > 100
+    assert panel.name
+    assert panel.unit
+    pd.testing.assert_frame_equal(panel.frame, source.load().frame)
+
+
+def test_sp500_is_the_series_the_readme_speaks_of() -> None:
+    frame = SP500().load().frame
+    assert len(frame) == 5031
+    assert (frame["ds"].iloc[0], frame["ds"].iloc[-1]) == (pd.Timestamp("1999-01-04"), pd.Timestamp("2018-12-31"))
+
+
+@pytest.mark.parametrize("code", ["csi300", "csi500"])
+def test_csi_ends_on_the_last_day_of_the_paper(code: str) -> None:
+    frame = CSI(code, "2024-07-01", str(data_file(f"index/{code}_close.csv"))).load().frame
+    assert len(frame) == 4734
+    assert (frame["ds"].iloc[0], frame["ds"].iloc[-1]) == (pd.Timestamp("2005-01-04"), pd.Timestamp("2024-07-01"))
+
+
+def test_csi_says_what_to_fetch_where_the_file_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MODECAST_DATA", raising=False)
+    with pytest.raises(DataError, match=r"MODECAST_DATA is not set.*www\.csindex\.com\.cn, index 000905.*date,close"):
+        CSI("csi500", "2024-07-01").load()
+    monkeypatch.setenv("MODECAST_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"no file .*csi300_close\.csv"):
+        CSI("csi300", "2024-07-01").load()
+
+
+def test_csv_reads_several_series_with_names_and_dates_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "shops.csv"
+    path.write_text("Tag;Laden;Umsatz\n".replace(";", ",") + "01.02.2024,b,1\n02.02.2024,b,2\n01.02.2024,a,3\n02.02.2024,a,5\n")
+    frame = CSV(str(path), time="Tag", value="Umsatz", series="Laden", date_format="%d.%m.%Y").load().frame
+    assert frame["unique_id"].tolist() == ["a", "a", "b", "b"]
+    assert frame["y"].tolist() == [3, 5, 1, 2]
+    assert frame["ds"].iloc[0] == pd.Timestamp("2024-02-01")
+
+
+def test_csv_reads_integer_steps(tmp_path: Path) -> None:
+    path = tmp_path / "steps.csv"
+    path.write_text("date,close\n1,5\n2,6\n3,8\n")
+    assert CSV(str(path)).load().frame["ds"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "There is no file"),
+        ("", "is empty"),
+        ("date,price\n2024-01-01,1\n", "lacks the value column 'close'; it has 'date', 'price'"),
+        ("date,close\nyesterday,1\ntoday,2\n", "does not hold dates of the format ISO 8601"),
+        ("date,close\n", "no rows"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told_in_one_message(tmp_path: Path, text: str | None, said: str) -> None:
+    path = tmp_path / "prices.csv"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(DataError) as error:
+        CSV(str(path)).load()
+    assert said in str(error.value)
+
+
+def test_synthetic_components_sum_to_the_series() -> None:
+    source = Synthetic(300, 2, [5, 20], 4.0, [1.0, 3.0], 0.98, seed=3)
+    for k, (_, series) in enumerate(source.load().series()):
+        np.testing.assert_allclose(source.components(k).sum(axis=0), series)
