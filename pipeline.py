@@ -17,8 +17,8 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from safetensors.numpy import load_file, save_file
 
-from data.calendar import pace
 from data.cached import CachedScope
+from data.calendar import pace
 from data.contracts import (
     TEST,
     TRAIN,
@@ -74,10 +74,8 @@ class Fitted(NamedTuple):
             forecast: FloatArray = self.model.predict(windows)
             return forecast
         batch = self.scaling.transform(windows)
-        if isinstance(self.model, Forecaster):
-            scaled = _forward(self.model, batch.past)                   # (K, n, H)
-        else:
-            scaled = self.model.predict(batch)
+        trained = isinstance(self.model, Forecaster)
+        scaled = _forward(self.model, batch.past) if trained else self.model.predict(batch)     # (K, n, H)
         return self.model.component.restore(scaled, windows, self.scaling)
 
     def save(self, path: Path) -> None:
@@ -115,7 +113,8 @@ def contenders(cfg: DictConfig) -> list[Contender]:
 
 def prepare(cfg: DictConfig, panel: Panel, decomposition: DictConfig) -> Windows:
     """Return all windows of the panel, from the cache where they have been cut before."""
-    return cut(panel, build(decomposition), scope(cfg, decomposition), cfg.lookback, cfg.horizon)
+    work = build(cfg.parallel).map
+    return cut(panel, build(decomposition), scope(cfg, decomposition), cfg.lookback, cfg.horizon, work)
 
 
 def scope(cfg: DictConfig, decomposition: DictConfig) -> Scope:

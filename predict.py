@@ -1,6 +1,5 @@
 """Forecast beyond the end of a file:  python predict.py run=outputs/csi300/... source.path=new.csv"""
 
-import json
 import sys
 from pathlib import Path
 

@@ -162,7 +162,9 @@ class Scope(Protocol):
 class Scaling(Protocol):
     """Bring every component to a common size; fitted on training windows only."""
 
-    def fit(self, train: Windows) -> "Scaling": ...
+    def fit(self, train: Windows) -> "Scaling":
+        """Learn from training windows alone."""
+        ...
 
     def transform(self, windows: Windows) -> Batch:
         """Map windows to a batch, ``past (n, L, C)`` and ``target (n, H, C + 1)``."""
@@ -180,4 +182,6 @@ class Scaling(Protocol):
         """Everything that was fitted, by name."""
         ...
 
-    def load_state(self, state: dict[str, FloatArray]) -> "Scaling": ...
+    def load_state(self, state: dict[str, FloatArray]) -> "Scaling":
+        """Take what an earlier fit has learned."""
+        ...

@@ -71,9 +71,9 @@ def _faults_of_numbers(given: pd.Series, clean: pd.DataFrame) -> list[str]:
 
 def _faults_of_series(key: str, series: pd.DataFrame) -> list[str]:
     dates = series["ds"]
-    faults = []
     if dates.isna().any():
-        faults.append(f"Series {key} has {int(dates.isna().sum())} rows without a date.  Correct or remove these rows.")
+        return [f"Series {key} has {int(dates.isna().sum())} rows without a date.  Correct or remove these rows."]
+    faults = []
     twice = dates.duplicated().to_numpy()
     if twice.any():
         faults.append(f"Series {key} has more than one value at {_dates(series, twice)}.  Keep one row a date.")
@@ -84,7 +84,8 @@ def _faults_of_series(key: str, series: pd.DataFrame) -> list[str]:
             f"Sort the file by time."
         )
     if len(series) > 1 and series["y"].nunique(dropna=False) == 1:
-        faults.append(f"Series {key} is constant ({series['y'].iloc[0]:g}): there is nothing to forecast.  Leave it out.")
+        value = series["y"].iloc[0]
+        faults.append(f"Series {key} is constant ({value:g}): there is nothing to forecast.  Leave it out.")
     return faults
 
 

@@ -74,7 +74,7 @@ class WalkForward:
             )
         time, n_dates = _steps(panel)
         gap = horizon if self.gap is None else self.gap
-        folds = []
+        folds: list[Fold] = []
         for test in range(n_dates - round(self.test * n_dates), n_dates, self.every):
             validation = test - round(self.validation * test)
             stop = min(test + self.every, n_dates)

@@ -1,11 +1,17 @@
 """Cut a panel into windows: the only place that knows history, lookback, horizon and scope."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from data.contracts import Decomposition, FloatArray, Fold, Panel, Scope, Windows
 from data.decomposition.batch import tails
 from data.panel import DataError
+
+Work = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 
 class Rolling:
@@ -78,9 +84,12 @@ class Overall:
 
 
 def cut(
-    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, horizon: int
+    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, horizon: int, work: Work = map
 ) -> Windows:
     """Return every window of every series, in the panel's order.
+
+    ``work`` maps a function over the series: the builtin one after another, or ``map`` of a
+    choice of ``conf/parallel`` in several processes or machines.
 
     The components of a target are taken from the decomposition that ends with that target, so
     they sum to ``y`` and use nothing that comes later.
@@ -90,10 +99,11 @@ def cut(
     DataError
         If no series is long enough for a single window.
     """
+    starts, all_series = zip(*panel.series(), strict=True)
+    decomposed = work(partial(_tails, scope, decomposition, lookback), all_series)
     parts = []
-    for start, series in panel.series():
-        first, components = scope.tails(decomposition, series, lookback)        # (end, C, L)
-        count = len(components) - horizon
+    for start, series, (first, components) in zip(starts, all_series, decomposed, strict=True):
+        count = len(components) - horizon                                       # components (end, C, L)
         if count < 1:
             continue
         arrived = components[:, :, -1]                                          # (end, C)
@@ -114,6 +124,10 @@ def cut(
             f"(scope.history or lookback, + horizon).  Give a longer series or lower scope.history."
         )
     return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _tails(scope: Scope, decomposition: Decomposition, keep: int, series: FloatArray) -> tuple[int, FloatArray]:
+    return scope.tails(decomposition, series, keep)
 
 
 def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int) -> Windows:

@@ -222,7 +222,8 @@ def _reading(rows: pd.DataFrame) -> list[str]:
 
 def _header(comparison: Comparison) -> list[str]:
     paper = PAPER if comparison.published else ""
-    return ["model", *(name + paper for name in IN_PAPER.values()), *OURS_ONLY.values(), "against persistence"]
+    published = [name + paper for name in IN_PAPER.values()]
+    return ["model", *published, *OURS_ONLY.values(), "against persistence"]
 
 
 def _cells(comparison: Comparison) -> list[list[str]]:

@@ -124,7 +124,8 @@ def print_table(console: Console, metrics: Metrics) -> None:
     )
     for column in HEADER:
         words = column in (HEADER[0], HEADER[-1])
-        table.add_column(column, justify="left" if words else "right", no_wrap=column == HEADER[0])
+        name = column.replace(" ", "\n") if narrow else column
+        table.add_column(name, justify="left" if words else "right", no_wrap=column == HEADER[0])
     scores = _persistence_first(metrics.scores)
     best = _best(scores)
     for row, (_, score) in zip(_cells(scores), scores.iterrows(), strict=True):

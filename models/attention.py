@@ -19,6 +19,11 @@ class MapAttention(nn.Module):
 
     Summed over d, s is the additive score of step t.  The query Q is the last hidden state.
 
+    Weights that sum to one over T D positions make the map T D times smaller than the states, and
+    a dense layer would need as many times more steps of the optimiser to grow by as much.  So the
+    map is handed on times T D: even weights leave the states as they are.  The dense layer that
+    follows can express what it could before.
+
     Shapes
     ------
     K network, B batch, T time, D hidden
@@ -42,5 +47,6 @@ class MapAttention(nn.Module):
         return scores.flatten(2).softmax(dim=2).unflatten(2, states.shape[2:])        # (K, B, T, D)
 
     def forward(self, states: Tensor) -> Tensor:
-        """Map hidden states ``(K, B, T, D)`` to the weighted map ``(K, B, T, D)``."""
-        return self.weights(states) * states
+        """Map hidden states ``(K, B, T, D)`` to the weighted map times T D, ``(K, B, T, D)``."""
+        n_positions = states.shape[2] * states.shape[3]
+        return n_positions * self.weights(states) * states

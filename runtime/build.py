@@ -131,16 +131,16 @@ def _unknown(key: str, path: str, name: str, known: list[str]) -> str:
 def _mistyped(key: str, node: DictConfig, target: type, given: set[str]) -> list[str]:
     """Compare values with plain annotations; what is annotated otherwise is the constructor's to judge."""
     try:
-        hints = get_type_hints(target.__init__)
+        hints = get_type_hints(inspect.unwrap(vars(target).get("__init__", object.__init__)))
     except NameError:                   # a library's annotation that exists for type checkers only
         return []
     accepted: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}
     faults = []
     for name in sorted(given):
-        kind = hints.get(name)
-        value = None if OmegaConf.is_missing(node, name) else node[name]
+        kind: Any = hints.get(name)
         if kind not in accepted or OmegaConf.is_missing(node, name):
             continue
+        value = node[name]
         if not isinstance(value, accepted[kind]) or (isinstance(value, bool) and kind is not bool):
             faults.append(f"{key}.{name}={value} must be of type {kind.__name__}.")
     return faults

@@ -34,14 +34,6 @@ class CacheWarning(UserWarning):
     """A cache that could not be used; the result was computed as if there were none."""
 
 
-class NoCache:
-    """Compute everything anew."""
-
-    def get_or_compute(self, key: Mapping[str, Any], compute: Callable[[], Arrays]) -> Arrays:
-        """Return what ``compute`` returns."""
-        return compute()
-
-
 class ArrayCache:
     """Keep results in files that any number of processes may read and fill at once.
 
@@ -51,16 +43,17 @@ class ArrayCache:
 
     Parameters
     ----------
-    folder : str
-        Where the entries lie; relative to the checkout.
+    folder : str or None
+        Where the entries lie, relative to the checkout; None takes the environment variable
+        ``MODECAST_CACHE`` or else ``outputs/.cache``.
     limit_bytes : int
         Size above which the entries used longest ago are deleted [bytes].
     """
 
-    def __init__(self, folder: str, limit_bytes: int) -> None:
+    def __init__(self, folder: str | Path | None = None, limit_bytes: int = 2_000_000_000) -> None:
         if limit_bytes < 1:
-            raise ValueError(f"cache.limit_bytes={limit_bytes} must be positive; cache=none keeps nothing.")
-        self.folder = ROOT / folder
+            raise ValueError(f"limit_bytes={limit_bytes} must be positive.")
+        self.folder = ROOT / (folder or os.environ.get("MODECAST_CACHE") or "outputs/.cache")
         self.limit_bytes = limit_bytes
 
     def get_or_compute(self, key: Mapping[str, Any], compute: Callable[[], Arrays]) -> Arrays:
@@ -116,7 +109,7 @@ class ArrayCache:
         np.savez(content, allow_pickle=False, **arrays)
         payload = content.getbuffer()
         if payload.nbytes + _DIGEST > self.limit_bytes:
-            _warn(f"A result of {payload.nbytes} bytes is not kept: cache.limit_bytes={self.limit_bytes}.")
+            _warn(f"A result of {payload.nbytes} bytes is not kept: the limit is {self.limit_bytes}.")
             return
         part = None
         try:
@@ -196,7 +189,7 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m runtime.cache", description=main.__doc__)
     parser.add_argument("command", choices=["info", "clear"])
     command = parser.parse_args(arguments).command
-    cache = ArrayCache(os.environ.get("MODECAST_CACHE", "outputs/.cache"), limit_bytes=1)
+    cache = ArrayCache()
     if command == "clear":
         print(f"Deleted {cache.clear()} entries from {cache.folder}.")
     else:

@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 from runtime.record import ROOT
 
 CONF = str(ROOT / "conf")               # absolute: a relative one fails where the project is installed
-OURS = {ROOT} | {path.parent for package in ("data", "models", "evaluation", "runtime") for path in (ROOT / package).rglob("*.py")}
+PACKAGES = ("data", "models", "evaluation", "runtime")
+OURS = {ROOT} | {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
 
 Result = TypeVar("Result")
 

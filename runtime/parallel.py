@@ -36,7 +36,7 @@ class Processes:
 
     def __init__(self, n_jobs: int = -1) -> None:
         if n_jobs == 0:
-            raise ValueError("parallel.n_jobs=0 does nothing.  Give a number of processes, or -1 for all cores.")
+            raise ValueError("parallel.n_jobs=0 does nothing.  Give a number of processes, or -1.")
         self.n_jobs = n_jobs
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -61,7 +61,7 @@ class Ray:
 
     def __init__(self, address: str | None = None, n_jobs: int = -1) -> None:
         if n_jobs == 0:
-            raise ValueError("parallel.n_jobs=0 does nothing.  Give a number of workers, or -1 for all cores.")
+            raise ValueError("parallel.n_jobs=0 does nothing.  Give a number of workers, or -1.")
         self.address = address
         self.n_jobs = n_jobs
 

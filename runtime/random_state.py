@@ -21,7 +21,7 @@ class RandomState(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return the state of every generator."""
         version, words, gauss = random.getstate()
-        numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # type: ignore[assignment]  # noqa: NPY002
+        numpy_state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002
         key = torch.from_numpy(numpy_state["state"]["key"].astype(np.int64))
         return {
             "python": (version, torch.tensor(words), gauss),

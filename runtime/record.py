@@ -39,7 +39,7 @@ def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
             raise FolderError(f"resume={folder} is not the folder of a run: there is no {kept}.")
         settings: Any = OmegaConf.load(kept)
     else:
-        settings = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))  # type: ignore[arg-type]
+        settings = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
         del settings.folder, settings.resume
         open_folder(folder / UNFINISHED)
         if kept.exists() and OmegaConf.load(kept) != settings:

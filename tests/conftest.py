@@ -35,8 +35,13 @@ def configure(tmp_path: Path) -> Callable[..., DictConfig]:
             cfg.hydra.runtime.output_dir = str(tmp_path)
             HydraConfig.instance().set_config(cfg)
             plain = OmegaConf.create(
-                {key: OmegaConf.to_container(cfg[key], resolve=True) if isinstance(cfg[key], DictConfig) else cfg[key]
-                 for key in cfg if key != "hydra"}
+                {
+                    key: OmegaConf.to_container(cfg[key], resolve=True)
+                    if isinstance(cfg[key], DictConfig)
+                    else cfg[key]
+                    for key in cfg
+                    if key != "hydra"
+                }
             )
         return plain
 

@@ -7,7 +7,18 @@ from pipeline import LIVE, contenders
 from runtime.build import ConfigError, build, check
 from tests.conftest import choices
 
-GROUPS = ["source", "split", "scope", "decomposition", "scaling", "model", "baselines", "trainer", "callbacks", "parallel"]
+GROUPS = [
+    "source",
+    "split",
+    "scope",
+    "decomposition",
+    "scaling",
+    "model",
+    "baselines",
+    "trainer",
+    "callbacks",
+    "parallel",
+]
 
 
 @pytest.mark.parametrize("experiment", [name for name in choices("experiment") if name != "csv"])
@@ -20,7 +31,9 @@ def test_an_experiment_has_no_faults_and_persistence_among_its_contenders(experi
     assert cfg.names.experiment == experiment
 
 
-@pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in GROUPS for choice in choices(group)])
+@pytest.mark.parametrize(
+    ("group", "choice"), [(group, choice) for group in GROUPS for choice in choices(group)]
+)
 def test_every_choice_of_every_group_is_accepted(group, choice, configure):
     more = ["source.path=prices.csv"] if choice == "csv" else []
     check(configure("experiment=sp500", f"{group}={choice}", *more), LIVE)
@@ -33,11 +46,17 @@ def test_a_model_is_shown_with_and_without_its_decomposition(configure):
 
 
 def test_a_naive_model_is_not_called_decomposed(configure):
-    assert [c.label for c in contenders(configure("model=drift", "baselines=naive"))] == ["Drift", "Persistence"]
+    assert [c.label for c in contenders(configure("model=drift", "baselines=naive"))] == [
+        "Drift",
+        "Persistence",
+    ]
 
 
 def test_without_decomposition_no_row_is_called_so(configure):
-    labels = [c.label for c in contenders(configure("decomposition=identity", "model=lstm", "baselines=undecomposed"))]
+    labels = [
+        c.label
+        for c in contenders(configure("decomposition=identity", "model=lstm", "baselines=undecomposed"))
+    ]
     assert sorted(labels) == ["Drift", "LSTM", "Persistence"]
 
 
@@ -62,7 +81,14 @@ def test_a_parameter_that_is_missing_is_named(configure):
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "data.panel.pd.read_pickle", "data.panel.hashlib.sha256", "subprocess.Popen", "torch.load", "builtins.eval"],
+    [
+        "os.system",
+        "data.panel.pd.read_pickle",
+        "data.panel.hashlib.sha256",
+        "subprocess.Popen",
+        "torch.load",
+        "builtins.eval",
+    ],
 )
 def test_only_classes_defined_in_trusted_modules_are_built(target, configure):
     node = OmegaConf.create({"_target_": target})

@@ -41,6 +41,15 @@ def model(request, name):
     return make(name, request.param)
 
 
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Networks this small gain nothing from more, and wait for them on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def make(name, component="separate", n_components=COMPONENTS, lookback=31, horizon=2):
     node = compose_model(name, f"model/component={component}")
     return build(node, n_components=n_components, lookback=lookback, horizon=horizon)
@@ -260,13 +269,21 @@ def test_attention_weights_sum_to_one_over_time_and_channels():
 
 
 @pytest.mark.usefixtures("double")
+def test_even_attention_leaves_the_states_as_they_are():
+    attention = MapAttention(2, 3)
+    nn.init.zeros_(attention.score)
+    states = torch.randn(2, 5, 4, 3)
+    torch.testing.assert_close(attention(states), states)
+
+
+@pytest.mark.usefixtures("double")
 def test_attention_is_what_its_equations_say():
     attention = MapAttention(2, 3)
     states = torch.randn(2, 1, 4, 3)
     w_q, w_k, v = attention.query.weight[1], attention.key.weight[1], attention.score[1]
     h = states[1, 0]                                                              # (T, D)
     scores = torch.stack([v * torch.tanh(w_q @ h[-1] + w_k @ h[t]) for t in range(4)])
-    expected = scores.exp() / scores.exp().sum() * h
+    expected = scores.exp() / scores.exp().sum() * h * 4 * 3
     torch.testing.assert_close(attention(states)[1, 0], expected)
 
 

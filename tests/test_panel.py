@@ -19,12 +19,21 @@ def frame(y: list[object], days: list[str] | None = None) -> pd.DataFrame:
         (frame([1.0, None, 3.0]), "missing (NaN) at 2024-01-02"),
         (frame([1.0, np.inf, 3.0]), "infinite at 2024-01-02"),
         (frame([1.0, "n/a", 3.0]), "not a number at 2024-01-02, such as 'n/a'"),
-        (frame([1.0, 2.0, 3.0], ["2024-01-01", "2024-01-02", "2024-01-02"]), "more than one value at 2024-01-02"),
-        (frame([1.0, 2.0, 3.0], ["2024-01-01", "2024-01-03", "2024-01-02"]), "2024-01-02 comes after 2024-01-03"),
+        (
+            frame([1.0, 2.0, 3.0], ["2024-01-01", "2024-01-02", "2024-01-02"]),
+            "more than one value at 2024-01-02",
+        ),
+        (
+            frame([1.0, 2.0, 3.0], ["2024-01-01", "2024-01-03", "2024-01-02"]),
+            "2024-01-02 comes after 2024-01-03",
+        ),
         (frame([5.0, 5.0, 5.0]), "constant (5)"),
         (frame([]), "no rows"),
         (frame([1.0, 2.0]).drop(columns="y"), "lacks the column y"),
-        (frame([1.0, 2.0, 3.0]).assign(ds=[pd.NaT, *pd.bdate_range("2024-01-01", periods=2)]), "1 rows without a date"),
+        (
+            frame([1.0, 2.0, 3.0]).assign(ds=[pd.NaT, *pd.bdate_range("2024-01-01", periods=2)]),
+            "1 rows without a date",
+        ),
     ],
 )
 def test_a_fault_is_named_with_its_date(table: pd.DataFrame, said: str) -> None:

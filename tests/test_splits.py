@@ -1,5 +1,7 @@
 """Every row has one role, and no target crosses a split."""
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,11 +37,14 @@ def test_test_follows_validation_follows_train(name, horizon, configure):
         rows = [np.flatnonzero(fold.role == role) for role in (TRAIN, VALIDATION, TEST)]
         used = [part for part in rows if part.size]
         assert len(used) >= 2
-        assert all(first.max() < second.min() for first, second in zip(used, used[1:], strict=False))
+        assert all(first.max() < second.min() for first, second in pairwise(used))
 
 
 @given(
-    validation=st.floats(0, 0.4), test=st.floats(0.05, 0.5), gap=st.integers(0, 9), horizon=st.integers(1, 9),
+    validation=st.floats(0, 0.4),
+    test=st.floats(0.05, 0.5),
+    gap=st.integers(0, 9),
+    horizon=st.integers(1, 9),
     lookback=st.integers(1, 12),
 )
 @settings(max_examples=60, deadline=None)
@@ -76,7 +81,7 @@ def test_walk_forward_tests_every_late_date_once_and_learns_from_the_past_only(e
 
 
 def test_series_are_cut_at_the_same_date():
-    panel = panel_of(np.arange(100.0) ** 1.1, np.arange(60.0) ** 1.2)         # the second ends earlier
+    panel = panel_of(np.arange(100.0) ** 1.1, np.arange(60.0) ** 1.2)  # the second ends earlier
     (fold,) = ByTime(0.0, 0.5, 0).folds(panel, 1)
     first_tested = panel.frame[fold.role == TEST].groupby("unique_id")["ds"].min()
     assert first_tested.nunique() == 1
@@ -89,7 +94,12 @@ def test_the_gap_is_one_horizon_unless_given():
 
 @pytest.mark.parametrize(
     "make",
-    [lambda: ByTime(0.6, 0.5), lambda: ByTime(-0.1, 0.2), lambda: WalkForward(0.2, 0.1, 0), lambda: WalkForward(0, 0.1, 5)],
+    [
+        lambda: ByTime(0.6, 0.5),
+        lambda: ByTime(-0.1, 0.2),
+        lambda: WalkForward(0.2, 0.1, 0),
+        lambda: WalkForward(0, 0.1, 5),
+    ],
 )
 def test_impossible_fractions_are_refused(make):
     with pytest.raises(ValueError, match=r"split\."):

@@ -36,7 +36,7 @@ def test_past_target_and_y_are_the_series_in_order(scope, horizon, walk):
         np.testing.assert_array_equal(truth, y[origin + 1 : origin + 1 + horizon])
         np.testing.assert_array_equal(target[:, 0], truth)
     ids = panel.frame["unique_id"].to_numpy()
-    assert (ids[windows.origin - 9] == ids[windows.origin + horizon]).all()           # no window spans two series
+    assert (ids[windows.origin - 9] == ids[windows.origin + horizon]).all()  # no window spans two series
 
 
 @pytest.mark.parametrize("scope", [Rolling(64), Expanding(64), Overall()])
@@ -117,7 +117,10 @@ def test_the_latest_window_is_the_one_a_longer_series_would_cut_there(scope, wal
         np.testing.assert_array_equal(newest.past[0], longer.past[longer.origin == 199][0])
 
 
-@pytest.mark.parametrize("take", [lambda p: cut(p, Identity(), Rolling(64), 10, 1), lambda p: latest(p, Identity(), Rolling(64), 10)])
+@pytest.mark.parametrize(
+    "take",
+    [lambda p: cut(p, Identity(), Rolling(64), 10, 1), lambda p: latest(p, Identity(), Rolling(64), 10)],
+)
 def test_a_series_shorter_than_one_window_is_told(take, walk):
     with pytest.raises(DataError, match=r"has 40 steps, but .* 6[45]"):
         take(panel_of(walk[:40]))

@@ -1,17 +1,20 @@
 """Share compiled loops among threads, so that the result does not depend on their number."""
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import pairwise
 from queue import SimpleQueue
 
 import numpy as np
-from numba import config
+from numba.core import config
 from numba.core import event
 from numpy.typing import NDArray
 
 from data.contracts import FloatArray
+from data.decomposition._edges import extend_ends
 from data.decomposition._sifting import (
     FIXED,
     FIXED_H,
@@ -141,32 +144,38 @@ class Team:
             return
         pieces = min(count, _CHUNKS * self.threads)
         bounds = [count * k // pieces for k in range(pieces + 1)]
-        for _ in self._pool.map(piece, zip(bounds[:-1], bounds[1:], strict=True)):
+        for _ in self._pool.map(piece, pairwise(bounds)):
             pass
 
 
 def tails_of(
-    decompose: Callable[[FloatArray], FloatArray],
+    decompose: Callable[[FloatArray, int, bool], FloatArray],
     windows: Sequence[FloatArray],
     keep: int,
     n_components: int,
-    threads: int,
+    threads: int | None,
 ) -> FloatArray:
     """Map n windows ``(time,)`` to the last ``keep`` points of their components, a window a thread.
 
-    Windows of one length follow each other, so that what is kept for a length is of use.
+    Parameters
+    ----------
+    decompose : function
+        Is handed a window, the number of threads it may use (1), and whether windows of the same
+        length follow, so that the noise modes of that length are worth keeping.
 
     Returns
     -------
     array ``(n, n_components, keep)``
     """
     found = np.empty((len(windows), n_components, keep))
+    sizes = Counter(map(len, windows))
     order = sorted(range(len(windows)), key=lambda k: len(windows[k]))
 
     def one(k: int) -> None:
-        found[k] = decompose(windows[k])[:, -keep:]
+        window = windows[k]
+        found[k] = decompose(window, 1, sizes[len(window)] > 1)[:, -keep:]
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(thread_count(threads)) as pool:
         try:
             for _ in watched(pool.map(one, order), len(order)):
                 pass
@@ -174,6 +183,14 @@ def tails_of(
             pool.shutdown(cancel_futures=True)
             raise
     return found
+
+
+def on_extended(series: FloatArray, boundary: str, decompose: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    """Return the modes of a series, which with ``boundary="ar"`` is first continued at both ends."""
+    if boundary != "ar":
+        return decompose(series)
+    longer, reach = extend_ends(series)
+    return np.ascontiguousarray(decompose(longer)[:, reach : reach + series.size])
 
 
 @contextmanager

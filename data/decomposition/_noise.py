@@ -5,6 +5,7 @@ from functools import lru_cache
 from threading import Lock
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
 from data.decomposition._ensemble import Team
@@ -25,6 +26,24 @@ def white_noise(trials: int, size: int, seed: int) -> FloatArray:
         np.random.Generator(np.random.Philox(key=[seed, trial])).standard_normal(out=row)
     noise.flags.writeable = False
     return noise
+
+
+def checked_noise(noise: ArrayLike, size: int, boundary: str) -> FloatArray:
+    """Return given noise ``(trials, size)`` as contiguous float64.
+
+    Raises
+    ------
+    ValueError
+        If it does not fit the series.
+    """
+    values = np.array(noise, dtype=np.float64, order="C")
+    if values.ndim != 2 or values.shape[1] != size or not len(values) or not np.isfinite(values).all():
+        raise ValueError(
+            f"noise must be finite, (trials, time) with {size} steps as the series has, but is {values.shape}."
+        )
+    if boundary == "ar":
+        raise ValueError("boundary='ar' lengthens the series, so noise cannot be given with it; give a seed.")
+    return values
 
 
 class NoiseModes:
@@ -101,3 +120,10 @@ class _Shelf:
 
 
 SHELF = _Shelf()
+
+
+def noise_modes(trials: int, size: int, seed: int, rule: Rule, keep: bool) -> NoiseModes:
+    """Return the modes of seeded noise; those kept for the length, if they are to be kept."""
+    if keep:
+        return SHELF.get(trials, size, seed, rule)
+    return NoiseModes(white_noise(trials, size, seed), keep=False)

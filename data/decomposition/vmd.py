@@ -97,8 +97,8 @@ class VMD:
         half = size // 2
         mirrored = np.concatenate([values[:half][::-1], values, values[half:][::-1]])     # (2 time,)
         spectrum = np.fft.rfft(mirrored)[:-1]                                   # (F,) without f = 1/2
-        centre = 0.5 / self.modes * np.arange(self.modes)
-        frequency: FloatArray = 0.5 / size * np.arange(size, dtype=np.float64)  # (F,)
+        frequency = np.fft.rfftfreq(2 * size)[:-1].astype(np.float64)           # (F,)
+        centre = np.asarray(0.5 / self.modes * np.arange(self.modes), dtype=np.float64)
         modes = np.zeros((size, self.modes), dtype=np.complex128)               # (F, K)
         energy = float(np.vdot(spectrum, spectrum).real)
         find_modes(

@@ -9,6 +9,8 @@ from data.contracts import Panel
 from data.panel import DataError, validated
 from data.sources.csv import CSV
 
+NUMBERS = {"csi300": "000300", "csi500": "000905"}
+
 
 class CSI:
     """CSI 300 or CSI 500: a CSV file with the columns ``date`` (ISO) and ``close`` [index points].
@@ -47,11 +49,10 @@ class CSI:
         path = Path(self.path) if self.path else Path(folder or ".") / "index" / f"{self.code}_close.csv"
         if (self.path or folder) and path.is_file():
             return path
+        why = f"there is no file {path}" if self.path or folder else "MODECAST_DATA is not set"
         raise DataError(
-            f"The closes of {name} are not here: "
-            f"{f'there is no file {path}' if self.path or folder else 'MODECAST_DATA is not set'}.  "
-            f"They may not be redistributed: download the daily history from the index owner "
-            f"(www.csindex.com.cn, index {'000300' if self.code == 'csi300' else '000905'}) or any vendor, save it as a CSV "
-            f"file with the columns date,close, and give source.path=<file> or set MODECAST_DATA to the "
-            f"folder that holds index/{self.code}_close.csv."
+            f"The closes of {name} are not here: {why}.  They may not be redistributed: download the daily "
+            f"history from the index owner (www.csindex.com.cn, index {NUMBERS.get(self.code, self.code)}) or any "
+            f"vendor, save it as a CSV file with the columns date,close, and give source.path=<file> or set "
+            f"MODECAST_DATA to the folder that holds index/{self.code}_close.csv."
         )

@@ -1,0 +1,48 @@
+"""Give the modes of a series, however many there are, to a fixed number of channels.
+
+The number of modes changes from window to window, and with it what "the fourth mode" means.
+A channel that means a band of periods does not change.
+"""
+
+import numpy as np
+
+from data.contracts import FloatArray
+
+ALIGNMENTS = ("period", "index")
+
+FASTEST = 3.0
+"""Mean period of the first mode of white noise [steps]; that of every further one is twice as long."""
+
+
+def align_modes(modes: FloatArray, n_components: int, align: str) -> FloatArray:
+    """Map ``(n_modes + 1, time)``, the remainder last, to ``(n_components, time)``.
+
+    Parameters
+    ----------
+    modes : array ``(n_modes + 1, time)``
+        Fast first; the last row is what the modes leave of the series.
+    n_components : int
+        K, number of channels.  The remainder goes to the last one, which therefore holds the level.
+    align : str
+        ``period``: a mode goes to the channel its mean period lies in; channel k of the first K - 1
+        reaches from ``3 * 2**(k - 1/2)`` to ``3 * 2**(k + 1/2)`` steps, the first one down to any
+        period and the last one up to any.  Modes in one channel add up; a channel without is zero.
+        ``index``: mode k goes to channel k; from the K - 1st on they add up in channel K - 2.
+    """
+    aligned = np.zeros((n_components, modes.shape[1]))
+    slowest = n_components - 2
+    for k, mode in enumerate(modes[:-1]):
+        channel = k if align == "index" else int(np.rint(np.log2(mean_period(mode) / FASTEST)))
+        aligned[min(max(channel, 0), slowest)] += mode
+    aligned[-1] = modes[-1]
+    return aligned
+
+
+def mean_period(mode: FloatArray) -> float:
+    """Return twice the mean distance between extrema [steps]; without two of them, twice the length."""
+    steps = np.diff(mode)
+    moving = np.flatnonzero(steps)
+    turns = moving[1:][np.diff(np.sign(steps[moving])) != 0]
+    if turns.size < 2:
+        return 2.0 * mode.size
+    return 2.0 * float(turns[-1] - turns[0]) / (turns.size - 1)

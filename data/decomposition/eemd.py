@@ -1,0 +1,209 @@
+"""Ensemble empirical mode decomposition (EEMD).
+
+    from data.decomposition.eemd import eemd
+    modes = eemd(closes, trials=100, seed=0)
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from data.contracts import FloatArray
+from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of, tails_of, thread_count
+from data.decomposition._noise import checked_noise, white_noise
+from data.decomposition._sifting import DONE, ENDED
+from data.decomposition.alignment import align_modes
+from data.decomposition.checks import check_settings
+from data.decomposition.series import checked
+
+
+def eemd(
+    series: ArrayLike,
+    trials: int = 100,
+    noise_width: float = 0.05,
+    seed: int = 0,
+    *,
+    stop: str = "huang",
+    siftings: int = 10,
+    boundary: str = "mirror",
+    noise: ArrayLike | None = None,
+    threads: int | None = None,
+) -> FloatArray:
+    """Split a series into modes as the mean over noisy copies of it (EEMD).
+
+    Wu, Huang (2009): Ensemble empirical mode decomposition: a noise-assisted data analysis method,
+    Advances in Adaptive Data Analysis 1(1), 1-41.  The mean is taken over all trials, one without a
+    further mode counting as zero, and trends are averaged apart from modes.  What is left of the
+    noise, which the mean does not cancel, is white and taken out of the first mode.
+
+    Parameters
+    ----------
+    series : array ``(time,)``
+        At least 4 finite numbers, equally spaced in time, of any real type and unit.
+    trials : int
+        Number of noises.
+    noise_width : float
+        Standard deviation of the noise [range of the series].
+    seed : int
+        Of the noise; every trial has a stream of its own.
+    stop : str
+        When a sifting stops: ``huang`` (PyEMD's default: the mean envelope holds little energy),
+        ``fixed`` (after ``siftings``), ``fixed_h`` (after as many in a row with as many extrema as
+        zero crossings, give or take one), ``s_number`` (as many in a row with unchanged numbers).
+    siftings : int
+        Of the rules that count.
+    boundary : str
+        What lies beyond the ends: ``mirror`` (Rilling 2003), ``slope`` (the last slopes between
+        extrema go on), ``ar`` (an autoregressive forecast of the series, mirrored at its end).
+    noise : array ``(trials, time)``, optional
+        White noise of standard deviation 1 to use in place of the seeded one.
+    threads : int, optional
+        Share the work; by default every core.  The result does not depend on it.
+
+    Returns
+    -------
+    array ``(n_modes + 1, time)``
+        The modes, fast first, in the unit of the series; the last row is the mean trend, so that
+        the rows sum to the series.  A constant series has no mode.
+
+    Raises
+    ------
+    ValueError
+        If the series or a setting cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> time = np.arange(500)
+    >>> modes = eemd(np.sin(time / 3) + time / 100, trials=20)
+    >>> bool(np.allclose(modes.sum(axis=0), np.sin(time / 3) + time / 100))
+    True
+    """
+    check_settings(
+        trials=trials, noise=noise_width, noise_name="noise_width", seed=seed, stop=stop, siftings=siftings,
+        boundary=boundary, threads=threads,
+    )
+    values = checked(series, 4, "decomposition=eemd")
+    given = None if noise is None else checked_noise(noise, values.size, boundary)
+    return _decompose(values, trials, noise_width, seed, stop, siftings, boundary, given, thread_count(threads))
+
+
+def _decompose(
+    series: FloatArray,
+    trials: int,
+    noise_width: float,
+    seed: int,
+    stop: str,
+    siftings: int,
+    boundary: str,
+    noise: FloatArray | None,
+    threads: int,
+) -> FloatArray:
+    rule = rule_of(stop, siftings, boundary)
+    if np.ptp(series) == 0:
+        return series[None].copy()
+
+    def modes_of(values: FloatArray) -> FloatArray:
+        added = white_noise(trials, values.size, seed) if noise is None else noise
+        rest = values + noise_width * np.ptp(values) * added                     # (trial, time)
+        state = np.zeros(len(rest), dtype=np.int64)
+        modes: list[FloatArray] = []
+        trend = np.zeros_like(values)
+        with Team(values.size, threads, rule) as team, announced_compilation():
+            while not (state == DONE).all():
+                taken = team.take_modes(rest, state)
+                ended = state == ENDED
+                trend += team.sum_trials(taken * ended[:, None]) / len(rest)
+                modes.append(team.sum_trials(taken * ~ended[:, None]) / len(rest))
+        modes = [mode for mode in modes if mode.any()]
+        modes[0] += values - np.sum(modes, axis=0) - trend
+        return np.array([*modes, values - np.sum(modes, axis=0)])
+
+    return on_extended(series, boundary, modes_of)
+
+
+class Eemd:
+    """A fixed number of components by ensemble empirical mode decomposition.
+
+    Noise fills every scale, so that modes mix less than with EMD.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of rows of a result.  The last one holds what the modes leave of the series: its
+        trend and level.
+    trials : int
+        Number of noises.
+    noise_width : float
+        Standard deviation of the noise [range of the series].
+    seed : int
+        Of the noise.
+    align : str
+        How modes are given to rows, ``period`` or ``index``; see ``alignment.align_modes``.
+    stop, siftings, boundary
+        See ``eemd``.
+    threads : int, optional
+        By default every core.  The result does not depend on it.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        trials: int = 100,
+        noise_width: float = 0.05,
+        seed: int = 0,
+        align: str = "period",
+        stop: str = "huang",
+        siftings: int = 10,
+        boundary: str = "mirror",
+        threads: int | None = None,
+    ) -> None:
+        check_settings(
+            n_components=n_components,
+            trials=trials,
+            noise=noise_width,
+            noise_name="noise_width",
+            seed=seed,
+            align=align,
+            stop=stop,
+            siftings=siftings,
+            boundary=boundary,
+            threads=threads,
+        )
+        self._n_components = n_components
+        self.trials = trials
+        self.noise_width = noise_width
+        self.seed = seed
+        self.align = align
+        self.stop = stop
+        self.siftings = siftings
+        self.boundary = boundary
+        self.threads = threads
+
+    @property
+    def n_components(self) -> int:
+        """Number of rows of every result."""
+        return self._n_components
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        """Map ``(time,)`` to ``(n_components, time)``, fast first, the remainder last."""
+        return self._components(series, thread_count(self.threads), True)
+
+    def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
+        """Map n windows ``(time,)`` to the last ``keep`` points of their components, a window a thread."""
+        return tails_of(self._components, windows, keep, self.n_components, self.threads)
+
+    def _components(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:
+        modes = _decompose(
+            checked(series, 4, "decomposition=eemd"),
+            self.trials,
+            self.noise_width,
+            self.seed,
+            self.stop,
+            self.siftings,
+            self.boundary,
+            None,
+            threads,
+        )
+        return align_modes(modes, self.n_components, self.align)

@@ -1,0 +1,356 @@
+"""Networks that are trained as one learn what each learns alone, and nothing of it is lost."""
+
+import math
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from torch import nn
+from torch.utils.data import DataLoader
+
+from data.contracts import Batch, Windows
+from data.datamodule import FoldData
+from data.scaling import Anchored
+from models.best_weights import BestWeights
+from models.components import Joint, Separate
+from models.forecaster import Forecaster
+from runtime.build import build
+from runtime.history import History
+from runtime.random_state import RandomState
+from runtime.resume_point import ResumePoint
+from tests.test_networks import NETWORKS, compose_model
+
+COMPONENTS, LOOKBACK, HORIZON = 3, 12, 2
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*`LeafSpec"),
+]
+
+
+def small(n_components=COMPONENTS, component="separate", *overrides):
+    """CNN-LSTM-AM with few channels."""
+    sizes = ["model.network.channels=4", "model.network.hidden=5"]
+    node = compose_model("cnn_lstm_attention", f"model/component={component}", *sizes, *overrides)
+    return build(node, n_components=n_components, lookback=LOOKBACK, horizon=HORIZON)
+
+
+def batch(n_windows, seed=0, n_components=COMPONENTS):
+    """Noise that carries a little of the future of each component."""
+    rng = np.random.default_rng(seed)
+    past = rng.standard_normal((n_windows, LOOKBACK, n_components))
+    target = np.tanh(past[:, -HORIZON:] - past[:, :HORIZON]) + 0.1 * rng.standard_normal((n_windows, HORIZON, 1))
+    return Batch(past, np.concatenate([target, target.sum(axis=2, keepdims=True)], axis=2))
+
+
+def alone(data, k):
+    """What network k learns from."""
+    return Batch(data.past[..., [k]], data.target[..., [k, -1]])
+
+
+def trainer(*callbacks, max_epochs=4, **settings):
+    return pl.Trainer(
+        accelerator="cpu",
+        max_epochs=max_epochs,
+        logger=False,
+        enable_checkpointing=any(isinstance(c, ResumePoint) for c in callbacks),
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        deterministic=True,
+        callbacks=list(callbacks),
+        **settings,
+    )
+
+
+def slices(model, k):
+    """State of network k, shaped as that of a module of one network."""
+    return {name: p[k : k + 1].clone() for name, p in model.state_dict().items()}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Networks this small gain nothing from more, and wait for them on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(before)
+
+
+# Stacked training
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"gradient_clip_val": 0.05},
+        {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"},
+        {"accumulate_grad_batches": 2},
+    ],
+    ids=["plain", "clipped by norm", "clipped by value", "accumulated"],
+)
+def test_training_as_one_equals_training_alone(settings):
+    train, validation = batch(75), batch(30, seed=1)                              # 10 steps an epoch
+    together = small()
+    starts = [slices(together, k) for k in range(COMPONENTS)]
+    trainer(BestWeights(None), precision="64-true", **settings).fit(together, FoldData(train, validation, 8, seed=3))
+    for k, start in enumerate(starts):
+        single = small(n_components=1)
+        single.load_state_dict(start)
+        data = FoldData(alone(train, k), alone(validation, k), 8, seed=3)
+        trainer(BestWeights(None), precision="64-true", **settings).fit(single, data)
+        for name, weight in slices(together, k).items():
+            assert (weight - start[name]).abs().max() > 1e-4, f"{name} did not move"
+            torch.testing.assert_close(weight, single.state_dict()[name], atol=1e-10, rtol=0, msg=name)
+
+
+def test_clipping_acts():
+    data = FoldData(batch(16), batch(0), 16, seed=0)
+    model = small()
+    gradients = {}
+
+    class Norms(pl.Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            grads = [p.grad.flatten(1) for p in pl_module.parameters()]
+            gradients["norms"] = torch.cat(grads, dim=1).norm(dim=1)
+
+        def on_before_zero_grad(self, trainer, pl_module, optimizer):
+            if pl_module.network.head.weight.grad is not None:
+                grads = [p.grad.flatten(1) for p in pl_module.parameters()]
+                gradients["clipped"] = torch.cat(grads, dim=1).norm(dim=1)
+
+    trainer(Norms(), max_epochs=2, gradient_clip_val=0.05).fit(model, data)
+    assert (gradients["norms"] > 0.05).all()
+    torch.testing.assert_close(gradients["clipped"], torch.full((COMPONENTS,), 0.05), atol=1e-5, rtol=0)
+
+
+def test_losses_are_means_over_windows_not_over_batches():
+    train, validation = batch(40), batch(1030, seed=1)                            # 1024 + 6 windows
+    model, history = small(), History()
+    with torch.no_grad():
+        forecast = model(torch.tensor(validation.past, dtype=torch.float32))
+    error = forecast.numpy() - validation.target[..., :-1].transpose(2, 0, 1)
+    model.make_optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.0)
+    trainer(history, max_epochs=1).fit(model, FoldData(train, validation, 32, seed=0))
+    assert history.epochs[0]["val/loss"] == pytest.approx(float(np.square(error).mean()), rel=1e-5)
+    np.testing.assert_allclose(model.validation_losses, np.square(error).mean(axis=(1, 2)), rtol=1e-5)
+
+    with torch.no_grad():
+        forecast = model(torch.tensor(train.past, dtype=torch.float32))
+    error = forecast.numpy() - train.target[..., :-1].transpose(2, 0, 1)
+    assert history.epochs[0]["train/loss"] == pytest.approx(float(np.square(error).mean()), rel=1e-5)
+
+
+# Best weights
+
+
+class Watch(pl.Callback):
+    """Remember every epoch's losses and weights."""
+
+    def __init__(self):
+        self.losses, self.weights = [], []
+
+    def on_validation_end(self, trainer, pl_module):
+        if not trainer.sanity_checking:
+            self.losses.append(pl_module.validation_losses.clone())
+            self.weights.append({name: p.clone() for name, p in pl_module.state_dict().items()})
+
+
+def test_each_network_ends_with_the_weights_of_its_own_best_epoch():
+    model, watch = small(), Watch()
+    model.make_optimizer = lambda parameters: torch.optim.Adam(parameters, lr=0.05)       # overshoots
+    trainer(watch, BestWeights(None), max_epochs=12).fit(model, FoldData(batch(32), batch(20, 1), 8, seed=0))
+    best = torch.stack(watch.losses).argmin(dim=0)                                # (K,)
+    assert len(set(best.tolist())) > 1, "a test of one best epoch for all would show nothing"
+    for k, epoch in enumerate(best.tolist()):
+        for name, weight in model.state_dict().items():
+            torch.testing.assert_close(weight[k], watch.weights[epoch][name][k], atol=0, rtol=0, msg=name)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_training_stops_when_no_network_gains(patience):
+    model, history = small(), History()
+    model.make_optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.0)         # never gains
+    trainer(history, BestWeights(patience), max_epochs=20).fit(model, FoldData(batch(16), batch(8), 8, seed=0))
+    assert len(history.epochs) == 1 + patience
+
+
+def test_without_validation_windows_the_last_weights_stay():
+    model, history = small(), History()
+    trainer(history, BestWeights(1), max_epochs=3).fit(model, FoldData(batch(16), batch(0), 8, seed=0))
+    assert [set(losses) for losses in history.epochs] == [{"epoch", "train/loss"}] * 3
+
+
+def test_no_patience_is_refused():
+    with pytest.raises(ValueError, match="patience must be at least 1 epoch"):
+        BestWeights(0)
+
+
+# Resume
+
+
+class Noisy(nn.Module):
+    """A network that draws random numbers while it trains."""
+
+    def __init__(self, n_networks, n_features, lookback, horizon):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_networks, lookback, horizon) / lookback)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, past):
+        return self.dropout(past[..., 0]) @ self.weight
+
+
+def noisy():
+    return Forecaster("noisy", Noisy, torch.optim.Adam, Separate(), COMPONENTS, LOOKBACK, HORIZON)
+
+
+class Cut(pl.Callback):
+    """The power fails in the middle of an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.current_epoch == self.epoch and batch_idx == 1:
+            raise RuntimeError("cut")
+
+
+@pytest.mark.parametrize("make", [small, noisy], ids=["CNN-LSTM-AM", "dropout"])
+def test_a_resumed_training_ends_with_the_bits_of_an_unbroken_one(make, tmp_path):
+    data = batch(30), batch(12, seed=1)
+
+    def fit(path, *more):
+        model, history, best = make(), History(), BestWeights(4)
+        run = trainer(best, RandomState(), history, ResumePoint(path), *more, max_epochs=7)
+        start = path if path.exists() else None
+        try:
+            run.fit(model, FoldData(*data, 8, seed=5), ckpt_path=start, weights_only=True)
+        except RuntimeError as error:
+            assert str(error) == "cut"                                            # noqa: PT017
+        return model, history, best
+
+    whole, whole_history, whole_best = fit(tmp_path / "whole.ckpt")
+    torch.manual_seed(0)
+    for epoch in (2, 5):
+        fit(tmp_path / "broken.ckpt", Cut(epoch))
+        torch.manual_seed(99)
+        (tmp_path / "broken.part").write_bytes(b"half a file")
+    resumed, history, best = fit(tmp_path / "broken.ckpt")
+
+    assert history.epochs == whole_history.epochs
+    assert len(history.epochs) == 7
+    for name, weight in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], weight, atol=0, rtol=0, msg=name)
+    for key in ("losses", "idle"):
+        assert torch.equal(torch.as_tensor(best.state_dict()[key]), torch.as_tensor(whole_best.state_dict()[key]))
+    last = [torch.load(tmp_path / name, weights_only=True) for name in ("whole.ckpt", "broken.ckpt")]
+    for whole_slot, slot in zip(*(c["optimizer_states"][0]["state"].values() for c in last), strict=True):
+        assert all(torch.equal(whole_slot[key], slot[key]) for key in whole_slot)
+
+
+def test_a_training_that_had_ended_ends_the_same_again(tmp_path):
+    def fit():
+        model, history = small(), History()
+        model.make_optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.0)
+        path = tmp_path / "run.ckpt"
+        start = path if path.exists() else None
+        run = trainer(BestWeights(2), RandomState(), history, ResumePoint(path), max_epochs=20)
+        run.fit(model, FoldData(batch(16), batch(8), 8, seed=0), ckpt_path=start, weights_only=True)
+        return model, history
+
+    first, first_history = fit()
+    torch.manual_seed(9)
+    again, history = fit()
+    assert len(history.epochs) == len(first_history.epochs) == 3
+    for name, weight in first.state_dict().items():
+        assert torch.equal(again.state_dict()[name], weight), name
+
+
+# Settings of the machine
+
+
+def trained(name, component, **settings):
+    torch.manual_seed(0)
+    node = compose_model(name, f"model/component={component}")
+    model = build(node, n_components=COMPONENTS, lookback=30, horizon=HORIZON)
+    rng = np.random.default_rng(0)
+    past, target = rng.standard_normal((96, 30, COMPONENTS)), rng.standard_normal((96, HORIZON, COMPONENTS + 1))
+    data = FoldData(Batch(past, target), Batch(past, target), 32, seed=0)
+    trainer(max_epochs=1, **settings).fit(model, data)
+    return {**model.state_dict(), "forecast": model(torch.tensor(past, dtype=torch.float32)).detach()}
+
+
+@pytest.mark.parametrize("component", ["separate", "joint"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_numbers_do_not_depend_on_the_number_of_threads(name, component):
+    one = trained(name, component)
+    torch.set_num_threads(2)
+    for key, value in trained(name, component).items():
+        torch.testing.assert_close(value, one[key], atol=0, rtol=0, msg=key)
+
+
+def test_mixed_precision_stays_near_full_precision():
+    full = trained("cnn_lstm_attention", "separate")
+    mixed = trained("cnn_lstm_attention", "separate", precision="bf16-mixed")
+    assert not torch.equal(full["network.head.weight"], mixed["network.head.weight"])
+    for name, value in full.items():
+        assert mixed[name].dtype == torch.float32
+        torch.testing.assert_close(mixed[name], value, atol=0.01, rtol=0, msg=name)
+
+
+def test_compilation_is_an_option():
+    assert small().network._compiled_call_impl is None
+    compiled = small(COMPONENTS, "separate", "model.compile=true")
+    assert compiled.network._compiled_call_impl is not None
+    assert compiled.state_dict().keys() == small().state_dict().keys()
+
+
+# Components
+
+
+def panel_windows(n_components=3):
+    """Windows of known components: waves on a walk."""
+    time = np.arange(300.0)
+    walk = np.cumsum(np.random.default_rng(0).standard_normal(300))
+    components = np.stack([np.sin(time), np.sin(time / 7), walk])[-n_components:]
+    cut = sliding_window_view(components, LOOKBACK + HORIZON, axis=1).transpose(1, 2, 0)
+    past, target = cut[:, :LOOKBACK], cut[:, LOOKBACK:]
+    return Windows(past, target, target.sum(axis=2), np.arange(len(cut)) + LOOKBACK - 1)
+
+
+@pytest.mark.parametrize("component", [Separate(), Joint()])
+def test_a_perfect_scaled_forecast_restores_the_future(component):
+    windows = panel_windows()
+    scaling = Anchored().fit(windows)
+    scaled = scaling.transform(windows)
+    for target in (scaled.target, torch.tensor(scaled.target)):
+        perfect = np.asarray(component.targets(target))
+        assert perfect.shape == (component.n_networks(3), len(windows.y), HORIZON)
+        np.testing.assert_allclose(component.restore(perfect, windows, scaling), windows.y, atol=1e-9)
+
+
+@pytest.mark.parametrize("component", [Separate(), Joint()])
+def test_networks_see_their_components(component):
+    past = panel_windows().past
+    seen = component.inputs(past)
+    assert seen.shape == (component.n_networks(3), len(past), LOOKBACK, component.n_features(3))
+    np.testing.assert_array_equal(seen.transpose(1, 2, 0, 3).reshape(past.shape), past)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_learns_a_wave(name):
+    time = np.arange(400.0)
+    cut = sliding_window_view(np.sin(time / 3)[:, None], LOOKBACK + 1, axis=0).transpose(0, 2, 1)
+    data = Batch(cut[:, :LOOKBACK], cut[:, LOOKBACK:].repeat(2, axis=2))
+    train, validation = (Batch(*(a[part] for a in data)) for part in (slice(300), slice(300, None)))
+    sizes = ["model.network.hidden=16", "model.optimizer.lr=0.01"]
+    model = build(compose_model(name, *sizes), n_components=1, lookback=LOOKBACK, horizon=1)
+    history = History()
+    trainer(history, BestWeights(None), max_epochs=8).fit(model, FoldData(train, validation, 16, seed=0))
+    losses = [epoch["val/loss"] for epoch in history.epochs]
+    assert all(map(math.isfinite, losses))
+    assert min(losses) < 0.02 * float(np.var(validation.target))

@@ -1,0 +1,296 @@
+"""The command line, as a person runs it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from tests.conftest import ROOT
+
+SMALL = ["experiment=smoke", "decomposition=wavelet_packet", "baselines=naive"]
+
+
+def command(name: str, *arguments: str, cache: Path | None = None) -> tuple[list[str], dict[str, str]]:
+    environment = {**os.environ, "PYTHONWARNINGS": "default"}
+    environment.pop("MODECAST_CACHE", None)
+    if cache is not None:
+        environment["MODECAST_CACHE"] = str(cache)
+    return [sys.executable, str(ROOT / name), *arguments], environment
+
+
+def run(
+    name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    line, environment = command(name, *arguments, cache=cache)
+    return subprocess.run(
+        line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def prices(path: Path, n_days: int = 700, scale: float = 1.0) -> Path:
+    walk = 100 + np.cumsum(np.random.default_rng(1).standard_normal(n_days))
+    days = pd.bdate_range("2021-01-01", periods=n_days)
+    pd.DataFrame({"date": days, "close": scale * walk}).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("smoke") / "run"
+    return folder, run(
+        "train.py", "experiment=smoke", f"hydra.run.dir={folder}", cache=folder.parent / "cache"
+    )
+
+
+def test_a_run_leaves_everything_it_promises(smoke):
+    folder, done = smoke
+    assert done.returncode == 0, done.stderr
+    figures = {
+        f"figures/{name}.png" for name in ("forecast", "moves", "error_by_month", "components", "losses")
+    }
+    expected = {
+        "config.yaml",
+        "run.json",
+        "metrics.json",
+        "forecasts.parquet",
+        "model.safetensors",
+        "table.md",
+        "table.csv",
+    }
+    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert left == expected | figures
+    assert all((folder / name).stat().st_size > 0 for name in left)
+
+
+def test_the_table_is_printed_with_persistence_and_nothing_else_is_said(smoke):
+    _, done = smoke
+    for label in ("Persistence", "CEEMDAN-CNN-LSTM-AM", "CNN-LSTM-AM", "Drift"):
+        assert label in done.stdout
+    assert "Warning" not in done.stderr, done.stderr
+
+
+def test_metrics_are_those_of_the_forecasts(smoke):
+    folder, _ = smoke
+    forecasts = pd.read_parquet(folder / "forecasts.parquet")
+    scores = {row["model"]: row for row in json.loads((folder / "metrics.json").read_text())["scores"]}
+    for model, rows in forecasts.groupby("model"):
+        assert scores[model]["mae"] == pytest.approx((rows["y"] - rows["y_hat"]).abs().mean())
+        assert scores[model]["n"] == 160
+        assert scores[model]["leaks"] is False
+    naive = forecasts[forecasts["model"] == "Persistence"]
+    assert (naive["y_hat"].to_numpy()[1:] == naive["y"].to_numpy()[:-1]).all()
+
+
+def test_the_run_card_names_versions_data_and_leaks(smoke):
+    folder, _ = smoke
+    card = json.loads((folder / "run.json").read_text())
+    assert card["packages"]["torch"]
+    assert card["data"]["rows"] == 800
+    assert card["leaks"] == {
+        "CEEMDAN-CNN-LSTM-AM": False,
+        "Drift": False,
+        "CNN-LSTM-AM": False,
+        "Persistence": False,
+    }
+    assert card["seconds"]
+
+
+def test_a_finished_run_is_not_run_again(smoke):
+    folder, _ = smoke
+    before = (folder / "metrics.json").stat().st_mtime_ns
+    again = run("train.py", "experiment=smoke", f"hydra.run.dir={folder}")
+    assert again.returncode == 0
+    assert "nothing to do" in again.stdout.replace("\n", " ")
+    assert (folder / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_a_folder_is_not_shared_by_two_settings(smoke):
+    folder, _ = smoke
+    other = run("train.py", "experiment=smoke", "seed=1", f"hydra.run.dir={folder}")
+    assert other.returncode == 2
+    assert "holds a run with other settings" in other.stderr
+
+
+def test_a_leaking_run_says_so_everywhere(tmp_path):
+    done = run("train.py", *SMALL, "scope=overall", f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    assert "USES THE FUTURE" in done.stdout
+    assert "USES THE FUTURE" in (tmp_path / "run" / "table.md").read_text()
+    assert (
+        json.loads((tmp_path / "run" / "run.json").read_text())["leaks"]["WAVELET-PACKET-CNN-LSTM-AM"] is True
+    )
+    scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
+    assert {row["model"] for row in scores if row["leaks"]} == {"WAVELET-PACKET-CNN-LSTM-AM"}
+
+
+def interrupted(folder: Path, how: signal.Signals) -> subprocess.CompletedProcess[str]:
+    """Start a run and stop it once its first checkpoint is written."""
+    line, environment = command("train.py", *SMALL, "trainer.max_epochs=12", f"hydra.run.dir={folder}")
+    started = subprocess.Popen(
+        line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for _ in range(1200):
+        if list(folder.glob("unfinished/*.ckpt")) or started.poll() is not None:
+            break
+        time.sleep(0.05)
+    started.send_signal(how)
+    out, err = started.communicate(timeout=120)
+    return subprocess.CompletedProcess(line, started.returncode, out, err)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
+    whole = run("train.py", *SMALL, "trainer.max_epochs=12", f"hydra.run.dir={tmp_path}/whole")
+    assert whole.returncode == 0, whole.stderr
+    killed = interrupted(tmp_path / "broken", signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "broken" / "metrics.json").exists()
+    resumed = run("train.py", f"resume={tmp_path}/broken")
+    assert resumed.returncode == 0, resumed.stderr
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken"))
+    assert first.keys() == second.keys()
+    for name, value in first.items():
+        np.testing.assert_array_equal(second[name], value, err_msg=name)
+    tables = [pd.read_parquet(tmp_path / name / "forecasts.parquet") for name in ("whole", "broken")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    stopped = interrupted(tmp_path / "run", signal.SIGINT)
+    assert stopped.returncode == 130, stopped.stderr
+    assert f"python train.py resume={tmp_path}/run" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+@pytest.mark.slow
+def test_a_corrupt_checkpoint_is_told_and_trained_again(tmp_path):
+    interrupted(tmp_path / "run", signal.SIGKILL)
+    (checkpoint,) = (tmp_path / "run" / "unfinished").glob("*.ckpt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    resumed = run("train.py", f"resume={tmp_path}/run")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "cannot be read" in resumed.stderr
+
+
+@pytest.mark.slow
+def test_walk_forward_refits_and_covers_every_test_day(tmp_path):
+    done = run("train.py", *SMALL, "split=walk_forward", "split.every=80", f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    forecasts = pd.read_parquet(tmp_path / "run" / "forecasts.parquet")
+    assert forecasts.groupby("model").size().to_dict() == dict.fromkeys(forecasts["model"].unique(), 160)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "more", [["horizon=5"], ["model/component=joint"], ["source.n_series=2", "model=mlp"], ["model=svr"]]
+)
+def test_other_choices_run_to_the_end(tmp_path, more):
+    done = run("train.py", *SMALL, *more, f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    forecasts = pd.read_parquet(tmp_path / "run" / "forecasts.parquet")
+    assert forecasts["step"].max() == (5 if "horizon=5" in more else 1)
+    assert np.isfinite(forecasts["y_hat"]).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["experiment=smoke", "+model.network.chanels=8"], "Did you mean 'channels'?"),
+        (["experiment=smoke", "source.n_steps=100"], "has 100 steps, but one window needs"),
+        (["experiment=csv"], "source.path is required"),
+        (["experiment=csv", "source.path=nowhere.csv"], "There is no file nowhere.csv"),
+        (["resume=nowhere"], "is not the folder of a run"),
+        (["experiment=smoke", "model.network.kernel=40"], "lookback=30 leaves nothing after a convolution"),
+    ],
+)
+def test_a_fault_is_one_sentence(tmp_path, arguments, said):
+    out = [] if arguments[0].startswith("resume") else [f"hydra.run.dir={tmp_path}/run"]
+    done = run("train.py", *arguments, *out, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = run("train.py", "experiment=smoke", f"hydra.run.dir={tmp_path}/file/run")
+    assert done.returncode != 0
+    assert "file" in done.stderr
+
+
+def test_a_sweep_skips_what_is_finished(tmp_path):
+    arguments = ["-m", *SMALL, "model=drift,ridge", f"hydra.sweep.dir={tmp_path}"]
+    first = run("train.py", *arguments)
+    assert first.returncode == 0, first.stderr
+    runs = sorted(path.parent.name for path in tmp_path.glob("*/metrics.json"))
+    assert runs == ["0", "1"]
+    again = run("train.py", *arguments)
+    assert again.stdout.count("nothing to do") == 2
+
+
+def test_predict_goes_on_after_the_end_of_a_file(smoke, tmp_path):
+    folder, _ = smoke
+    done = run("predict.py", f"run={folder}", f"source.path={prices(tmp_path / 'new.csv')}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "forecast.csv")
+    last = pd.read_csv(tmp_path / "new.csv").iloc[-1]
+    assert table["ds"].tolist() == [str((pd.Timestamp(last["date"]) + pd.offsets.BDay()).date())]
+    assert table["Persistence"].iloc[0] == pytest.approx(last["close"])
+    assert abs(table["CEEMDAN-CNN-LSTM-AM"].iloc[0] - last["close"]) < 5
+    assert "CEEMDAN-CNN-LSTM-AM" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.head(100), "has 100 steps, but a forecast needs 512"),
+        (lambda t: t.assign(close=t["close"] * 1000), "another series or another unit"),
+        (
+            lambda t: t.assign(date=pd.date_range("1960-01-01", periods=len(t), freq="MS")),
+            "a value every 31 days",
+        ),
+        (lambda t: t.rename(columns={"close": "price"}), "lacks the value column 'close'"),
+        (lambda t: t.assign(close=t["close"].where(t.index != 5)), "missing (NaN) at 2021-01-08"),
+    ],
+)
+def test_predict_refuses_a_file_that_does_not_fit(smoke, tmp_path, change, said):
+    folder, _ = smoke
+    change(pd.read_csv(prices(tmp_path / "new.csv"))).to_csv(tmp_path / "new.csv", index=False)
+    done = run("predict.py", f"run={folder}", f"source.path={tmp_path / 'new.csv'}", cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert not (tmp_path / "forecast.csv").exists()
+
+
+def test_predict_forecasts_what_the_run_forecast(smoke, tmp_path):
+    """The last test origin of the run, seen by predict as the end of a file."""
+    folder, _ = smoke
+    forecasts = pd.read_parquet(folder / "forecasts.parquet").query("model == 'CEEMDAN-CNN-LSTM-AM'")
+    last = forecasts.iloc[-1]
+    from data.sources.synthetic import Synthetic
+
+    frame = Synthetic(800, 1, [5, 21, 90], 4.0, [1.0, 3.0], 0.98, seed=0).load().frame
+    known = frame[frame["ds"] <= last["origin"]].rename(columns={"ds": "date", "y": "close"})
+    known.to_csv(tmp_path / "known.csv", index=False)
+    done = run(
+        "predict.py", f"run={folder}", f"source.path={tmp_path / 'known.csv'}", f"out={tmp_path}/f.csv"
+    )
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(tmp_path / "f.csv")["CEEMDAN-CNN-LSTM-AM"].iloc[0] == pytest.approx(
+        last["y_hat"], rel=1e-6
+    )
+
+
+def test_predict_names_an_unknown_argument(smoke):
+    done = run("predict.py", f"run={smoke[0]}", "hotizon=3")
+    assert done.returncode == 2
+    assert "hotizon" in done.stderr
