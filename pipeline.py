@@ -177,6 +177,8 @@ def fit(
 ) -> tuple[Fitted, list[dict[str, float]]]:
     """Fit one model and return it with its losses; go on from ``checkpoint`` where there is one."""
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    if cfg.threads is not None:
+        torch.set_num_threads(cfg.threads)
     fitted = unfitted(cfg, contender.model, n_components=train.past.shape[2])
     if not fitted.model.scaled:
         return fitted, []
@@ -238,7 +240,13 @@ def describe(cfg: DictConfig, panel: Panel, folds: list[Fold]) -> Subject:
         naive_error=naive_scale(known),
         dates=panel.frame["ds"].iloc[first + series.size - seen.size : first + series.size],
         components=decomposition(seen),
+        test_start=_first_tested(panel, folds, first + series.size - seen.size),
     )
+
+
+def _first_tested(panel: Panel, folds: list[Fold], begin: int) -> object:
+    tested = np.flatnonzero(folds[0].role[begin:] == TEST)
+    return panel.frame["ds"].iloc[begin + tested[0]] if tested.size and tested[0] > 0 else None
 
 
 def opening(panel: Panel, folds: list[Fold]) -> str:

@@ -14,7 +14,7 @@ n window, M mode (raw), C component, L lookback
 
 import argparse
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +43,7 @@ from data.windows import cut, select
 HISTORY = 512                               # [steps] of a window
 LOOKBACK = 30                               # [steps] a model sees
 N_COMPONENTS = 10                           # of the EMD family
+FEW = 5                                     # of them, the slow ones merged into the last
 ALPHAS = np.logspace(0, 6, 13)              # [squared scaled units] penalties tried on the validation windows
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "stability.png"
 
@@ -91,23 +92,22 @@ def measure(windows: list[FloatArray]) -> Iterator[Measured]:
         seconds = time.perf_counter() - start
         n_modes = np.array([len(modes) - 1 for modes in raw])
         for align in ("index", "period"):
-            wholes = (align_modes(modes, N_COMPONENTS, align) for modes in raw)
-            yield Measured(f"{name}, {align}", *_summarised(wholes, len(raw)), n_modes, seconds)
+            aligned = [align_modes(modes, N_COMPONENTS, align) for modes in raw]          # n of (C, time)
+            yield Measured(f"{name}, {align}", *_summarised(aligned), n_modes, seconds)
+            few = [np.vstack([rows[: FEW - 1], rows[FEW - 1 :].sum(axis=0)]) for rows in aligned]
+            yield Measured(f"{name}, {align}, {FEW} channels", *_summarised(few), n_modes, seconds)
     for name, decomposition in FIXED.items():
         start = time.perf_counter()
         found = tails(decomposition, windows, HISTORY)                                    # (n, C, time)
         seconds = time.perf_counter() - start
         n_modes = np.full(len(windows), decomposition.n_components)
-        yield Measured(name, *_summarised(iter(found), len(found)), n_modes, seconds)
+        yield Measured(name, *_summarised(found), n_modes, seconds)
 
 
-def _summarised(wholes: Iterator[FloatArray], count: int) -> tuple[FloatArray, FloatArray]:
-    """Return the tails ``(n, C, L)`` and mean periods ``(n, C)`` of components ``(C, time)``."""
-    ends, periods = [], []
-    for _, whole in zip(range(count), wholes, strict=True):
-        ends.append(whole[:, -LOOKBACK:].copy())
-        periods.append([mean_period(row) if row.any() else np.nan for row in whole])
-    return np.array(ends), np.array(periods)
+def _summarised(wholes: Sequence[FloatArray] | FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the tails ``(n, C, L)`` and mean periods ``(n, C)`` of n components ``(C, time)``."""
+    periods = [[mean_period(row) if row.any() else np.nan for row in whole] for whole in wholes]
+    return np.array([whole[:, -LOOKBACK:] for whole in wholes]), np.array(periods)
 
 
 def revisions(components: FloatArray) -> FloatArray:
@@ -207,7 +207,7 @@ def print_tables(results: list[Measured]) -> None:
     print("| decomposition | " + " | ".join(str(k + 1) for k in range(N_COMPONENTS)) + " |")
     print("|---" * (N_COMPONENTS + 1) + "|")
     for one in results:
-        cells = [f"{value:.3f}" for value in _quantile(changes(one.tails), 0.5)]
+        cells = ["-" if np.isnan(x) else f"{x:.2f}" for x in _quantile(changes(one.tails), 0.5)]
         print(f"| {one.name} | " + " | ".join(cells + [""] * (N_COMPONENTS - len(cells))) + " |")
     print("\nDays on which the number of raw modes changes\n")
     print("| decomposition | days | modes | median revision on those days | on the others |")
@@ -233,7 +233,7 @@ def _quantile(values: FloatArray, q: float) -> FloatArray:
 def draw(results: list[Measured], path: Path) -> None:
     """Draw change and period of every channel."""
     mpl.use("Agg")
-    shown = [one for one in results if one.name != "identity"]
+    shown = [one for one in results if one.name != "identity" and not one.name.endswith("channels")]
     figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     colours = dict(zip([*ADAPTIVE, *FIXED], plt.cm.tab10.colors, strict=False))           # type: ignore[attr-defined]
     for one in shown:
@@ -245,7 +245,8 @@ def draw(results: list[Measured], path: Path) -> None:
         low, middle, high = (_quantile(one.periods, q) for q in (0.1, 0.5, 0.9))
         axes[1].plot(channel, middle, style, marker=".", color=colours[name])
         axes[1].fill_between(channel, low, high, color=colours[name], alpha=0.06 if style == "--" else 0.12)
-    axes[0].set(xlabel="channel, fast first", ylabel="median change of the shared points [share of swing]")
+    axes[0].set_yscale("symlog", linthresh=0.1)
+    axes[0].set(xlabel="channel, fast first", ylabel="median change of the shared points [share of own swing]")
     axes[0].set_title("What yesterday's window said and today's takes back")
     axes[0].legend(fontsize=8)
     axes[1].set(xlabel="channel, fast first", ylabel="mean period [trading days]", yscale="log")

@@ -8,7 +8,6 @@ import pandas as pd
 from data.contracts import Panel
 
 DAY = pd.Timedelta(days=1)
-MONTH = range(28, 32)                   # [days]
 
 
 def pace(panel: Panel) -> tuple[float, float]:
@@ -32,8 +31,8 @@ def upcoming(dates: "pd.Series[Any]", n_steps: int) -> "pd.Index[Any]":
     spacing: Any = dates.diff().iloc[1:].median()
     if not isinstance(last, pd.Timestamp):
         return pd.Index(last + int(spacing) * np.arange(1, n_steps + 1))
-    if spacing == DAY and (dates.dt.dayofweek < 5).all():
+    if spacing == DAY and (dates.dt.day_of_week < 5).all():
         return pd.bdate_range(last + DAY, periods=n_steps)
-    if spacing % DAY == pd.Timedelta(0) and spacing // DAY in MONTH:
+    if 28 * DAY <= spacing <= 31 * DAY:
         return pd.DatetimeIndex([last + pd.DateOffset(months=month) for month in range(1, n_steps + 1)])
     return pd.DatetimeIndex([last + spacing * step for step in range(1, n_steps + 1)])

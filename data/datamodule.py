@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.contracts import Batch
@@ -27,7 +27,8 @@ class Rows(Dataset[Batch]):
 class BatchOrder(Sampler[Tensor]):
     """Row numbers of one batch after another.
 
-    The order depends on (seed, epoch) alone, so a resumed epoch is the same epoch.
+    The order depends on (seed, epoch) alone, so a resumed epoch is the same epoch.  Where several
+    processes train together, they take turns.
     """
 
     def __init__(self, size: int, batch_size: int, seed: int | None) -> None:
@@ -38,7 +39,8 @@ class BatchOrder(Sampler[Tensor]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.size // self.batch_size)
+        n_batches = -(-self.size // self.batch_size)
+        return -(-n_batches // _share()[1])
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.seed is None:
@@ -46,7 +48,10 @@ class BatchOrder(Sampler[Tensor]):
         else:
             generator = torch.Generator().manual_seed(1_000_003 * self.seed + self.epoch)
             order = torch.randperm(self.size, generator=generator)
-        return iter(order.split(self.batch_size))
+        batches = list(order.split(self.batch_size))
+        rank, n_processes = _share()
+        batches += batches[: -len(batches) % n_processes]       # every process takes the same number of steps
+        return iter(batches[rank::n_processes])
 
 
 class FoldData(pl.LightningDataModule):
@@ -76,6 +81,13 @@ class FoldData(pl.LightningDataModule):
         if not len(self.validation):
             return []
         return [_loader(self.validation, BatchOrder(len(self.validation), 1024, None))]
+
+
+def _share() -> tuple[int, int]:
+    """Return the number of this process and how many train together."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
 
 
 def _loader(rows: Rows, order: BatchOrder) -> DataLoader[Batch]:

@@ -38,7 +38,7 @@ KNOWN = {
 }
 ZOOM = 60                               # steps of the zoom panel
 BLOCK = 30                              # steps of an error bar where time is a number
-SPREAD = 8                              # ratio of errors from which on their axis is logarithmic
+SPREAD = 8                              # ratio of losses or errors from which on their axis is logarithmic
 PANELS = 12                             # of networks whose losses are drawn
 DPI = 150
 DASHED = (0, (4, 1.5))
@@ -134,6 +134,9 @@ def components_figure(
             panel.axvline(test_start, color=GREY, lw=1, ls=":")
         _tidy(panel, dates)
         panel.yaxis.set_major_locator(MaxNLocator(3))
+        if not values.any():
+            name += "\n(empty)"
+            panel.set_yticks([0.0])
         panel.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
         panel.margins(x=0.005)
     figure.align_ylabels(panels)
@@ -212,9 +215,12 @@ def losses_figure(history: Mapping[str, Sequence[Mapping[str, float]]], title: s
         if len(held_out):
             panel.plot(held_out.index, held_out, color=PALETTE[1], lw=1.5, ls=DASHED, label="validation")
             best = int(held_out.argmin())
-            epoch = held_out.index[best]
-            panel.plot([epoch], [held_out.iloc[best]], "o", color=PALETTE[1], ms=5, label=f"best: {epoch}")
-        if (table.filter(["train/loss", "val/loss"]).min() > 0).all():
+            epoch = int(held_out.index[best])
+            label = f"best, epoch {epoch}"
+            panel.plot([epoch], [held_out.iloc[best]], "o", color=PALETTE[1], ms=5, label=label)
+        losses = table.filter(["train/loss", "val/loss"])
+        low, high = losses.min().min(), losses.max().max()
+        if low > 0 and high / low > SPREAD:
             panel.set_yscale("log")
         _tidy(panel, pd.Series(table.index))
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))

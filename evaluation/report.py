@@ -32,6 +32,8 @@ class Subject(NamedTuple):
     """``(time,)`` of the components that are drawn."""
     components: FloatArray
     """``(C, time)`` of one decomposition, as the model saw it."""
+    test_start: object
+    """First date that is tested, if it lies among the dates."""
 
 
 def report(folder: Path, subject: Subject, outcomes: Sequence[Outcome], console: Console) -> float | None:
@@ -75,7 +77,12 @@ def _draw(folder: Path, subject: Subject, forecasts: pd.DataFrame, outcomes: Seq
         "moves": figures.moves_figure(forecasts, model, unit, title, warning),
         "error_by_month": figures.error_by_month_figure(forecasts, model, unit, title, warning),
         "components": figures.components_figure(
-            subject.dates, subject.components, f"{subject.title}: components", unit, leak_note=warning
+            subject.dates,
+            subject.components,
+            f"{subject.title}: components the model saw last",
+            unit,
+            test_start=subject.test_start,
+            leak_note=warning,
         ),
     }
     if losses:

@@ -1,5 +1,6 @@
 """Where the work on many items is done: here, in other processes, or on other machines."""
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,7 +43,7 @@ class Processes:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Return the function's result for every item, in order."""
         with parallel_config(backend="loky", inner_max_num_threads=1):
-            return list(Parallel(n_jobs=self.n_jobs)(delayed(function)(item) for item in items))
+            return list(_workers(self.n_jobs)(delayed(function)(item) for item in items))
 
 
 class Ray:
@@ -88,4 +89,9 @@ class Ray:
             ray.init(address=self.address or "local", runtime_env=surroundings, log_to_driver=False)
         register_ray()
         with parallel_config(backend="ray"):
-            return list(Parallel(n_jobs=self.n_jobs)(delayed(function)(item) for item in items))
+            return list(_workers(self.n_jobs)(delayed(function)(item) for item in items))
+
+
+def _workers(n_jobs: int) -> Parallel:
+    """Return joblib's pool, which tells a terminal how much is done and how long the rest takes."""
+    return Parallel(n_jobs=n_jobs, verbose=5 if sys.stderr.isatty() else 0)

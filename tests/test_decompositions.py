@@ -255,7 +255,8 @@ def test_vmd_equals_the_formulas_of_the_paper(ascent: float) -> None:
             centre[k] = (frequency * np.abs(modes[k]) ** 2).sum() / (np.abs(modes[k]) ** 2).sum()
         dual += ascent * (modes.sum(axis=0) - spectrum)
     wanted = np.fft.irfft(modes[np.argsort(-centre)], n=256, axis=1)[:, 64:192]
-    wanted[-1] += series - wanted.sum(axis=0)
+    wanted[-1] += series.mean()
+    wanted[0] += series - wanted.sum(axis=0)
     got = VMD(modes=4, ascent=ascent, tolerance=0.0, iterations=25)(series)
     np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-9 * np.abs(series).max())
 
@@ -306,14 +307,15 @@ class _OneByOne:
         return np.stack([series - series.mean(), np.full(series.size, series.mean())])
 
 
-@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize(("terminal", "worker"), [(False, False), (True, True), (True, False)])
 def test_a_decomposition_without_a_faster_way_is_called_window_by_window(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], watched: bool
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], terminal: bool, worker: bool
 ) -> None:
     assert not isinstance(_OneByOne(), BatchDecomposition)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: watched)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    monkeypatch.setattr(batch, "parent_process", lambda: object() if worker else None)
     monkeypatch.setattr(batch, "_PATIENCE", 0.0)
     windows = list(sliding_window_view(random_walk(100), 80))
     found = tails(_OneByOne(), windows, 5)
     np.testing.assert_array_equal(found, np.stack([_OneByOne()(window)[:, -5:] for window in windows]))
-    assert ("21/21" in capsys.readouterr().err) == watched
+    assert ("21/21" in capsys.readouterr().err) == (terminal and not worker)

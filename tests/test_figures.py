@@ -110,11 +110,17 @@ def test_components_are_stacked_below_their_sum() -> None:
     assert NOTE in texts(figure)
 
 
+def test_an_empty_component_is_called_so() -> None:
+    components = np.stack([np.zeros(201), SERIES])
+    figure = components_figure(pd.Series(np.arange(201)), components, "A walk", "points")
+    assert [axes.get_ylabel() for axes in figure.axes] == ["sum", "component 1\n(empty)", "component 2"]
+
+
 def test_losses_have_a_panel_a_network_and_mark_the_best_epoch() -> None:
     history = {"one": epochs(5), "two": epochs(4, held_out=False)}
     drawn = [axes for axes in losses_figure(history, "A walk").axes if axes.axison]
     assert [axes.get_title(loc="left") for axes in drawn] == ["one", "two"]
-    assert [line.get_label() for line in drawn[0].lines] == ["training", "validation", "best: 0"]
+    assert [line.get_label() for line in drawn[0].lines] == ["training", "validation", "best, epoch 0"]
     assert [line.get_label() for line in drawn[1].lines] == ["training"]
 
 

@@ -187,7 +187,9 @@ def test_persistence_on_the_papers_test_days(code: str, mae: str, rmse: str, map
 def metrics() -> Metrics:
     rng = np.random.default_rng(0)
     series = 100 + np.cumsum(rng.standard_normal(200))
-    guesses = {"CEEMDAN-CNN-LSTM-AM": series[1:] + 0.01, "honest": series[:-1] + 0.5, "broken": np.full(199, np.nan)}
+    guesses = {
+        "CEEMDAN-CNN-LSTM-AM": series[1:] + 0.01, "honest": series[:-1] + 0.5, "broken": np.full(199, np.nan)
+    }
     forecasts = one_step(series, guesses)
     judgement = judge(forecasts, {"s": 1.0}, ["CEEMDAN-CNN-LSTM-AM"])
     return Metrics(
@@ -233,7 +235,8 @@ def test_metrics_survive_the_file_with_numbers_that_do_not_exist(metrics: Metric
 def test_a_file_that_is_no_result_is_refused_with_the_reason(
     content: str, message: str, tmp_path: Path
 ) -> None:
-    rest = '"experiment":"e","dataset":"d","title":"t","unit":"u","seed":0,"model":"m","notes":[],"validation":{}'
+    rest = '"experiment":"e","dataset":"d","title":"t","unit":"u","seed":0,"model":"m","notes":[]'
+    rest += ',"validation":{}'
     path = tmp_path / "metrics.json"
     path.write_text(content.replace("%s", rest), encoding="utf-8")
     with pytest.raises(MetricsError, match=message) as caught:

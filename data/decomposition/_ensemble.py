@@ -9,8 +9,8 @@ from itertools import pairwise
 from queue import SimpleQueue
 
 import numpy as np
-from numba.core import config
 from numba.core import event
+from numba.core.config import NUMBA_NUM_THREADS  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 from data.contracts import FloatArray
@@ -68,7 +68,7 @@ def thread_count(threads: int | None) -> int:
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads={threads} must be at least 1, or null for every core.")
-    return int(config.NUMBA_NUM_THREADS) if threads is None else threads
+    return int(NUMBA_NUM_THREADS) if threads is None else threads
 
 
 class Team:

@@ -9,9 +9,8 @@ All loops live in one file because numba's cache on disk watches the file of the
 only: a change in an imported file would go unnoticed.
 
 How a sifting is fast: nothing is allocated; the extrema are found once; both splines are solved
-in one loop, each from both ends to its middle, so that four chains of divisions overlap; and the
-two envelopes are never evaluated apart: between neighbouring extrema their mean is one cubic,
-subtracted and summed up for the stopping test in one go.
+in one loop, each from both ends to its middle, so that four chains of divisions overlap; a piece
+of an envelope is written in whole vectors, the overhang being overwritten by the next piece.
 
 References
 ----------
@@ -22,7 +21,10 @@ Rilling, Flandrin, Goncalves (2003), IEEE-EURASIP NSIP-03: mirrored extrema.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.core.config import DISABLE_JIT  # type: ignore[attr-defined]
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from data.contracts import FloatArray
@@ -46,11 +48,8 @@ RUNNING, FADING, ENDING, ENDED, DONE = 0, 1, 2, 3, 4
 MIRROR, SLOPE = 0, 1
 """Where the extrema beyond the edges come from."""
 
-SPARSE = 16
-"""Mean distance of extrema from which runs between them are longer than a vector [steps]."""
-
-BLOCK = 32
-"""Points searched for extrema at once where there are few of them."""
+WIDTH = 8
+"""Points of an envelope that are computed at once."""
 
 
 class Rule(NamedTuple):
@@ -103,18 +102,19 @@ class Workspace(NamedTuple):
     """``(time,)`` one signal of the ensemble."""
     extrema: NDArray[np.uint32]
     """Positions of the extrema; maxima and minima alternate."""
-    passed: NDArray[np.uint32]
-    """``(time,)`` number of extrema at or before a point."""
+    turns: NDArray[np.uint8]
+    """``(time,)`` whether a point is an extremum."""
     beyond: FloatArray
     """``(4, knot)`` position and value of the extrema beyond one edge, of both kinds."""
-    mean: FloatArray
-    """``(time,)`` the mean envelope, where the stopping rule asks for it point by point."""
+    upper: FloatArray
+    lower: FloatArray
+    """``(time,)`` and a bit: half of each envelope."""
     maxima: Spline
     minima: Spline
 
 
 def new_workspace(size: int) -> Workspace:
-    """Return the workspace for signals of ``size`` points: 18 numbers a point."""
+    """Return the workspace for signals of ``size`` points: 20 numbers a point."""
     knots = size // 2 + 16
 
     def spline() -> Spline:
@@ -124,9 +124,10 @@ def new_workspace(size: int) -> Workspace:
         signal=np.zeros(size),
         trial=np.zeros(size),
         extrema=np.zeros(size, dtype=np.uint32),
-        passed=np.zeros(size, dtype=np.uint32),
+        turns=np.zeros(size, dtype=np.uint8),
         beyond=np.zeros((4, knots)),
-        mean=np.zeros(size),
+        upper=np.zeros(size + WIDTH),
+        lower=np.zeros(size + WIDTH),
         maxima=spline(),
         minima=spline(),
     )
@@ -136,57 +137,25 @@ def new_workspace(size: int) -> Workspace:
 
 
 @compiled
-def find_dense(w: FloatArray, at: Any, passed: Any) -> tuple[int, bool]:
-    """Write the extrema to ``at`` and how many are passed at each point; without branches.
+def find_turns(w: FloatArray, turns: Any, at: Any) -> tuple[int, bool]:
+    """Write the positions of all extrema to ``at``, in order.
 
-    Returns their number and whether two neighbours are equal, which makes them invalid.
+    Returns their number and whether two neighbours are equal, which makes them invalid.  ``turns``
+    is scratch: whether a point is an extremum is found for many points at once, and only then are
+    the positions written down, without branches.
     """
-    count = 0
-    equal = w[1] == w[0]
-    rising = w[1] > w[0]
-    passed[0] = 0
-    here = w[1]
-    for i in range(1, w.size - 1):
-        following = w[i + 1]
-        rises = following > here
-        equal |= following == here
-        at[count] = i
-        count += rises != rising
-        passed[i] = count
-        rising = rises
-        here = following
-    passed[w.size - 1] = count
-    return count, equal
-
-
-@compiled
-def find_sparse(w: FloatArray, at: Any) -> tuple[int, bool]:
-    """Write the extrema of a smooth signal to ``at``; stretches without one are passed over at once."""
-    count = 0
-    equal = w[1] == w[0]
     last = w.size - 1
-    i = 1
-    while i + BLOCK <= last:
-        before = w[i - 1 : i + BLOCK - 1]
-        here = w[i : i + BLOCK]
-        after = w[i + 1 : i + BLOCK + 1]
-        turns = 0
-        ties = 0
-        for j in range(BLOCK):
-            turns += (after[j] > here[j]) != (here[j] > before[j])
-            ties += after[j] == here[j]
-        equal |= ties != 0
-        if turns:
-            for j in range(BLOCK):
-                at[count] = i + j
-                count += (after[j] > here[j]) != (here[j] > before[j])
-        i += BLOCK
-    while i < last:
-        equal |= w[i + 1] == w[i]
-        at[count] = i
-        count += (w[i + 1] > w[i]) != (w[i] > w[i - 1])
-        i += 1
-    return count, equal
+    before, here, after = w[: last - 1], w[1:last], w[2:]
+    for i in range(last - 1):
+        turns[i] = (after[i] > here[i]) != (here[i] > before[i])
+    ties = 0
+    for i in range(last - 1):
+        ties += after[i] == here[i]
+    count = 0
+    for i in range(last - 1):
+        at[count] = i + 1
+        count += turns[i]
+    return count, ties > 0 or w[1] == w[0]
 
 
 @compiled
@@ -220,26 +189,11 @@ def find_plateaus(w: FloatArray, at: Any) -> int:
 
 
 @compiled
-def count_passed(at: Any, count: int, passed: Any) -> None:
-    """Write to ``passed`` how many of the extrema lie at or before each point."""
-    k = 0
-    for i in range(passed.size):
-        while k < count and at[k] <= i:
-            k += 1
-        passed[i] = k
-
-
-@compiled
-def find_extrema(w: FloatArray, at: Any, passed: Any, dense: bool) -> int:
-    """Write the extrema to ``at``, in order, and return how many; ``passed`` is kept if ``dense``."""
-    if dense:
-        count, equal = find_dense(w, at, passed)
-    else:
-        count, equal = find_sparse(w, at)
+def find_extrema(w: FloatArray, turns: Any, at: Any) -> int:
+    """Write the positions of all extrema to ``at``, in order, and return how many."""
+    count, equal = find_turns(w, turns, at)
     if equal:
         count = find_plateaus(w, at)
-        if dense:
-            count_passed(at, count, passed)
     return count
 
 
@@ -565,110 +519,74 @@ def halve_pieces(spline: Spline, n: int) -> None:
 # ---------------------------------------------------------------------------- subtraction
 
 
+def _store_cubic_in_python(out: FloatArray, at: int, t: float, a: float, b: float, c: float, d: float) -> None:
+    """Write ``a + t (b + t (c + t d))`` for WIDTH points from t on to ``out[at:]``."""
+    for k in range(WIDTH):
+        out[at + k] = a + (t + k) * (b + (t + k) * (c + (t + k) * d))
+
+
+@intrinsic
+def _store_cubic_at_once(typing: Any, out: Any, at: Any, t: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    """Do the same with one vector: numba leaves so short a loop to scalar instructions."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        vector = ir.VectorType(ir.DoubleType(), WIDTH)
+        nothing = ir.Constant(vector, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+        fused = ("contract",)
+
+        def spread(number: Any) -> Any:
+            first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
+            return builder.shuffle_vector(first, nothing, zeros)
+
+        start, a_all, b_all, c_all, value = map(spread, arguments[2:])
+        t_all = builder.fadd(start, ir.Constant(vector, [float(k) for k in range(WIDTH)]))
+        for coefficient in (c_all, b_all, a_all):
+            value = builder.fadd(coefficient, builder.fmul(t_all, value, flags=fused), flags=fused)
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        place = builder.gep(array.data, [arguments[1]])
+        builder.store(value, builder.bitcast(place, vector.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(out, at, t, a, b, c, d), generate
+
+
+store_cubic: Any = _store_cubic_in_python if DISABLE_JIT else _store_cubic_at_once
+
+
 @compiled
-def subtract_cubic(w: FloatArray, a: float, b: float, c: float, d: float) -> tuple[float, float]:
-    """Subtract one cubic; returns the sums of its squares and of what is left."""
+def evaluate(spline: Spline, n: int, size: int, out: FloatArray) -> None:
+    """Write the n pieces at the points 0 to ``size - 1`` to ``out``.
+
+    What is written beyond the end of a piece is overwritten by the next one; ``out`` is WIDTH
+    longer than ``size``.
+    """
+    x, a, b, c, d = spline.x, spline.a, spline.b, spline.c, spline.d
+    left = int(x[0])
+    for k in range(n):
+        right = int(x[k + 1])
+        stop = min(right, size) if k < n - 1 else size
+        start = max(left, 0)
+        t = float(start - left)
+        while start < stop:
+            store_cubic(out, start, t, a[k], b[k], c[k], d[k])
+            start += WIDTH
+            t += WIDTH
+        left = right
+
+
+@compiled
+def subtract_mean(w: FloatArray, upper: FloatArray, lower: FloatArray) -> tuple[float, float]:
+    """Subtract the sum of both halved envelopes; returns its energy and that of what is left."""
     taken = 0.0
     left = 0.0
     for i in range(w.size):
-        t = float(i)
-        mean = a + t * (b + t * (c + t * d))
+        mean = upper[i] + lower[i]
         value = w[i] - mean
         w[i] = value
         taken += mean * mean
         left += value * value
     return taken, left
-
-
-@compiled
-def subtract_runs(
-    w: FloatArray, start: int, stop: int, top: Spline, k: int, n: int, low: Spline, j: int, m: int
-) -> tuple[float, float]:
-    """Subtract the mean of both splines from ``start`` to ``stop``, a run between knots at a time.
-
-    Pieces k of n and j of m are the first that may be needed.
-    """
-    taken = 0.0
-    left = 0.0
-    i = start
-    while i < stop:
-        while k < n - 1 and top.x[k + 1] <= i:
-            k += 1
-        while j < m - 1 and low.x[j + 1] <= i:
-            j += 1
-        end = stop
-        if k < n - 1:
-            end = min(end, int(top.x[k + 1]))
-        if j < m - 1:
-            end = min(end, int(low.x[j + 1]))
-        s = i - top.x[k]
-        c, d = top.c[k], top.d[k]
-        a0 = top.a[k] + s * (top.b[k] + s * (c + s * d))
-        b0 = top.b[k] + s * (2.0 * c + 3.0 * s * d)
-        c0 = c + 3.0 * s * d
-        d0 = d
-        s = i - low.x[j]
-        c, d = low.c[j], low.d[j]
-        a0 += low.a[j] + s * (low.b[j] + s * (c + s * d))
-        b0 += low.b[j] + s * (2.0 * c + 3.0 * s * d)
-        c0 += c + 3.0 * s * d
-        d0 += d
-        p, q = subtract_cubic(w[i:end], a0, b0, c0, d0)
-        taken += p
-        left += q
-        i = end
-    return taken, left
-
-
-@compiled
-def subtract_dense(
-    w: FloatArray, passed: Any, start: int, top: Spline, top_offset: int, low: Spline, low_offset: int
-) -> tuple[float, float]:
-    """Subtract the mean of both splines between the outermost extrema, without branches.
-
-    With s extrema passed, the pieces at a point are ``(s + offset) / 2`` of each spline, rounded down.
-    """
-    one = np.uint32(1)
-    shift1, shift2 = np.uint32(top_offset), np.uint32(low_offset)
-    x1, a1, b1, c1, d1 = top.x, top.a, top.b, top.c, top.d
-    x2, a2, b2, c2, d2 = low.x, low.a, low.b, low.c, low.d
-    taken = 0.0
-    left = 0.0
-    for i in range(w.size):
-        s = passed[i]
-        g = (s + shift1) >> one
-        h = (s + shift2) >> one
-        at = float(start + i)
-        t = at - x1[g]
-        u = at - x2[h]
-        mean = (a1[g] + t * (b1[g] + t * (c1[g] + t * d1[g]))) + (a2[h] + u * (b2[h] + u * (c2[h] + u * d2[h])))
-        value = w[i] - mean
-        w[i] = value
-        taken += mean * mean
-        left += value * value
-    return taken, left
-
-
-@compiled
-def subtract_mean(
-    w: FloatArray, at: Any, passed: Any, count: int, dense: bool, first: Any, n_first: int, n: int,
-    second: Any, n_second: int, m: int,
-) -> tuple[float, float]:
-    """Subtract the mean envelope; returns its energy and that of what is left.
-
-    ``first`` is the spline of the first extremum's kind, with ``n_first`` of its n pieces beyond
-    the left edge; ``second`` is the other.
-    """
-    if not dense or n_first == 0:
-        return subtract_runs(w, 0, w.size, first, 0, n, second, 0, m)
-    start, stop = int(at[0]), int(at[count - 1])
-    taken, left = subtract_runs(w, 0, start, first, 0, n, second, 0, m)
-    p, q = subtract_dense(w[start:stop], passed[start:stop], start, first, 2 * n_first - 1, second, 2 * n_second - 2)
-    taken += p
-    left += q
-    k, j = n_first + (count + 1) // 2 - 2, n_second + count // 2 - 2
-    p, q = subtract_runs(w, stop, w.size, first, max(k, 0), n, second, max(j, 0), m)
-    return taken + p, left + q
 
 
 # ---------------------------------------------------------------------------- sifting
@@ -698,13 +616,13 @@ def find_range(maxima: FloatArray, minima: FloatArray, start: float, end: float)
 
 
 @compiled
-def sum_relative(mean: FloatArray, mode: FloatArray) -> float:
-    """Return the sum of ``(mean / mode)**2``, infinite where the mode is zero."""
+def sum_relative(upper: FloatArray, lower: FloatArray, mode: FloatArray) -> float:
+    """Return the sum of ``((upper + lower) / mode)**2``, infinite where the mode is zero."""
     total = 0.0
     for i in range(mode.size):
         if mode[i] == 0.0:
             return np.inf
-        ratio = mean[i] / mode[i]
+        ratio = (upper[i] + lower[i]) / mode[i]
         total += ratio * ratio
     return total
 
@@ -716,14 +634,13 @@ def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
     Returns ``MODE``; ``FADED`` if it has fewer than three extrema; ``TREND`` if at some step
     there were fewer than three, so that ``x`` holds no mode.
     """
-    w, at, passed, beyond = work.signal, work.extrema, work.passed, work.beyond
+    w, at, beyond = work.signal, work.extrema, work.beyond
     size = w.size
     energy = 0.0
     for i in range(size):
         w[i] = x[i]
         energy += x[i] * x[i]
-    dense = True
-    count = find_extrema(w, at, passed, dense)
+    count = find_extrema(w, work.turns, at)
     streak = 0
     crossings = -1
     for sifted in range(1, rule.longest):
@@ -759,16 +676,15 @@ def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
             solve_short(second, m - 1)
         halve_pieces(first, n - 1)
         halve_pieces(second, m - 1)
-        taken, left = subtract_mean(
-            w, at, passed, count, dense, first, n_first, n - 1, second, n_second, m - 1
-        )
+        evaluate(first, n - 1, size, work.upper)
+        evaluate(second, m - 1, size, work.lower)
+        taken, left = subtract_mean(w, work.upper, work.lower)
 
         # enough?
         if rule.stop == FIXED and sifted >= rule.siftings:
             return MODE
         old_count = count
-        dense = count * SPARSE > size
-        count = find_extrema(w, at, passed, dense)
+        count = find_extrema(w, work.turns, at)
         if rule.stop == HUANG:
             if high_first:
                 sided = lie_on_their_sides(first.y[:n], second.y[:m])
@@ -783,9 +699,7 @@ def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
                         span = find_range(inner_second, inner_first, start, end)
                     small = taken < rule.variance * span
                 if not small and taken < rule.deviation * left:             # else the sum is larger, too
-                    work.mean[:] = 0.0
-                    subtract_runs(work.mean, 0, size, first, 0, n - 1, second, 0, m - 1)
-                    small = sum_relative(work.mean, w) < rule.deviation
+                    small = sum_relative(work.upper, work.lower, w) < rule.deviation
                 if small and abs(count - count_zero_crossings(w)) < 2:
                     return MODE if count > 2 else FADED
         elif rule.stop != FIXED:

@@ -10,8 +10,12 @@ from data.contracts import FloatArray
 
 ALIGNMENTS = ("period", "index")
 
-FASTEST = 3.0
-"""Mean period of the first mode of white noise [steps]; that of every further one is twice as long."""
+FASTEST = 3.1
+"""Mean period that the first channel is centred on [steps]: that of the first mode of daily closes."""
+
+RATIO = 2.65
+"""From the centre of one channel to the next.  The usual stopping rule sifts a mode only a few times,
+and the periods of neighbouring modes differ by this factor and not, as after many siftings, by 2."""
 
 
 def align_modes(modes: FloatArray, n_components: int, align: str) -> FloatArray:
@@ -24,18 +28,22 @@ def align_modes(modes: FloatArray, n_components: int, align: str) -> FloatArray:
     n_components : int
         K, number of channels.  The remainder goes to the last one, which therefore holds the level.
     align : str
-        ``period``: a mode goes to the channel its mean period lies in; channel k of the first K - 1
-        reaches from ``3 * 2**(k - 1/2)`` to ``3 * 2**(k + 1/2)`` steps, the first one down to any
-        period and the last one up to any.  Modes in one channel add up; a channel without is zero.
+        ``period``: a mode goes to the channel its mean period lies in; of the first K - 1, channel k
+        reaches from ``3.1 * 2.65**(k - 1/2)`` to ``3.1 * 2.65**(k + 1/2)`` steps, the slowest one up
+        to any period.  Modes in one channel add up; a channel without a mode is zero.
         ``index``: mode k goes to channel k; from the K - 1st on they add up in channel K - 2.
     """
     aligned = np.zeros((n_components, modes.shape[1]))
     slowest = n_components - 2
     for k, mode in enumerate(modes[:-1]):
-        channel = k if align == "index" else int(np.rint(np.log2(mean_period(mode) / FASTEST)))
+        channel = k if align == "index" else _band(mode)
         aligned[min(max(channel, 0), slowest)] += mode
     aligned[-1] = modes[-1]
     return aligned
+
+
+def _band(mode: FloatArray) -> int:
+    return int(np.rint(np.log(mean_period(mode) / FASTEST) / np.log(RATIO)))
 
 
 def mean_period(mode: FloatArray) -> float:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from multiprocessing import parent_process
 from typing import TypeVar
 
 import numpy as np
@@ -65,9 +66,12 @@ def stacks(windows: Sequence[FloatArray]) -> Iterator[tuple[slice, FloatArray]]:
 
 
 def watched(results: Iterable[T], total: int) -> Iterator[T]:
-    """Yield the results; where somebody watches a long wait, draw a bar with the time left."""
+    """Yield the results; where somebody watches a long wait, draw a bar with the time left.
+
+    A worker process draws none: several would write over each other.
+    """
     remaining = iter(results)
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or parent_process() is not None:
         yield from remaining
         return
     started, done = time.monotonic(), 0

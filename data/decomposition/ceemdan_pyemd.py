@@ -1,5 +1,7 @@
 """CEEMDAN by PyEMD: the reference engine, to check ours against."""
 
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
@@ -58,7 +60,7 @@ class CeemdanPyEMD:
         return align_modes(modes, self.n_components, self.align)
 
 
-def _reference(trials: int, epsilon: float, noise: FloatArray):
+def _reference(trials: int, epsilon: float, noise: FloatArray) -> Any:
     """Return PyEMD's object, drawing the given noise."""
     try:
         from PyEMD import CEEMDAN

@@ -20,8 +20,9 @@ class VMD:
     """Split a series into ``modes`` narrow bands whose centres it chooses itself, fastest first.
 
     The mean is taken off first and given back to the last row: the result moves and scales
-    with the series.  What no mode has taken (all of it noise where ``ascent`` is 0) is added to the last row,
-    so that the rows sum to the series.
+    with the series.  What no mode has taken lies far from all centres and is fast noise for the
+    most part; it is added to the first row, so that the rows sum to the series and the last one
+    stays smooth.
 
     The ends are mirrored and the bands are found from the whole series: every point of a
     component depends on all others.
@@ -75,8 +76,10 @@ class VMD:
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(modes, time)``."""
         values = checked(series, 4, "decomposition=vmd")
-        components = self._bands(values - values.mean())
-        components[-1] += values - components.sum(axis=0)
+        mean = values.mean()
+        components = self._bands(values - mean)
+        components[-1] += mean
+        components[0] += values - components.sum(axis=0)
         return components
 
     def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
