@@ -22,7 +22,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 from numpy.lib.stride_tricks import sliding_window_view
-from sklearn.linear_model import Ridge  # type: ignore[import-untyped]
+from sklearn.linear_model import Ridge
 
 from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, IntArray, Windows
 from data.decomposition.alignment import align_modes, mean_period

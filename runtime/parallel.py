@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed, parallel_config  # type: ignore[import-untyped]
+from joblib import Parallel, delayed, parallel_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,7 +49,9 @@ class Processes:
 class Ray:
     """Several items at once on a Ray cluster, one thread each.
 
-    The checkout is sent to a cluster along with the work; what it depends on must be installed there.
+    The checkout is sent to a cluster along with the work; what it depends on must be installed
+    there.  A cluster that asks who is calling is answered by Ray's own settings (its documentation,
+    "token authentication"), never by this configuration.
 
     Parameters
     ----------
@@ -75,8 +77,8 @@ class Ray:
             If Ray is not installed.
         """
         try:
-            import ray  # type: ignore[import-not-found, unused-ignore]
-            from ray.util.joblib import register_ray  # type: ignore[import-not-found, unused-ignore]
+            import ray
+            from ray.util.joblib import register_ray
         except ModuleNotFoundError:
             raise ModuleNotFoundError(
                 "parallel=ray needs Ray, which is not installed.  Run: pip install -e .[ray]  "

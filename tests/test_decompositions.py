@@ -226,7 +226,7 @@ def test_packet_splits_what_the_filter_bank_leaves() -> None:
 
 
 def test_wavelet_packet_bands_are_those_of_pywavelets() -> None:
-    import pywt  # type: ignore[import-untyped]
+    import pywt
 
     series = random_walk(201)
     tree = pywt.WaveletPacket(series, "db4", mode="symmetric", maxlevel=3)

@@ -62,7 +62,7 @@ def windows(lookback=31, n_components=COMPONENTS):
 # What every model/*.yaml with a network promises
 
 
-@pytest.mark.parametrize("n_components, lookback, horizon", [(1, 30, 1), (3, 31, 2), (10, 7, 5)])
+@pytest.mark.parametrize(("n_components", "lookback", "horizon"), [(1, 30, 1), (3, 31, 2), (10, 7, 5)])
 @pytest.mark.parametrize("component", ["separate", "joint"])
 def test_every_network_forecasts_every_step_of_the_horizon(name, component, n_components, lookback, horizon):
     forecast = make(name, component, n_components, lookback, horizon)(windows(lookback, n_components))
@@ -174,7 +174,7 @@ def assert_same_outputs_and_gradients(stacked, inputs, modules, alone):
         torch.testing.assert_close(gradient, torch.stack(wanted), atol=1e-11, rtol=0, msg=name)
 
 
-@pytest.mark.parametrize("n_inputs, hidden, n_layers, n_steps", [(1, 5, 2, 7), (6, 4, 1, 3), (3, 3, 3, 1)])
+@pytest.mark.parametrize(("n_inputs", "hidden", "n_layers", "n_steps"), [(1, 5, 2, 7), (6, 4, 1, 3), (3, 3, 3, 1)])
 @pytest.mark.usefixtures("double")
 def test_lstm_is_that_of_torch(n_inputs, hidden, n_layers, n_steps):
     alone = [nn.LSTM(n_inputs, hidden, n_layers, batch_first=True) for _ in range(3)]
@@ -212,7 +212,7 @@ def test_linear_is_that_of_torch(bias):
         assert_same_outputs_and_gradients(Linear(3, 4, 6, bias), torch.randn(shape), alone, lambda m, x: m(x))
 
 
-@pytest.mark.parametrize("n_features, kernel", [(1, 3), (4, 3), (2, 1), (2, 4)])
+@pytest.mark.parametrize(("n_features", "kernel"), [(1, 3), (4, 3), (2, 1), (2, 4)])
 @pytest.mark.usefixtures("double")
 def test_convolution_is_that_of_torch(n_features, kernel):
     alone = [nn.Conv1d(n_features, 6, kernel) for _ in range(3)]
@@ -240,7 +240,7 @@ def test_tanh_is_that_of_torch():
 
 
 @pytest.mark.parametrize(
-    "stacked, alone",
+    ("stacked", "alone"),
     [
         (lambda: Linear(200, 30, 40), lambda: nn.Linear(30, 40)),
         (lambda: Conv1d(200, 3, 40, 3), lambda: nn.Conv1d(3, 40, 3)),

@@ -154,7 +154,7 @@ def find_turns(w: FloatArray, turns: Any, at: Any) -> tuple[int, bool]:
     count = 0
     for i in range(last - 1):
         at[count] = i + 1
-        count += turns[i]
+        count += int(turns[i])                              # not in the eight bits of a flag
     return count, ties > 0 or w[1] == w[0]
 
 

@@ -117,6 +117,8 @@ def _decompose(
                 trend += team.sum_trials(taken * ended[:, None]) / len(rest)
                 modes.append(team.sum_trials(taken * ~ended[:, None]) / len(rest))
         modes = [mode for mode in modes if mode.any()]
+        if not modes:
+            return values[None].copy()
         modes[0] += values - np.sum(modes, axis=0) - trend
         return np.array([*modes, values - np.sum(modes, axis=0)])
 

@@ -10,7 +10,7 @@ n window, C component, T time
 from collections.abc import Sequence
 
 import numpy as np
-import pywt  # type: ignore[import-untyped]
+import pywt
 
 from data.contracts import FloatArray
 from data.decomposition.batch import stacks
