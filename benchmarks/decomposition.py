@@ -62,7 +62,8 @@ def table(head: str, rows: list[list[object]]) -> None:
     cells = head.split("|")
     print("\n|" + "|".join(cells) + "|\n|" + "---|" * len(cells))
     for row in rows:
-        print("| " + " | ".join(f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row) + " |", flush=True)
+        texts = [f"{cell:.3g}" if isinstance(cell, float) else str(cell) for cell in row]
+        print("| " + " | ".join(texts) + " |", flush=True)
 
 
 def pyemd(epsilon: float, trials: int = 100) -> Callable[[FloatArray], FloatArray]:
@@ -102,8 +103,9 @@ def one() -> None:
                 [size, epsilon, p, best["emd"], best["cold"], best["warm"], p / best["cold"], p / best["warm"],
                  best["emd"] / best["cold"], p / threads["cold"], p / threads["warm"], best["ICEEMDAN warm"]]
             )
-    print(f"\nOne CEEMDAN, 100 trials, {name}; CPU seconds on one thread, then ratios; 'all' is wall time on every core")
-    table("points|epsilon|PyEMD|emd|cold|warm|PyEMD/cold|PyEMD/warm|emd/cold|PyEMD/cold, all|PyEMD/warm, all|ICEEMDAN warm", rows)
+    print(f"\nOne CEEMDAN, 100 trials, {name}; CPU seconds on one thread, ratios; 'all' is wall time on every core")
+    ratios = "PyEMD/cold|PyEMD/warm|emd/cold|PyEMD/cold, all|PyEMD/warm, all"
+    table(f"points|epsilon|PyEMD|emd|cold|warm|{ratios}|ICEEMDAN warm", rows)
 
 
 def _engines(x: FloatArray, epsilon: float) -> list[tuple[str, Callable[[], object]]]:
@@ -177,7 +179,7 @@ def edges() -> None:
     ends = range(512, series.size - 200, 15)
     spread = np.array([series[end - 512 : end].std() for end in ends])[:, None, None]
     rows: list[list[object]] = []
-    for kind in ("emd", "ceemdan"):
+    for kind in ("emd", "ceemdan", "iceemdan"):
         late = {}
         for boundary in ("mirror", "slope", "ar"):
             settings = OmegaConf.load(ROOT / "conf" / "decomposition" / f"{kind}.yaml")

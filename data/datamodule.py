@@ -43,6 +43,7 @@ class BatchOrder(Sampler[Tensor]):
         return -(-n_batches // _share()[1])
 
     def __iter__(self) -> Iterator[Tensor]:
+        # A generator on purpose: a resumed training asks for the iterator before it sets the epoch.
         if self.seed is None:
             order = torch.arange(self.size)
         else:
@@ -51,7 +52,7 @@ class BatchOrder(Sampler[Tensor]):
         batches = list(order.split(self.batch_size))
         rank, n_processes = _share()
         batches += batches[: -len(batches) % n_processes]       # every process takes the same number of steps
-        return iter(batches[rank::n_processes])
+        yield from batches[rank::n_processes]
 
 
 class FoldData(pl.LightningDataModule):

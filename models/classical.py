@@ -12,8 +12,8 @@ n window, L lookback, H horizon, C component, K network, F feature, S support ve
 from typing import ClassVar
 
 import numpy as np
-from sklearn import linear_model, svm  # type: ignore[import-untyped]
-from sklearn.metrics.pairwise import rbf_kernel  # type: ignore[import-untyped]
+from sklearn import linear_model, svm
+from sklearn.metrics.pairwise import rbf_kernel
 
 from data.contracts import Batch, FloatArray, Windows
 from models.components import Joint, Separate

@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import nn
-from torch.utils.data import DataLoader
 
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData

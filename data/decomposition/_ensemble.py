@@ -39,22 +39,7 @@ _CHUNKS = 4
 
 
 def rule_of(stop: str, siftings: int, boundary: str) -> Rule:
-    """Return the rule the compiled loops obey.
-
-    Raises
-    ------
-    ValueError
-        For a name there is not, naming those there are.
-    """
-    faults = []
-    if stop not in STOPS:
-        faults.append(f"stop={stop!r} is not a stopping rule.  Choose one of {', '.join(STOPS)}.")
-    if boundary not in BOUNDARIES:
-        faults.append(f"boundary={boundary!r} is not a boundary.  Choose one of {', '.join(BOUNDARIES)}.")
-    if not isinstance(siftings, int) or siftings < 1:
-        faults.append(f"siftings={siftings!r} must be a whole number of at least 1.")
-    if faults:
-        raise ValueError("\n".join(faults))
+    """Return the rule the compiled loops obey; the names have been checked."""
     return Rule(stop=STOPS[stop], siftings=siftings, boundary=BOUNDARIES[boundary])
 
 
@@ -185,7 +170,9 @@ def tails_of(
     return found
 
 
-def on_extended(series: FloatArray, boundary: str, decompose: Callable[[FloatArray], FloatArray]) -> FloatArray:
+def on_extended(
+    series: FloatArray, boundary: str, decompose: Callable[[FloatArray], FloatArray]
+) -> FloatArray:
     """Return the modes of a series, which with ``boundary="ar"`` is first continued at both ends."""
     if boundary != "ar":
         return decompose(series)

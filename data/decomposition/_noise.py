@@ -39,7 +39,8 @@ def checked_noise(noise: ArrayLike, size: int, boundary: str) -> FloatArray:
     values = np.array(noise, dtype=np.float64, order="C")
     if values.ndim != 2 or values.shape[1] != size or not len(values) or not np.isfinite(values).all():
         raise ValueError(
-            f"noise must be finite, (trials, time) with {size} steps as the series has, but is {values.shape}."
+            f"noise must be finite and (trials, time) with the {size} steps of the series, but its shape is "
+            f"{values.shape}."
         )
     if boundary == "ar":
         raise ValueError("boundary='ar' lengthens the series, so noise cannot be given with it; give a seed.")

@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
 from data.decomposition._complete import complete_ensemble
-from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of, tails_of, thread_count
+from data.decomposition._ensemble import (
+    Team,
+    announced_compilation,
+    on_extended,
+    rule_of,
+    tails_of,
+    thread_count,
+)
 from data.decomposition._noise import NoiseModes, checked_noise, noise_modes
 from data.decomposition.alignment import align_modes
 from data.decomposition.checks import check_settings
@@ -86,7 +93,13 @@ def ceemdan(
     (500, True)
     """
     check_settings(
-        trials=trials, noise=epsilon, seed=seed, stop=stop, siftings=siftings, boundary=boundary, threads=threads,
+        trials=trials,
+        noise=epsilon,
+        seed=seed,
+        stop=stop,
+        siftings=siftings,
+        boundary=boundary,
+        threads=threads,
         max_modes=max_modes,
     )
     values = checked(series, 4, "decomposition=ceemdan")

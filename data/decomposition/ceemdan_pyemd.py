@@ -56,7 +56,8 @@ class CeemdanPyEMD:
         values = checked(series, 4, "decomposition=ceemdan_pyemd")
         if values.max() == values.min():                    # PyEMD would divide by zero
             return align_modes(values[None], self.n_components, self.align)
-        modes = _reference(self.trials, self.epsilon, white_noise(self.trials, values.size, self.seed))(values)
+        noise = white_noise(self.trials, values.size, self.seed)
+        modes = _reference(self.trials, self.epsilon, noise)(values)
         return align_modes(modes, self.n_components, self.align)
 
 

@@ -277,8 +277,8 @@ class _Noise:
 
 def _checked(S: ArrayLike, T: ArrayLike | None) -> FloatArray:
     series = checked(S, 4, "EMD")
-    if T is not None and len(np.asarray(T)) != series.size:
-        raise ValueError(f"T has {len(np.asarray(T))} points, but S has {series.size}.  Give both the same length.")
+    if T is not None and np.size(T) != series.size:
+        raise ValueError(f"T has {np.size(T)} points, but S has {series.size}.  Give both the same length.")
     return series
 
 

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
-from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of, tails_of, thread_count
+from data.decomposition._ensemble import (
+    Team,
+    announced_compilation,
+    on_extended,
+    rule_of,
+    tails_of,
+    thread_count,
+)
 from data.decomposition._noise import checked_noise, white_noise
 from data.decomposition._sifting import DONE, ENDED
 from data.decomposition.alignment import align_modes
@@ -86,7 +93,8 @@ def eemd(
     )
     values = checked(series, 4, "decomposition=eemd")
     given = None if noise is None else checked_noise(noise, values.size, boundary)
-    return _decompose(values, trials, noise_width, seed, stop, siftings, boundary, given, thread_count(threads))
+    n = thread_count(threads)
+    return _decompose(values, trials, noise_width, seed, stop, siftings, boundary, given, n)
 
 
 def _decompose(

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
-from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of, tails_of, thread_count
+from data.decomposition._ensemble import (
+    Team,
+    announced_compilation,
+    on_extended,
+    rule_of,
+    tails_of,
+    thread_count,
+)
 from data.decomposition._sifting import DONE, ENDED, FADING
 from data.decomposition.alignment import align_modes
 from data.decomposition.checks import check_settings

@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
 from data.decomposition._complete import complete_ensemble
-from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of, tails_of, thread_count
+from data.decomposition._ensemble import (
+    Team,
+    announced_compilation,
+    on_extended,
+    rule_of,
+    tails_of,
+    thread_count,
+)
 from data.decomposition._noise import NoiseModes, checked_noise, noise_modes
 from data.decomposition.alignment import align_modes
 from data.decomposition.checks import check_settings
@@ -20,7 +27,7 @@ from data.decomposition.series import checked
 def iceemdan(
     series: ArrayLike,
     trials: int = 100,
-    epsilon: float = 0.005,
+    epsilon: float = 0.2,
     seed: int = 0,
     *,
     stop: str = "huang",
@@ -84,7 +91,13 @@ def iceemdan(
     (500, True)
     """
     check_settings(
-        trials=trials, noise=epsilon, seed=seed, stop=stop, siftings=siftings, boundary=boundary, threads=threads,
+        trials=trials,
+        noise=epsilon,
+        seed=seed,
+        stop=stop,
+        siftings=siftings,
+        boundary=boundary,
+        threads=threads,
         max_modes=max_modes,
     )
     values = checked(series, 4, "decomposition=iceemdan")
@@ -148,7 +161,7 @@ class Iceemdan:
         self,
         n_components: int = 10,
         trials: int = 100,
-        epsilon: float = 0.005,
+        epsilon: float = 0.2,
         seed: int = 0,
         align: str = "period",
         stop: str = "huang",
