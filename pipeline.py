@@ -193,7 +193,13 @@ def fit(
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)
     data = FoldData(batch, fitted.scaling.transform(validation), cfg.batch_size, cfg.seed)
     trainer.fit(fitted.model, data, ckpt_path=_readable(checkpoint), weights_only=True)
-    return fitted, history.epochs
+    return fitted, history.epochs or _epochs_in(checkpoint)
+
+
+def _epochs_in(checkpoint: Path) -> list[dict[str, float]]:
+    """Return the losses other processes have kept, where they did the training."""
+    kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return list(kept["callbacks"]["History"]["epochs"])
 
 
 def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:

@@ -131,22 +131,20 @@ def windows() -> None:
     expanding = [series[:end] for end in range(series.size - 946, series.size + 1)]
     sample = [cpu(lambda k=k: pyemd(0.005)(some[k])) for k in (0, 473, 946)]
     pyemd_rolling = float(np.mean(sample)) * 947
-    one_thread = Ceemdan(threads=1)
-    ours = cpu_of_process(lambda: one_thread.tails(some, 30))
-    rows: list[list[object]] = [
-        ["947 rolling, 512 points, one thread", pyemd_rolling, ours, pyemd_rolling / ours],
-        ["the same, every core, wall", pyemd_rolling, wall(lambda: Ceemdan().tails(some, 30)), ""],
-    ]
-    rows.append([f"all {len(rolling)} rolling, every core, wall", "", wall(lambda: Ceemdan().tails(rolling, 30)), ""])
-    rows.append(["947 expanding, every core, wall", "", wall(lambda: Ceemdan().tails(expanding, 30)), ""])
-    print(f"\nWindows of {name}, CEEMDAN, 100 trials, seconds; PyEMD extrapolated from 3 windows")
-    table("windows|PyEMD|ours|ratio", rows)
-
-
-def cpu_of_process(task: Callable[[], object]) -> float:
-    start = time.process_time()
-    task()
-    return time.process_time() - start
+    rows: list[list[object]] = []
+    for label, threads, chosen in (
+        ("947 rolling, one thread", 1, some),
+        ("947 rolling, every core", None, some),
+        (f"all {len(rolling)} rolling, every core", None, rolling),
+        ("947 expanding, every core", None, expanding),
+    ):
+        start = time.process_time()
+        elapsed = wall(lambda n=threads, w=chosen: Ceemdan(threads=n).tails(w, 30))
+        spent = time.process_time() - start
+        reference = pyemd_rolling if chosen is some else ""
+        rows.append([label, reference, spent, pyemd_rolling / spent if chosen is some else "", elapsed])
+    print(f"\nWindows of {name}, CEEMDAN, 100 trials, rolling ones of 512 points; PyEMD extrapolated from 3")
+    table("windows|PyEMD CPU [s]|ours CPU [s]|ratio|ours wall [s]", rows)
 
 
 def growth() -> None:

@@ -51,6 +51,49 @@ class MinMax:
         return self
 
 
+class WindowMinMax:
+    """Map each component to [0, 1] by its smallest and largest value within the lookback.
+
+    Nothing is fitted, and a level never seen in training looks like any other.  What is forecast
+    is measured on the scale of its own window and may land outside [0, 1].
+    """
+
+    def fit(self, train: Windows) -> "WindowMinMax":
+        """Learn nothing."""
+        return self
+
+    def transform(self, windows: Windows) -> Batch:
+        """Return ``past (n, L, C)`` and ``target (n, H, C + 1)``."""
+        low, span = self._ranges(windows)                                        # (n, 1, C + 1) each
+        target = np.concatenate([windows.target, windows.y[:, :, None]], axis=2)
+        past = (windows.past - low[:, :, :-1]) / span[:, :, :-1]
+        return Batch(past, (target - low) / span)
+
+    def restore_components(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H, C)`` to the sum ``(n, H)`` in the unit of ``y``."""
+        low, span = self._ranges(windows)
+        return (forecast * span[:, :, :-1] + low[:, :, :-1]).sum(axis=2)
+
+    def restore_total(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H)`` to the unit of ``y``."""
+        low, span = self._ranges(windows)
+        return forecast * span[:, :, -1] + low[:, :, -1]
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return nothing: nothing was fitted."""
+        return {}
+
+    def load_state(self, state: dict[str, FloatArray]) -> "WindowMinMax":
+        """Take nothing."""
+        return self
+
+    @staticmethod
+    def _ranges(windows: Windows) -> tuple[FloatArray, FloatArray]:
+        seen = np.concatenate([windows.past, windows.past.sum(axis=2, keepdims=True)], axis=2)
+        low = seen.min(axis=1, keepdims=True)
+        return low, _nonzero(seen.max(axis=1, keepdims=True) - low)
+
+
 class Anchored:
     """Measure every forecast from the last value known, so that zero *is* persistence.
 

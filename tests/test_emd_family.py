@@ -58,7 +58,9 @@ def agrees(ours, theirs, series):
 
 
 COUNTED = [{"FIXE": 1}, {"FIXE": 7}, {"FIXE_H": 1}, {"FIXE_H": 4}, {"MAX_ITERATION": 6}]
-RULES = [{}, *COUNTED, {"std_thr": 0.6, "svar_thr": 1.0, "energy_ratio_thr": 0.01}]
+COUNTED += [{"FIXE": 9, "MAX_ITERATION": 5}]
+POINTWISE = {"std_thr": 60.0, "svar_thr": 0.0, "energy_ratio_thr": 0.0, "MAX_ITERATION": 60}
+RULES = [{}, *COUNTED, {"std_thr": 0.6, "svar_thr": 1.0, "energy_ratio_thr": 0.01}, POINTWISE]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -246,6 +248,10 @@ def test_raw_modes_are_fast_first_and_the_remainder_last(function, walk):
     assert periods == sorted(periods)
     assert abs(modes[-1].mean() - walk.mean()) < walk.std()
     np.testing.assert_allclose(modes.sum(axis=0), walk, rtol=1e-9)
+
+
+def test_the_remainder_of_eemd_carries_no_noise(walk):
+    assert mean_period(eemd(walk, trials=TRIALS, noise_width=0.2)[-1]) > 50
 
 
 @pytest.mark.parametrize("function", [ceemdan, iceemdan])

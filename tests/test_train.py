@@ -26,13 +26,9 @@ def command(name: str, *arguments: str, cache: Path | None = None) -> tuple[list
     return [sys.executable, str(ROOT / name), *arguments], environment
 
 
-def run(
-    name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
     line, environment = command(name, *arguments, cache=cache)
-    return subprocess.run(
-        line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def prices(path: Path, n_days: int = 700, scale: float = 1.0) -> Path:
@@ -45,17 +41,13 @@ def prices(path: Path, n_days: int = 700, scale: float = 1.0) -> Path:
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("smoke") / "run"
-    return folder, run(
-        "train.py", "experiment=smoke", f"hydra.run.dir={folder}", cache=folder.parent / "cache"
-    )
+    return folder, run("train.py", "experiment=smoke", f"hydra.run.dir={folder}", cache=folder.parent / "cache")
 
 
 def test_a_run_leaves_everything_it_promises(smoke):
     folder, done = smoke
     assert done.returncode == 0, done.stderr
-    figures = {
-        f"figures/{name}.png" for name in ("forecast", "moves", "error_by_month", "components", "losses")
-    }
+    figures = {f"figures/{name}.png" for name in ("forecast", "moves", "error_by_month", "components", "losses")}
     expected = {
         "config.yaml",
         "run.json",
@@ -124,9 +116,7 @@ def test_a_leaking_run_says_so_everywhere(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "USES THE FUTURE" in done.stdout
     assert "USES THE FUTURE" in (tmp_path / "run" / "table.md").read_text()
-    assert (
-        json.loads((tmp_path / "run" / "run.json").read_text())["leaks"]["WAVELET-PACKET-CNN-LSTM-AM"] is True
-    )
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["leaks"]["WAVELET-PACKET-CNN-LSTM-AM"] is True
     scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
     assert {row["model"] for row in scores if row["leaks"]} == {"WAVELET-PACKET-CNN-LSTM-AM"}
 
@@ -191,7 +181,14 @@ def test_walk_forward_refits_and_covers_every_test_day(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "more", [["horizon=5"], ["model/component=joint"], ["source.n_series=2", "model=mlp"], ["model=svr"]]
+    "more",
+    [
+        ["horizon=5"],
+        ["model/component=joint"],
+        ["source.n_series=2", "model=mlp"],
+        ["model=svr"],
+        ["trainer.devices=2", "trainer.strategy=ddp_spawn"],
+    ],
 )
 def test_other_choices_run_to_the_end(tmp_path, more):
     done = run("train.py", *SMALL, *more, f"hydra.run.dir={tmp_path}/run")
@@ -281,13 +278,9 @@ def test_predict_forecasts_what_the_run_forecast(smoke, tmp_path):
     frame = Synthetic(800, 1, [5, 21, 90], 4.0, [1.0, 3.0], 0.98, seed=0).load().frame
     known = frame[frame["ds"] <= last["origin"]].rename(columns={"ds": "date", "y": "close"})
     known.to_csv(tmp_path / "known.csv", index=False)
-    done = run(
-        "predict.py", f"run={folder}", f"source.path={tmp_path / 'known.csv'}", f"out={tmp_path}/f.csv"
-    )
+    done = run("predict.py", f"run={folder}", f"source.path={tmp_path / 'known.csv'}", f"out={tmp_path}/f.csv")
     assert done.returncode == 0, done.stderr
-    assert pd.read_csv(tmp_path / "f.csv")["CEEMDAN-CNN-LSTM-AM"].iloc[0] == pytest.approx(
-        last["y_hat"], rel=1e-6
-    )
+    assert pd.read_csv(tmp_path / "f.csv")["CEEMDAN-CNN-LSTM-AM"].iloc[0] == pytest.approx(last["y_hat"], rel=1e-6)
 
 
 def test_predict_names_an_unknown_argument(smoke):
