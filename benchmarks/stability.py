@@ -94,7 +94,7 @@ def measure(windows: list[FloatArray]) -> Iterator[Measured]:
         for align in ("index", "period"):
             aligned = [align_modes(modes, N_COMPONENTS, align) for modes in raw]          # n of (C, time)
             yield Measured(f"{name}, {align}", *_summarised(aligned), n_modes, seconds)
-            few = [np.vstack([rows[: FEW - 1], rows[FEW - 1 :].sum(axis=0)]) for rows in aligned]
+            few = [align_modes(modes, FEW, align) for modes in raw]
             yield Measured(f"{name}, {align}, {FEW} channels", *_summarised(few), n_modes, seconds)
     for name, decomposition in FIXED.items():
         start = time.perf_counter()

@@ -64,7 +64,7 @@ def test_a_run_leaves_everything_it_promises(smoke):
 
 def test_the_table_is_printed_with_persistence_and_nothing_else_is_said(smoke):
     _, done = smoke
-    for label in ("Persistence", "CEEMDAN-CNN-LSTM-AM", "CNN-LSTM-AM", "Drift"):
+    for label in ("Persistence", "ICEEMDAN-CNN-LSTM-AM", "CNN-LSTM-AM", "Drift"):
         assert label in done.stdout
     assert "Warning" not in done.stderr, done.stderr
 
@@ -87,7 +87,7 @@ def test_the_run_card_names_versions_data_and_leaks(smoke):
     assert card["packages"]["torch"]
     assert card["data"]["rows"] == 800
     assert card["leaks"] == {
-        "CEEMDAN-CNN-LSTM-AM": False,
+        "ICEEMDAN-CNN-LSTM-AM": False,
         "Drift": False,
         "CNN-LSTM-AM": False,
         "Persistence": False,
@@ -242,8 +242,8 @@ def test_predict_goes_on_after_the_end_of_a_file(smoke, tmp_path):
     last = pd.read_csv(tmp_path / "new.csv").iloc[-1]
     assert table["ds"].tolist() == [str((pd.Timestamp(last["date"]) + pd.offsets.BDay()).date())]
     assert table["Persistence"].iloc[0] == pytest.approx(last["close"])
-    assert abs(table["CEEMDAN-CNN-LSTM-AM"].iloc[0] - last["close"]) < 5
-    assert "CEEMDAN-CNN-LSTM-AM" in done.stdout
+    assert abs(table["ICEEMDAN-CNN-LSTM-AM"].iloc[0] - last["close"]) < 5
+    assert "ICEEMDAN-CNN-LSTM-AM" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_predict_refuses_a_file_that_does_not_fit(smoke, tmp_path, change, said)
 def test_predict_forecasts_what_the_run_forecast(smoke, tmp_path):
     """The last test origin of the run, seen by predict as the end of a file."""
     folder, _ = smoke
-    forecasts = pd.read_parquet(folder / "forecasts.parquet").query("model == 'CEEMDAN-CNN-LSTM-AM'")
+    forecasts = pd.read_parquet(folder / "forecasts.parquet").query("model == 'ICEEMDAN-CNN-LSTM-AM'")
     last = forecasts.iloc[-1]
     from data.sources.synthetic import Synthetic
 
@@ -280,7 +280,7 @@ def test_predict_forecasts_what_the_run_forecast(smoke, tmp_path):
     known.to_csv(tmp_path / "known.csv", index=False)
     done = run("predict.py", f"run={folder}", f"source.path={tmp_path / 'known.csv'}", f"out={tmp_path}/f.csv")
     assert done.returncode == 0, done.stderr
-    assert pd.read_csv(tmp_path / "f.csv")["CEEMDAN-CNN-LSTM-AM"].iloc[0] == pytest.approx(last["y_hat"], rel=1e-6)
+    assert pd.read_csv(tmp_path / "f.csv")["ICEEMDAN-CNN-LSTM-AM"].iloc[0] == pytest.approx(last["y_hat"], rel=1e-6)
 
 
 def test_predict_names_an_unknown_argument(smoke):

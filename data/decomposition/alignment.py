@@ -29,16 +29,17 @@ def align_modes(modes: FloatArray, n_components: int, align: str) -> FloatArray:
         K, number of channels.  The remainder goes to the last one, which therefore holds the level.
     align : str
         ``period``: a mode goes to the channel its mean period lies in; of the first K - 1, channel k
-        reaches from ``3.1 * 2.65**(k - 1/2)`` to ``3.1 * 2.65**(k + 1/2)`` steps, the slowest one up
-        to any period.  Modes in one channel add up; a channel without a mode is zero.
-        ``index``: mode k goes to channel k; from the K - 1st on they add up in channel K - 2.
+        reaches from ``3.1 * 2.65**(k - 1/2)`` to ``3.1 * 2.65**(k + 1/2)`` steps.  Modes in one channel
+        add up; a channel without a mode is zero.
+        ``index``: mode k goes to channel k.
+        Either way, what is slower than the first K - 1 channels adds up with the remainder in the last
+        one: a slow mode and the trend beneath it trade level from window to window, their sum does not.
     """
     aligned = np.zeros((n_components, modes.shape[1]))
-    slowest = n_components - 2
+    aligned[-1] = modes[-1]
     for k, mode in enumerate(modes[:-1]):
         channel = k if align == "index" else _band(mode)
-        aligned[min(max(channel, 0), slowest)] += mode
-    aligned[-1] = modes[-1]
+        aligned[min(max(channel, 0), n_components - 1)] += mode
     return aligned
 
 

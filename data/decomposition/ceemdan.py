@@ -161,7 +161,7 @@ class Ceemdan:
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int = 5,
         trials: int = 100,
         epsilon: float = 0.005,
         seed: int = 0,

@@ -33,7 +33,7 @@ class CeemdanPyEMD:
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int = 5,
         trials: int = 100,
         epsilon: float = 0.005,
         seed: int = 0,

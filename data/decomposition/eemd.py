@@ -159,7 +159,7 @@ class Eemd:
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int = 5,
         trials: int = 100,
         noise_width: float = 0.05,
         seed: int = 0,

@@ -121,7 +121,7 @@ class Emd:
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int = 5,
         align: str = "period",
         stop: str = "huang",
         siftings: int = 10,

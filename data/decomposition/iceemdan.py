@@ -159,7 +159,7 @@ class Iceemdan:
 
     def __init__(
         self,
-        n_components: int = 10,
+        n_components: int = 5,
         trials: int = 100,
         epsilon: float = 0.2,
         seed: int = 0,
