@@ -71,7 +71,7 @@ def source_of(cfg: DictConfig, given: DictConfig) -> DictConfig:
     assert isinstance(csv, DictConfig)
     if cfg.source._target_ == csv._target_:
         csv.merge_with(cfg.source)
-    unknown = [str(key) for key in given.source if key not in csv.keys()]
+    unknown = [str(key) for key in given.source if key not in list(csv)]
     if unknown:
         raise ConfigError(f"source.{unknown[0]} is not known; a file takes {', '.join(map(str, list(csv)[1:]))}.")
     csv.merge_with(given.source)

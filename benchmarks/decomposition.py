@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -77,16 +78,18 @@ def pyemd(epsilon: float, trials: int = 100) -> Callable[[FloatArray], FloatArra
     return decompose
 
 
-def cold(series: FloatArray, **settings: float) -> FloatArray:
+def cold(
+    series: FloatArray, epsilon: float = 0.005, trials: int = 100, threads: int | None = None
+) -> FloatArray:
     SHELF.clear()
-    return ceemdan(series, **settings)
+    return ceemdan(series, trials=trials, epsilon=epsilon, threads=threads)
 
 
 def one() -> None:
     """One CEEMDAN of 100 trials."""
     name, series = closes()
     ceemdan(series[:100])
-    rows = []
+    rows: list[list[object]] = []
     for size in (947, 4734):
         for epsilon in (0.005, 0.2):
             x = series[:size]
@@ -96,8 +99,8 @@ def one() -> None:
                     best[engine] = min(best.get(engine, np.inf), cpu(task))
             threads = {"cold": np.inf, "warm": np.inf}
             for _ in range(5):
-                threads["cold"] = min(threads["cold"], wall(lambda x=x, e=epsilon: cold(x, epsilon=e)))
-                threads["warm"] = min(threads["warm"], wall(lambda x=x, e=epsilon: ceemdan(x, epsilon=e)))
+                threads["cold"] = min(threads["cold"], wall(partial(cold, x, epsilon)))
+                threads["warm"] = min(threads["warm"], wall(partial(ceemdan, x, epsilon=epsilon)))
             p = best["PyEMD"]
             rows.append(
                 [size, epsilon, p, best["emd"], best["cold"], best["warm"], p / best["cold"], p / best["warm"],
@@ -129,7 +132,7 @@ def windows() -> None:
     rolling = list(sliding_window_view(series, 512))
     some = rolling[-947:]
     expanding = [series[:end] for end in range(series.size - 946, series.size + 1)]
-    sample = [cpu(lambda k=k: pyemd(0.005)(some[k])) for k in (0, 473, 946)]
+    sample = [cpu(partial(pyemd(0.005), some[k])) for k in (0, 473, 946)]
     pyemd_rolling = float(np.mean(sample)) * 947
     rows: list[list[object]] = []
     for label, threads, chosen in (
@@ -139,7 +142,7 @@ def windows() -> None:
         ("947 expanding, every core", None, expanding),
     ):
         start = time.process_time()
-        elapsed = wall(lambda n=threads, w=chosen: Ceemdan(threads=n).tails(w, 30))
+        elapsed = wall(partial(Ceemdan(threads=threads).tails, chosen, 30))
         spent = time.process_time() - start
         reference = pyemd_rolling if chosen is some else ""
         rows.append([label, reference, spent, pyemd_rolling / spent if chosen is some else "", elapsed])
@@ -153,12 +156,12 @@ def growth() -> None:
     walk = 1000 + random.standard_normal(65536).cumsum()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4))
     lengths = [512, 1024, 2048, 4096, 8192, 16384, 32768, 65536]
-    seconds = [min(cpu(lambda n=n: cold(walk[:n], trials=20, threads=1)) for _ in range(3)) for n in lengths]
+    seconds = [min(cpu(partial(cold, walk[:n], trials=20, threads=1)) for _ in range(3)) for n in lengths]
     exponent = float(np.polyfit(np.log(lengths), np.log(seconds), 1)[0])
     left.loglog(lengths, seconds, "o-")
     left.set(xlabel="length [steps]", ylabel="CPU [s], 20 trials", title=f"cost ~ length^{exponent:.2f}")
     trials = [5, 10, 20, 50, 100, 200, 400]
-    cost = [min(cpu(lambda t=t: cold(walk[:2048], trials=t, threads=1)) for _ in range(3)) for t in trials]
+    cost = [min(cpu(partial(cold, walk[:2048], trials=t, threads=1)) for _ in range(3)) for t in trials]
     slope = float(np.polyfit(np.log(trials), np.log(cost), 1)[0])
     right.loglog(trials, cost, "o-")
     right.set(xlabel="trials", ylabel="CPU [s], 2048 steps", title=f"cost ~ trials^{slope:.2f}")
@@ -181,7 +184,7 @@ def edges() -> None:
         late = {}
         for boundary in ("mirror", "slope", "ar"):
             settings = OmegaConf.load(ROOT / "conf" / "decomposition" / f"{kind}.yaml")
-            decomposition = instantiate(OmegaConf.merge(settings, {"boundary": boundary}))
+            decomposition = instantiate(OmegaConf.merge(settings, {"boundary": boundary, "n_components": 10}))
             early = batch.tails(decomposition, [series[end - 512 : end] for end in ends], 30)
             late[boundary] = batch.tails(decomposition, [series[end - 512 : end + 200] for end in ends], 230)[:, :, :30]
             error = (early - late[boundary]) / spread                               # (n, C, 30)
@@ -207,14 +210,14 @@ def noise() -> None:
     slow = np.sin(2 * np.pi * steps / 180)
     fast = np.where((steps > 700) & (steps < 1300), np.sin(2 * np.pi * steps / 25), 0.0)      # comes and goes
     name, series = closes()
-    rows = []
+    rows: list[list[object]] = []
     for function in (ceemdan, iceemdan):
         for epsilon in (0.005, 0.05, 0.2):
             lost = _separation(function(fast + slow, epsilon=epsilon), fast)
             pair = [function(series, epsilon=epsilon, seed=seed) for seed in (0, 1)]
             rows_kept = min(len(pair[0]), len(pair[1])) - 1
             differ = np.sqrt(sum(np.var(pair[0][k] - pair[1][k]) for k in range(rows_kept))) / series.std()
-            seconds = min(cpu(lambda f=function, e=epsilon: f(series, epsilon=e, threads=1)) for _ in range(3))
+            seconds = min(cpu(partial(function, series, epsilon=epsilon, threads=1)) for _ in range(3))
             modes = f"{len(pair[0]) - 1}, {len(pair[1]) - 1}"
             rows.append([function.__name__, epsilon, lost, modes, float(differ), seconds])
     print(f"\nCEEMDAN and ICEEMDAN: a tone that comes and goes on a slow one; two seeds on {name}")

@@ -1,6 +1,7 @@
 """Networks that are trained as one learn what each learns alone, and nothing of it is lost."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -169,6 +170,18 @@ def test_training_stops_when_no_network_gains(patience):
     model.make_optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.0)         # never gains
     trainer(history, BestWeights(patience), max_epochs=20).fit(model, FoldData(batch(16), batch(8), 8, seed=0))
     assert len(history.epochs) == 1 + patience
+
+
+def test_training_goes_on_while_any_network_gains():
+    model, best = small(), BestWeights(patience=1)
+    watched = SimpleNamespace(sanity_checking=False, state=SimpleNamespace(fn="fit"), should_stop=False)
+    for epoch in range(5):
+        model.validation_losses = torch.ones(COMPONENTS)
+        model.validation_losses[0] -= 0.1 * epoch                                 # the others stand still
+        best.on_validation_end(watched, model)
+        assert not watched.should_stop
+    best.on_validation_end(watched, model)
+    assert watched.should_stop
 
 
 def test_without_validation_windows_the_last_weights_stay():

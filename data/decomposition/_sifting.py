@@ -21,7 +21,7 @@ Rilling, Flandrin, Goncalves (2003), IEEE-EURASIP NSIP-03: mirrored extrema.
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir
 from numba import njit, types
 from numba.core.config import DISABLE_JIT  # type: ignore[attr-defined]
 from numba.extending import intrinsic
