@@ -3,12 +3,44 @@
 import numpy as np
 
 from data.contracts import FloatArray
-from data.decomposition._ensemble import Team
-from data.decomposition._noise import NoiseModes
+from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of
+from data.decomposition._noise import NoiseModes, noise_modes
 from data.decomposition._sifting import ENDING, FADING
 
 _MOST = 100
 """No series has as many modes."""
+
+
+def decompose(
+    series: FloatArray,
+    trials: int,
+    epsilon: float,
+    seed: int,
+    stop: str,
+    siftings: int,
+    boundary: str,
+    max_modes: int,
+    noise: FloatArray | None,
+    threads: int,
+    keep_noise: bool,
+    improved: bool,
+) -> FloatArray:
+    """Return the modes of a checked series with seeded noise, or with the noise given.
+
+    Parameters are those of ``ceemdan.ceemdan``; ``keep_noise`` keeps the modes of the noise for the
+    next series of this length, ``improved`` is ICEEMDAN.
+    """
+    rule = rule_of(stop, siftings, boundary)
+
+    def modes_of(values: FloatArray) -> FloatArray:
+        if noise is None:
+            added = noise_modes(trials, values.size, seed, rule, keep_noise)
+        else:
+            added = NoiseModes(noise, keep=False)
+        with Team(values.size, threads, rule) as team, announced_compilation():
+            return complete_ensemble(values, added, team, epsilon, improved, most=max_modes)
+
+    return on_extended(series, boundary, modes_of)
 
 
 def complete_ensemble(

@@ -4,7 +4,7 @@
     modes = eemd(closes, trials=100, seed=0)
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,12 +15,11 @@ from data.decomposition._ensemble import (
     announced_compilation,
     on_extended,
     rule_of,
-    tails_of,
     thread_count,
 )
 from data.decomposition._noise import checked_noise, white_noise
 from data.decomposition._sifting import DONE, ENDED
-from data.decomposition.alignment import align_modes
+from data.decomposition.channels import Channels
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
 
@@ -133,79 +132,45 @@ def _decompose(
     return on_extended(series, boundary, modes_of)
 
 
-class Eemd:
+@dataclass(frozen=True)
+class Eemd(Channels):
     """A fixed number of components by ensemble empirical mode decomposition.
 
     Noise fills every scale, so that modes mix less than with EMD.
 
     Parameters
     ----------
-    n_components : int
-        Number of rows of a result.  The last one holds what the modes leave of the series: its
-        trend and level.
     trials : int
         Number of noises.
     noise_width : float
         Standard deviation of the noise [range of the series].
     seed : int
         Of the noise.
-    align : str
-        How modes are given to rows, ``period`` or ``index``; see ``alignment.align_modes``.
-    stop, siftings, boundary
-        See ``eemd``.
-    threads : int, optional
-        By default every core.  The result does not depend on it.
+    n_components, align, stop, siftings, boundary, threads
+        See ``Channels``.
     """
 
-    def __init__(
-        self,
-        n_components: int = 5,
-        trials: int = 100,
-        noise_width: float = 0.05,
-        seed: int = 0,
-        align: str = "period",
-        stop: str = "huang",
-        siftings: int = 10,
-        boundary: str = "mirror",
-        threads: int | None = None,
-    ) -> None:
+    trials: int = 100
+    noise_width: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
         check_settings(
-            n_components=n_components,
-            trials=trials,
-            noise=noise_width,
+            n_components=self.n_components,
+            trials=self.trials,
+            noise=self.noise_width,
             noise_name="noise_width",
-            seed=seed,
-            align=align,
-            stop=stop,
-            siftings=siftings,
-            boundary=boundary,
-            threads=threads,
+            seed=self.seed,
+            align=self.align,
+            stop=self.stop,
+            siftings=self.siftings,
+            boundary=self.boundary,
+            threads=self.threads,
         )
-        self._n_components = n_components
-        self.trials = trials
-        self.noise_width = noise_width
-        self.seed = seed
-        self.align = align
-        self.stop = stop
-        self.siftings = siftings
-        self.boundary = boundary
-        self.threads = threads
 
-    @property
-    def n_components(self) -> int:
-        """Number of rows of every result."""
-        return self._n_components
-
-    def __call__(self, series: FloatArray) -> FloatArray:
-        """Map ``(time,)`` to ``(n_components, time)``, fast first, the remainder last."""
-        return self._components(series, thread_count(self.threads), True)
-
-    def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
-        """Map n windows ``(time,)`` to the last ``keep`` points of their components, a window a thread."""
-        return tails_of(self._components, windows, keep, self.n_components, self.threads)
-
-    def _components(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:
-        modes = _decompose(
+    def modes(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:
+        """Map ``(time,)`` to its modes and what they leave of it ``(n_modes + 1, time)``."""
+        return _decompose(
             checked(series, 4, "decomposition=eemd"),
             self.trials,
             self.noise_width,
@@ -216,4 +181,3 @@ class Eemd:
             None,
             threads,
         )
-        return align_modes(modes, self.n_components, self.align)

@@ -4,7 +4,7 @@
     modes = emd(closes)
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,11 +15,9 @@ from data.decomposition._ensemble import (
     announced_compilation,
     on_extended,
     rule_of,
-    tails_of,
-    thread_count,
 )
 from data.decomposition._sifting import DONE, ENDED, FADING
-from data.decomposition.alignment import align_modes
+from data.decomposition.channels import Channels
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
 
@@ -101,62 +99,24 @@ def sift_modes(series: FloatArray, team: Team, max_modes: int) -> FloatArray:
     return np.array([*modes, series - np.sum(modes, axis=0)])
 
 
-class Emd:
+@dataclass(frozen=True)
+class Emd(Channels):
     """A fixed number of components by empirical mode decomposition.
 
     Fast, but without noise a mode may mix scales, and modes change much from window to window.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of rows of a result.  The last one holds what the modes leave of the series: its
-        trend and level.
-    align : str
-        How modes are given to rows, ``period`` or ``index``; see ``alignment.align_modes``.
-    stop, siftings, boundary
-        See ``emd``.
-    threads : int, optional
-        By default every core.  The result does not depend on it.
+    Parameters are those of ``Channels``.
     """
 
-    def __init__(
-        self,
-        n_components: int = 5,
-        align: str = "period",
-        stop: str = "huang",
-        siftings: int = 10,
-        boundary: str = "mirror",
-        threads: int | None = None,
-    ) -> None:
+    def __post_init__(self) -> None:
         check_settings(
-            n_components=n_components,
-            align=align,
-            stop=stop,
-            siftings=siftings,
-            boundary=boundary,
-            threads=threads,
+            n_components=self.n_components,
+            align=self.align,
+            stop=self.stop,
+            siftings=self.siftings,
+            boundary=self.boundary,
+            threads=self.threads,
         )
-        self._n_components = n_components
-        self.align = align
-        self.stop = stop
-        self.siftings = siftings
-        self.boundary = boundary
-        self.threads = threads
 
-    @property
-    def n_components(self) -> int:
-        """Number of rows of every result."""
-        return self._n_components
-
-    def __call__(self, series: FloatArray) -> FloatArray:
-        """Map ``(time,)`` to ``(n_components, time)``, fast first, the remainder last."""
-        return self._components(series, thread_count(self.threads), True)
-
-    def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
-        """Map n windows ``(time,)`` to the last ``keep`` points of their components, a window a thread."""
-        return tails_of(self._components, windows, keep, self.n_components, self.threads)
-
-    def _components(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:
-        values = checked(series, 4, "decomposition=emd")
-        modes = _decompose(values, self.stop, self.siftings, self.boundary, 100)
-        return align_modes(modes, self.n_components, self.align)
+    def modes(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:
+        """Map ``(time,)`` to its modes and what they leave of it ``(n_modes + 1, time)``."""
+        return _decompose(checked(series, 4, "decomposition=emd"), self.stop, self.siftings, self.boundary, 100)

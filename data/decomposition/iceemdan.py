@@ -4,22 +4,16 @@
     modes = iceemdan(closes, trials=100, epsilon=0.2, seed=0)
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
-from data.decomposition._complete import complete_ensemble
-from data.decomposition._ensemble import (
-    Team,
-    announced_compilation,
-    on_extended,
-    rule_of,
-    tails_of,
-    thread_count,
-)
-from data.decomposition._noise import NoiseModes, checked_noise, noise_modes
-from data.decomposition.alignment import align_modes
+from data.decomposition._complete import decompose
+from data.decomposition._ensemble import thread_count
+from data.decomposition._noise import checked_noise
+from data.decomposition.ceemdan import Ceemdan
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
 
@@ -102,119 +96,29 @@ def iceemdan(
     )
     values = checked(series, 4, "decomposition=iceemdan")
     given = None if noise is None else checked_noise(noise, values.size, boundary)
-    return _decompose(
-        values, trials, epsilon, seed, stop, siftings, boundary, max_modes, given, thread_count(threads), True
+    return decompose(
+        values,
+        trials,
+        epsilon,
+        seed,
+        stop,
+        siftings,
+        boundary,
+        max_modes,
+        given,
+        thread_count(threads),
+        keep_noise=True,
+        improved=True,
     )
 
 
-def _decompose(
-    series: FloatArray,
-    trials: int,
-    epsilon: float,
-    seed: int,
-    stop: str,
-    siftings: int,
-    boundary: str,
-    max_modes: int,
-    noise: FloatArray | None,
-    threads: int,
-    keep_noise: bool,
-) -> FloatArray:
-    rule = rule_of(stop, siftings, boundary)
-
-    def modes_of(values: FloatArray) -> FloatArray:
-        if noise is None:
-            added = noise_modes(trials, values.size, seed, rule, keep_noise)
-        else:
-            added = NoiseModes(noise, keep=False)
-        with Team(values.size, threads, rule) as team, announced_compilation():
-            return complete_ensemble(values, added, team, epsilon, improved=True, most=max_modes)
-
-    return on_extended(series, boundary, modes_of)
-
-
-class Iceemdan:
+@dataclass(frozen=True)
+class Iceemdan(Ceemdan):
     """A fixed number of components by improved complete ensemble EMD with adaptive noise.
 
-    The noise modes of a length are computed once and serve all windows of that length.
-
-    Parameters
-    ----------
-    n_components : int
-        Number of rows of a result.  The last one holds what the modes leave of the series: its
-        trend and level.
-    trials : int
-        Number of noises.
-    epsilon : float
-        Strength of the noise [standard deviation of what is decomposed].
-    seed : int
-        Of the noise.
-    align : str
-        How modes are given to rows, ``period`` or ``index``; see ``alignment.align_modes``.
-    stop, siftings, boundary
-        See ``iceemdan``.
-    threads : int, optional
-        By default every core.  The result does not depend on it.
+    Parameters are those of ``Ceemdan``; the noise is as strong as in its paper.
     """
 
-    def __init__(
-        self,
-        n_components: int = 5,
-        trials: int = 100,
-        epsilon: float = 0.2,
-        seed: int = 0,
-        align: str = "period",
-        stop: str = "huang",
-        siftings: int = 10,
-        boundary: str = "mirror",
-        threads: int | None = None,
-    ) -> None:
-        check_settings(
-            n_components=n_components,
-            trials=trials,
-            noise=epsilon,
-            seed=seed,
-            align=align,
-            stop=stop,
-            siftings=siftings,
-            boundary=boundary,
-            threads=threads,
-        )
-        self._n_components = n_components
-        self.trials = trials
-        self.epsilon = epsilon
-        self.seed = seed
-        self.align = align
-        self.stop = stop
-        self.siftings = siftings
-        self.boundary = boundary
-        self.threads = threads
+    epsilon: float = 0.2
 
-    @property
-    def n_components(self) -> int:
-        """Number of rows of every result."""
-        return self._n_components
-
-    def __call__(self, series: FloatArray) -> FloatArray:
-        """Map ``(time,)`` to ``(n_components, time)``, fast first, the remainder last."""
-        return self._components(series, thread_count(self.threads), True)
-
-    def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
-        """Map n windows ``(time,)`` to the last ``keep`` points of their components, a window a thread."""
-        return tails_of(self._components, windows, keep, self.n_components, self.threads)
-
-    def _components(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:
-        modes = _decompose(
-            checked(series, 4, "decomposition=iceemdan"),
-            self.trials,
-            self.epsilon,
-            self.seed,
-            self.stop,
-            self.siftings,
-            self.boundary,
-            100,
-            None,
-            threads,
-            keep_noise,
-        )
-        return align_modes(modes, self.n_components, self.align)
+    improved: ClassVar[bool] = True
