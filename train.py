@@ -6,7 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from evaluation.report import report
 from pipeline import LIVE, closing, contenders, describe, judge, keep, opening, prepare
 from runtime.build import build, check
-from runtime.command_line import CONF, folder_of, told_in_one_sentence
+from runtime.command_line import CONF, folder_of, start, told_in_one_sentence
 from runtime.quiet import console, quiet
 from runtime.record import finished, open_run, tidy
 
@@ -44,4 +44,4 @@ def main(composed: DictConfig) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -1,12 +1,15 @@
 """What the commands share: where the configuration lies, and how a fault is told."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from runtime.record import ROOT
 
@@ -51,6 +54,24 @@ def told_in_one_sentence(main: Callable[[DictConfig], Result]) -> Callable[[Dict
             _leave(f"Error: {error}", 2)
 
     return wrapped
+
+
+def start(main: Callable[[], object]) -> None:
+    """Run a Hydra command; what Hydra itself objects to is told in one message, too.
+
+    Hydra composes the configuration and creates the run folder before our code has a say.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")          # raise it here, not print its traceback there
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        _leave(f"Error: {error}", 2)
+    except OSError as error:
+        _leave(
+            f"Error: nothing can be written to {error.filename} ({error.strerror}).  Free some space, or name "
+            f"another folder with hydra.run.dir=...",
+            2,
+        )
 
 
 def _is_ours(error: ValueError) -> bool:
