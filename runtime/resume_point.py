@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
+from runtime.record import FolderError
+
 
 class ResumePoint(pl.callbacks.Checkpoint):
     """Write one checkpoint at the end of every epoch, replacing the one before in a single step.
@@ -24,6 +26,14 @@ class ResumePoint(pl.callbacks.Checkpoint):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write beside the last checkpoint, then take its place."""
         unfinished = self.path.with_suffix(".part")
-        trainer.save_checkpoint(unfinished, weights_only=False)
+        try:
+            trainer.save_checkpoint(unfinished, weights_only=False)
+        except (OSError, RuntimeError) as error:            # torch tells of a full disk as a RuntimeError
+            unfinished.unlink(missing_ok=True)
+            raise FolderError(
+                f"The checkpoint {self.path} could not be written ({str(error).splitlines()[0]}).  Free some "
+                f"space; what was kept before stays, and the run goes on from there with "
+                f"python train.py resume={self.path.parents[1]}"
+            ) from error
         if trainer.is_global_zero:
             os.replace(unfinished, self.path)

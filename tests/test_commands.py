@@ -11,7 +11,9 @@ from tests.conftest import ROOT, choices
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("group", ["experiment", "source", "scope", "decomposition", "model", "scaling", "split", "parallel"])
+@pytest.mark.parametrize(
+    "group", ["experiment", "source", "scope", "decomposition", "model", "scaling", "split", "parallel"]
+)
 def test_the_readme_lists_every_choice(group):
     (row,) = [line for line in README.splitlines() if line.startswith(f"| `{group}` |")]
     assert set(re.findall(r"`(\w+)`", row)) - {group} == set(choices(group))
