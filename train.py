@@ -3,12 +3,13 @@
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
+from data.panel import fingerprint
 from evaluation.report import report
 from pipeline import LIVE, closing, contenders, describe, judge, keep, opening, prepare
 from runtime.build import build, check
 from runtime.command_line import CONF, folder_of, start, told_in_one_sentence
 from runtime.quiet import console, quiet
-from runtime.record import finished, open_run, tidy
+from runtime.record import finished, open_run, same_data, tidy
 
 OmegaConf.register_new_resolver("folder_of", folder_of, replace=True)
 
@@ -26,6 +27,7 @@ def main(composed: DictConfig) -> float | None:
     check(cfg, LIVE)
 
     panel = build(cfg.source).load()
+    same_data(folder, fingerprint(panel))
     folds = build(cfg.split).folds(panel, cfg.horizon)
     out.print(opening(panel, folds))
 

@@ -48,6 +48,23 @@ def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
     return settings, folder
 
 
+def same_data(folder: Path, digest: str) -> None:
+    """Remember what data a run began with, and refuse to go on with others.
+
+    Raises
+    ------
+    FolderError
+        If the data have changed since the run was interrupted.
+    """
+    kept = folder / UNFINISHED / "data.sha256"
+    if kept.exists() and kept.read_text(encoding="utf-8") != digest:
+        raise FolderError(
+            f"The data have changed since the run in {folder} was interrupted, and its finished parts are of the "
+            f"old ones.  Restore the data, or start a new run."
+        )
+    write_text(kept, digest)
+
+
 def load_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
     """Return the configuration and the run card of a finished run.
 

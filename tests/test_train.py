@@ -121,9 +121,9 @@ def test_a_leaking_run_says_so_everywhere(tmp_path):
     assert {row["model"] for row in scores if row["leaks"]} == {"WAVELET-PACKET-CNN-LSTM-AM"}
 
 
-def interrupted(folder: Path, how: signal.Signals) -> subprocess.CompletedProcess[str]:
+def interrupted(folder: Path, how: signal.Signals, *more: str) -> subprocess.CompletedProcess[str]:
     """Start a run and stop it once its first checkpoint is written."""
-    line, environment = command("train.py", *SMALL, "trainer.max_epochs=12", f"hydra.run.dir={folder}")
+    line, environment = command("train.py", *SMALL, "trainer.max_epochs=12", *more, f"hydra.run.dir={folder}")
     started = subprocess.Popen(
         line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -159,6 +159,16 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     assert stopped.returncode == 130, stopped.stderr
     assert f"python train.py resume={tmp_path}/run" in stopped.stderr
     assert "Traceback" not in stopped.stderr
+
+
+@pytest.mark.slow
+def test_a_run_does_not_go_on_with_other_data(tmp_path):
+    more = ["source=csv", "~source.n_steps", f"source.path={prices(tmp_path / 'prices.csv', 800)}"]
+    interrupted(tmp_path / "run", signal.SIGKILL, *more)
+    prices(tmp_path / "prices.csv", 800, scale=2.0)
+    resumed = run("train.py", f"resume={tmp_path}/run")
+    assert resumed.returncode == 2
+    assert "The data have changed" in resumed.stderr
 
 
 @pytest.mark.slow
