@@ -53,7 +53,7 @@ def main(given: DictConfig) -> None:
     table.to_csv(path, index=False)
 
     out = console()
-    out.print(as_text(table, f"{panel.name} [{panel.unit}], after {shown(frame['ds'].max())}"))
+    out.print(as_text(table, f"{panel.name} in {panel.unit}, after {shown(frame['ds'].max())}"))
     if leaks(cfg, row.decomposition):
         out.print(
             f"[red]![/red] {row.label} was trained on components shaped by the future, which a forecast cannot "
