@@ -26,14 +26,11 @@ class Rolling:
     causal = True
 
     def __init__(self, history: int) -> None:
-        if history < 4:
-            raise ValueError(f"scope.history={history} is too short to decompose; it must be at least 4 steps.")
-        self.history = history
+        self.history = _long_enough(history)
 
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
         """Return the components of every window of ``history`` steps, the last ``keep`` of them."""
-        if keep > self.history:
-            raise DataError(f"lookback={keep} is longer than scope.history={self.history}.  Raise scope.history.")
+        _refuse_longer(keep, self.history)
         if series.size < self.history:
             return self.history - 1, np.empty((0, decomposition.n_components, keep))
         windows = sliding_window_view(series, self.history)
@@ -52,17 +49,12 @@ class Expanding:
     causal = True
 
     def __init__(self, history: int) -> None:
-        if history < 4:
-            raise ValueError(f"scope.history={history} is too short to decompose; it must be at least 4 steps.")
-        self.history = history
+        self.history = _long_enough(history)
 
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
         """Return the components of every beginning of the series, the last ``keep`` steps of them."""
-        if keep > self.history:
-            raise DataError(f"lookback={keep} is longer than scope.history={self.history}.  Raise scope.history.")
+        _refuse_longer(keep, self.history)
         beginnings = [series[: end + 1] for end in range(self.history - 1, series.size)]
-        if not beginnings:
-            return self.history - 1, np.empty((0, decomposition.n_components, keep))
         return self.history - 1, tails(decomposition, beginnings, keep)
 
 
@@ -158,3 +150,14 @@ def select(windows: Windows, fold: Fold, role: int) -> Windows:
     targets = windows.origin[:, None] + 1 + np.arange(horizon)                  # (n, H)
     chosen = (fold.role[targets] == role).all(axis=1)
     return Windows(*(array[chosen] for array in windows))
+
+
+def _long_enough(history: int) -> int:
+    if history < 4:
+        raise ValueError(f"scope.history={history} is too short to decompose; it must be at least 4 steps.")
+    return history
+
+
+def _refuse_longer(lookback: int, history: int) -> None:
+    if lookback > history:
+        raise DataError(f"lookback={lookback} is longer than scope.history={history}.  Raise scope.history.")

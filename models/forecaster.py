@@ -91,10 +91,6 @@ class Forecaster(pl.LightningModule):
         self.validation_losses = self._mean_of(self._validation)            # (K,)
         self.log("val/loss", self.validation_losses.mean(), batch_size=1)
 
-    def predict_step(self, batch: Batch, _: int) -> Tensor:
-        """Return scaled forecasts ``(K, B, H)``."""
-        return self(batch.past)
-
     def configure_optimizers(self) -> Optimizer:
         """Return one optimiser for all networks."""
         return self.make_optimizer(self.parameters())

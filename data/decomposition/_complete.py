@@ -1,14 +1,56 @@
 """The loop that CEEMDAN and ICEEMDAN share."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
-from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of
-from data.decomposition._noise import NoiseModes, noise_modes
+from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of, thread_count
+from data.decomposition._noise import NoiseModes, checked_noise, noise_modes
 from data.decomposition._sifting import ENDING, FADING
+from data.decomposition.checks import check_settings
+from data.decomposition.series import checked
 
 _MOST = 100
 """No series has as many modes."""
+
+
+def modes_of_given(
+    series: ArrayLike,
+    trials: int,
+    epsilon: float,
+    seed: int,
+    stop: str,
+    siftings: int,
+    boundary: str,
+    max_modes: int,
+    noise: ArrayLike | None,
+    threads: int | None,
+    improved: bool,
+    name: str,
+) -> FloatArray:
+    """Check what a user gives ``ceemdan.ceemdan`` or ``iceemdan.iceemdan``, and decompose it.
+
+    Raises
+    ------
+    ValueError
+        If the series, the noise or a setting cannot be used.
+    """
+    check_settings(
+        trials=trials,
+        noise=epsilon,
+        seed=seed,
+        stop=stop,
+        siftings=siftings,
+        boundary=boundary,
+        threads=threads,
+        max_modes=max_modes,
+    )
+    values = checked(series, 4, f"decomposition={name}")
+    given = None if noise is None else checked_noise(noise, values.size, boundary)
+    n_threads = thread_count(threads)
+    return decompose(
+        values, trials, epsilon, seed, stop, siftings, boundary, max_modes, given, n_threads, True, improved
+    )
 
 
 def decompose(

@@ -10,9 +10,7 @@ from typing import ClassVar
 from numpy.typing import ArrayLike
 
 from data.contracts import FloatArray
-from data.decomposition._complete import decompose
-from data.decomposition._ensemble import thread_count
-from data.decomposition._noise import checked_noise
+from data.decomposition._complete import decompose, modes_of_given
 from data.decomposition.channels import Channels
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
@@ -86,20 +84,8 @@ def ceemdan(
     >>> modes.shape[1], bool(np.allclose(modes.sum(axis=0)[100], np.sin(100 / 3) + np.sin(100 / 30) + 1))
     (500, True)
     """
-    check_settings(
-        trials=trials,
-        noise=epsilon,
-        seed=seed,
-        stop=stop,
-        siftings=siftings,
-        boundary=boundary,
-        threads=threads,
-        max_modes=max_modes,
-    )
-    values = checked(series, 4, "decomposition=ceemdan")
-    given = None if noise is None else checked_noise(noise, values.size, boundary)
-    return decompose(
-        values,
+    return modes_of_given(
+        series,
         trials,
         epsilon,
         seed,
@@ -107,10 +93,10 @@ def ceemdan(
         siftings,
         boundary,
         max_modes,
-        given,
-        thread_count(threads),
-        keep_noise=True,
+        noise,
+        threads,
         improved=False,
+        name="ceemdan",
     )
 
 
