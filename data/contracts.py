@@ -9,8 +9,8 @@ Shapes
 B batch, L lookback, H horizon, C component, K network, n window
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -39,11 +39,18 @@ class Panel:
         What a title calls it.
     unit : str
         Unit of ``y``.
+    covariates : mapping
+        What stands in each further column of the frame, unit included, by the column's name.  Each
+        value is known at its own ``ds``, never later.
+    notes : tuple of str
+        What was left out or mended on the way, a sentence each; printed and kept with the run.
     """
 
     frame: pd.DataFrame
     name: str
     unit: str
+    covariates: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def series(self) -> Iterator[tuple[int, FloatArray]]:
         """Yield the first row and the values ``(time,)`` of every series, in order."""
@@ -72,7 +79,9 @@ class Windows(NamedTuple):
     y: FloatArray
     """``(n, H)`` the future itself."""
     origin: IntArray
-    """``(n,)`` row of the panel that is the last one known; its targets are the H rows that follow."""
+    """``(n,)`` row of the panel that is the last one known; its targets are the H rows that follow.
+
+    Of a cell's remaining life the target is that of the origin itself; -1 marks a synthetic window."""
 
 
 class Batch(NamedTuple):
@@ -92,10 +101,14 @@ class Outcome(NamedTuple):
     fold: str
     forecasts: pd.DataFrame
     """Test rows: ``unique_id``, ``ds`` of the target, ``origin``, ``step``, ``model``, ``y``, ``y_hat``."""
+    calibration: pd.DataFrame
+    """The same of the validation rows, on which intervals are calibrated; empty where nothing is held out."""
     validation_mae: float | None
     """In the unit of ``y``; None where nothing is held out."""
     losses: list[dict[str, float]]
     """One record an epoch; empty for models that are not trained in epochs."""
+    seed: int
+    """Of weights, shuffling and sampling."""
     seconds: float
     """Wall time of fit and forecast."""
 
@@ -105,6 +118,48 @@ class Source(Protocol):
 
     def load(self) -> Panel:
         """Return the validated panel."""
+        ...
+
+
+class Feature(Protocol):
+    """Turn the table of a panel into inputs, as a transformer of scikit-learn.
+
+    A table has the index (``unique_id``, ``ds``) and a column a quantity.  Row t of a result depends
+    on the rows up to t of its own series and on what was fitted, and on nothing else; no row is lost.
+    """
+
+    def fit(self, X: pd.DataFrame, y: "pd.Series[float]") -> "Feature":
+        """Learn from training rows alone."""
+        ...
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Map a table to one with the same index."""
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that was fitted, by name."""
+        ...
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> "Feature":
+        """Take what an earlier fit has learned."""
+        ...
+
+
+class Augmentation(Protocol):
+    """Make further windows to learn from; they never reach validation or test."""
+
+    def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
+        """Return synthetic windows that resemble the scaled training windows; maybe none.
+
+        Parameters
+        ----------
+        train : Batch
+            Scaled training windows, ``past (n, L, C)`` and ``target (n, H, C + 1)``.
+        n_conditions : int
+            How many of the last channels of ``past`` tell the cluster of a step, one of them 1.
+        seed : int
+            The same seed gives the same windows.
+        """
         ...
 
 
@@ -151,11 +206,19 @@ class Scope(Protocol):
     causal: bool
     """False where the components of a window depend on what comes after it."""
 
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the first end and, for it and every later end, ``(end, C, keep)`` components.
+    def ends(self, size: int, keep: int) -> IntArray:
+        """Return every end a series of ``size`` steps has, ascending.
 
-        An end is the index of the last point known; ``keep`` points up to it are returned.
+        An end is the index of the last point known.
         """
+        ...
+
+    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
+        """Return the components of the ``keep`` points up to each of some ends, ``(end, C, keep)``."""
+        ...
+
+    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
+        """Return the first end and what ``at`` returns for it and every later end."""
         ...
 
 

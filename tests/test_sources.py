@@ -15,7 +15,8 @@ from data.sources.synthetic import Synthetic
 from runtime.build import build
 from tests.conftest import ROOT, choices, data_file
 
-SELF_CONTAINED = [name for name in choices("source") if name not in {"csv", "csi300", "csi500"}]
+FROM_FILES = {"csv", "csi300", "csi500", "hnei", "calce", "batteryarchive", "cells_csv"}
+SELF_CONTAINED = [name for name in choices("source") if name not in FROM_FILES]
 
 
 @pytest.mark.parametrize("name", SELF_CONTAINED)
