@@ -1,0 +1,76 @@
+"""Wavelet-packet bands of each factor at its latest cycle (paper 2).
+
+Mallat, S.: A Wavelet Tour of Signal Processing, 3rd ed., chapter 8 (2009).
+
+Shapes
+------
+n row, w width of a trailing window, C band
+"""
+
+import numpy as np
+import pandas as pd
+
+from data.contracts import FloatArray
+from data.decomposition.wavelet_packet import WaveletPacket
+from data.features._named import Named
+from data.features._rows import cell_starts, chosen, trailing
+
+
+class TrailingWaveletPacket(Named):
+    """Split each value into ``2**level`` bands, as the packet tree of its trailing window does.
+
+    No coefficient sees the future.  The bands of a row sum to its value; band 1 is the fastest.  Before
+    the beginning of a cell its first value is repeated.
+
+    The last point of every band is a weighted sum of the window, so that the trees of all rows are one
+    product with a matrix of weights.
+
+    Parameters
+    ----------
+    wavelet : str
+        A discrete wavelet that PyWavelets knows, such as ``db4``.
+    level : int
+        Depth of the tree.
+    window : int
+        w, how far a tree looks back [rows].
+    columns : str or None
+        Pattern of the columns to split; None takes all, and makes ``2**level`` of each.
+    keep : bool
+        Whether the columns that are split stay themselves; the others always do.
+
+    Raises
+    ------
+    ValueError
+        If there is no such wavelet, or the window is too short for its filters.
+    """
+
+    def __init__(
+        self, wavelet: str = "db4", level: int = 3, window: int = 64, columns: str | None = None, keep: bool = False
+    ) -> None:
+        self.wavelet, self.level, self.window, self.columns, self.keep = wavelet, level, window, columns, keep
+        self._weights = _weights(wavelet, level, window)
+
+    def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:
+        split = chosen(self.inputs_, self.columns)
+        places = trailing(cell_starts(X), self.window)
+        # Not as one product of BLAS, whose last bits depend on how many rows there are.
+        values = X[split].to_numpy(dtype=np.float64)
+        bands = [np.einsum("nw,wc->nc", column[places], self._weights) for column in values.T]
+        made = pd.DataFrame(np.concatenate(bands, axis=1), index=X.index, columns=self._made(split))
+        return pd.concat([X if self.keep else X.drop(columns=split), made], axis=1)
+
+    def _names_out(self, inputs: list[str]) -> list[str]:
+        split = chosen(inputs, self.columns)
+        return [*(column for column in inputs if self.keep or column not in split), *self._made(split)]
+
+    def _made(self, split: list[str]) -> list[str]:
+        return [f"{column} band {number}" for column in split for number in range(1, 2**self.level + 1)]
+
+
+def _weights(wavelet: str, level: int, window: int) -> FloatArray:
+    """Return what each point of a window weighs in the last point of each band, ``(w, C)``."""
+    try:
+        packet = WaveletPacket(wavelet, level)
+        return packet.tails(list(np.eye(window)), 1)[:, :, 0]
+    except ValueError as error:
+        raise ValueError(f"wavelet_packet.window={window}: {error}") from None
