@@ -145,6 +145,70 @@ class Anchored:
         return np.concatenate([windows.target - last, total], axis=2)
 
 
+class Standard:
+    """Measure each channel in training deviations from its training mean, and a life in its longest (paper 2).
+
+    The target is divided by its largest training value: where the smallest is zero, as of a remaining
+    life, that maps it to [0, 1].  The components of a target are divided by the same number.
+
+    A channel of zeros and ones tells which of several cases a step belongs to, and stays as it is: a
+    rare case would be as many deviations from its mean as it is rare.  A channel that never moved in
+    training has taught nothing and becomes zero, whatever it does later.
+
+    Parameters
+    ----------
+    clip : float
+        Where a channel ends, on either side of its mean [training deviations].  One gross outlier of a
+        sensor in a window never seen would otherwise carry any network or line to where it was never fitted.
+
+    Raises
+    ------
+    ValueError
+        If nothing would be left of a channel.
+    """
+
+    def __init__(self, clip: float = 10.0) -> None:
+        if not clip > 0:
+            raise ValueError(f"scaling.clip={clip} leaves nothing of a channel; it must be above 0 deviations.")
+        self.clip = clip
+        self._mean = self._deviation = np.empty(0)              # (C,)
+        self._largest = np.empty(0)                             # ()
+
+    def fit(self, train: Windows) -> "Standard":
+        """Learn means, deviations and the largest target from the training windows."""
+        seen = _flat(train.past)                                                 # (rows, C)
+        binary = ((seen == 0) | (seen == 1)).all(axis=0)
+        mean, deviation = seen.mean(axis=0), seen.std(axis=0)
+        still = deviation <= 1e-9 * np.abs(seen).max(axis=0)                     # but for rounding
+        self._mean = np.where(binary, 0.0, mean)
+        self._deviation = np.where(binary, 1.0, np.where(still, np.inf, deviation))
+        self._largest = _nonzero(np.abs(train.y).max())
+        return self
+
+    def transform(self, windows: Windows) -> Batch:
+        """Return ``past (n, L, C)`` and ``target (n, H, C' + 1)`` of windows whose targets have C' components."""
+        target = np.concatenate([windows.target, windows.y[:, :, None]], axis=2)
+        past = (windows.past - self._mean) / self._deviation
+        return Batch(past.clip(-self.clip, self.clip), target / self._largest)
+
+    def restore_components(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H, C')`` to the sum ``(n, H)`` in the unit of ``y``."""
+        return (forecast * self._largest).sum(axis=2)
+
+    def restore_total(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H)`` to the unit of ``y``."""
+        return forecast * self._largest
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return means, deviations and the largest target."""
+        return {"mean": self._mean, "deviation": self._deviation, "largest": self._largest}
+
+    def load_state(self, state: dict[str, FloatArray]) -> "Standard":
+        """Take what an earlier fit has learned."""
+        self._mean, self._deviation, self._largest = state["mean"], state["deviation"], state["largest"]
+        return self
+
+
 def _last(windows: Windows) -> FloatArray:
     return windows.past[:, -1, :]                                                # (n, C)
 

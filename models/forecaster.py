@@ -1,19 +1,23 @@
 """How any network is trained."""
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ExponentialLR
 
 from data.contracts import Batch
-from models.components import Joint, Separate
+from models.components import Component, Penalty, Quantiles
+
+PENALTIES: dict[str, Penalty] = {"squared": torch.square, "absolute": torch.abs}
+"""What an error costs, by the names a configuration calls it."""
 
 
 class Forecaster(pl.LightningModule):
-    """Train K networks as one, each with the mean squared error of its own scaled target.
+    """Train K networks as one, each with the mean loss of its own scaled target.
 
     The losses add and an optimiser such as Adam works number by number, so every network takes
     the steps it would take alone.  Losses are logged once an epoch: logging every step costs
@@ -30,12 +34,21 @@ class Forecaster(pl.LightningModule):
     network : callable (n_networks, n_features, lookback, horizon) -> nn.Module
         The module maps ``(K, B, L, F)`` to ``(K, B, H)``.
     optimizer : callable (parameters) -> Optimizer
-    component : Separate or Joint
+    component : Component
         Which network sees and learns which components.
     n_components, lookback, horizon : int
         C, L [steps] and H [steps]; given by the data.
     compile : bool
         Whether to compile the network, which takes minutes before the first step.
+    loss : str
+        ``squared``, which is for means, or ``absolute``, for medians and judged by MAE.
+    decay : float
+        Learning rate of an epoch over that of the epoch before; 1: it stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If the loss is not known or not for these components, or the decay makes the rate grow.
     """
 
     scaled: ClassVar[bool] = True
@@ -46,15 +59,20 @@ class Forecaster(pl.LightningModule):
         label: str,
         network: Callable[..., nn.Module],
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        component: Separate | Joint,
+        component: Component,
         n_components: int,
         lookback: int,
         horizon: int,
         compile: bool = False,
+        loss: str = "squared",
+        decay: float = 1.0,
     ) -> None:
         super().__init__()
+        _refuse(loss, decay, component)
         self.label = label
         self.make_optimizer = optimizer
+        self.penalty = PENALTIES[loss]
+        self.decay = decay
         self.component = component
         self.network = network(
             n_networks=component.n_networks(n_components),
@@ -91,9 +109,12 @@ class Forecaster(pl.LightningModule):
         self.validation_losses = self._mean_of(self._validation)            # (K,)
         self.log("val/loss", self.validation_losses.mean(), batch_size=1)
 
-    def configure_optimizers(self) -> Optimizer:
-        """Return one optimiser for all networks."""
-        return self.make_optimizer(self.parameters())
+    def configure_optimizers(self) -> Any:
+        """Return one optimiser for all networks, and what lowers its learning rate after every epoch."""
+        optimizer = self.make_optimizer(self.parameters())
+        if self.decay == 1:
+            return optimizer
+        return [optimizer], [{"scheduler": ExponentialLR(optimizer, self.decay), "interval": "epoch"}]
 
     def configure_gradient_clipping(
         self,
@@ -117,14 +138,30 @@ class Forecaster(pl.LightningModule):
             g.mul_(factors.view(-1, *[1] * (g.ndim - 1)))
 
     def _losses(self, batch: Batch) -> Tensor:
-        """Return the mean squared error of each network, ``(K,)``."""
-        return (self(batch.past) - self.component.targets(batch.target)).square().mean(dim=(1, 2))
+        """Return the mean loss of each network, ``(K,)``."""
+        return self.component.losses(self(batch.past), self.component.targets(batch.target), self.penalty)
 
     def _mean_of(self, running: "_RunningMean") -> Tensor:
         """Return the mean over the batches of all processes, ``(K,)``, and start again."""
         total, count = running.take()
         reduce = self.trainer.strategy.reduce
         return reduce(total, reduce_op="sum") / reduce(count, reduce_op="sum")
+
+
+def _refuse(loss: str, decay: float, component: Component) -> None:
+    """Name every fault of the settings at once."""
+    faults = []
+    if loss not in PENALTIES:
+        faults.append(f"model.loss={loss} is not known; it is one of {', '.join(PENALTIES)}.")
+    elif isinstance(component, Quantiles) and loss != "squared":
+        faults.append(
+            f"model.loss={loss} has no say in model/component=quantiles, whose networks learn by the pinball "
+            f"loss.  Leave model.loss out."
+        )
+    if not 0 < decay <= 1:
+        faults.append(f"model.decay={decay} must be above 0 and at most 1, where the learning rate stays as it is.")
+    if faults:
+        raise ValueError("  ".join(faults))
 
 
 class _RunningMean:

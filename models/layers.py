@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad, softplus
 
 
 class Linear(nn.Module):
@@ -133,6 +134,89 @@ class LSTM(nn.Module):
                 weight = torch.cat([w_ih, w_hh], dim=2)                               # (K, 4 D, I + D)
                 states = _LSTMLayer.apply(states.to(weight.dtype), weight, b_ih + b_hh)  # (K, T, B, D)
         return states.transpose(1, 2)                                                 # (K, B, T, D)
+
+
+class BiLSTM(nn.Module):
+    """One bidirectional layer of ``torch.nn.LSTM`` with its parameters and their names, K times.
+
+    Bidirectional layers are wide, and then the kernel of ``torch.lstm``, once a network, is faster
+    than one batched product for all: 46 ms against 55 ms a training step of five networks of 64 and
+    32 units, batch 64 and 15 steps, and 10 ms against 13 ms of a single one.
+
+    Parameters
+    ----------
+    n_networks, n_inputs, hidden : int
+        K, I, D.
+    """
+
+    def __init__(self, n_networks: int, n_inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        for direction in ("", "_reverse"):
+            for name, shape in {
+                "weight_ih": (4 * hidden, n_inputs),
+                "weight_hh": (4 * hidden, hidden),
+                "bias_ih": (4 * hidden,),
+                "bias_hh": (4 * hidden,),
+            }.items():
+                self.register_parameter(f"{name}_l0{direction}", uniform(n_networks, *shape, fan_in=hidden))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map ``(K, B, T, I)`` to the states ``(K, B, T, 2 D)``, the forward direction first."""
+        parameters: dict[str, Tensor] = dict(self.named_parameters())
+        with torch.autocast(inputs.device.type, enabled=False):        # rounding would add up over the steps
+            inputs = inputs.to(parameters["weight_ih_l0"].dtype)
+            if inputs.shape[3] == 1:
+                # The gradient of a single column is summed by threads, and its last bits depend on
+                # their number; so a column of zeros stands beside it.
+                inputs = pad(inputs, (0, 1))
+                for name in ("weight_ih_l0", "weight_ih_l0_reverse"):
+                    parameters[name] = pad(parameters[name], (0, 1))
+            rest = inputs.new_zeros(2, inputs.shape[1], self.hidden)                  # (2, B, D)
+            states = [
+                torch.lstm(
+                    past,
+                    (rest, rest),
+                    weights,
+                    has_biases=True,
+                    num_layers=1,
+                    dropout=0.0,
+                    train=self.training,
+                    bidirectional=True,
+                    batch_first=True,
+                )[0]
+                for past, *weights in zip(inputs, *parameters.values(), strict=True)
+            ]
+        return torch.stack(states)                                                    # (K, B, T, 2 D)
+
+
+class NonNegativeLinear(Linear):
+    """A linear read-out whose negative outputs are bent to almost zero.
+
+    ``softplus`` as sharp as 10 differs from ``max(x, 0)`` by at most 0.07, at the kink, and unlike it
+    has a slope everywhere, so an output that has become zero can rise again.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Map ``(K, ..., I)`` to ``(K, ..., O)``, all of it above zero."""
+        return softplus(super().forward(inputs), beta=10.0)
+
+
+HEADS = {"linear": Linear, "nonnegative": NonNegativeLinear}
+"""Read-outs by the names a configuration calls them."""
+
+
+def read_out(head: str, n_networks: int, n_inputs: int, n_outputs: int) -> Linear:
+    """Return the last layer of K networks.
+
+    Raises
+    ------
+    ValueError
+        If there is no such head.
+    """
+    if head not in HEADS:
+        raise ValueError(f"model.network.head={head} is not known; it is one of {', '.join(HEADS)}.")
+    return HEADS[head](n_networks, n_inputs, n_outputs)
 
 
 class _LSTMLayer(torch.autograd.Function):

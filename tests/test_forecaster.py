@@ -8,13 +8,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from omegaconf import ListConfig
 from torch import nn
 
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import Anchored
 from models.best_weights import BestWeights
-from models.components import Joint, Separate
+from models.components import Joint, Quantiles, Separate
 from models.forecaster import Forecaster
 from runtime.build import build
 from runtime.history import History
@@ -214,6 +215,10 @@ def noisy():
     return Forecaster("noisy", Noisy, torch.optim.Adam, Separate(), COMPONENTS, LOOKBACK, HORIZON)
 
 
+def decaying():
+    return Forecaster("d", Noisy, torch.optim.AdamW, Separate(), COMPONENTS, LOOKBACK, HORIZON, decay=0.5)
+
+
 class Cut(pl.Callback):
     """The power fails in the middle of an epoch."""
 
@@ -225,7 +230,7 @@ class Cut(pl.Callback):
             raise RuntimeError("cut")
 
 
-@pytest.mark.parametrize("make", [small, noisy], ids=["CNN-LSTM-AM", "dropout"])
+@pytest.mark.parametrize("make", [small, noisy, decaying], ids=["CNN-LSTM-AM", "dropout", "decay"])
 def test_a_resumed_training_ends_with_the_bits_of_an_unbroken_one(make, tmp_path):
     data = batch(30), batch(12, seed=1)
 
@@ -274,6 +279,43 @@ def test_a_training_that_had_ended_ends_the_same_again(tmp_path):
     assert len(history.epochs) == len(first_history.epochs) == 3
     for name, weight in first.state_dict().items():
         assert torch.equal(again.state_dict()[name], weight), name
+
+
+# Loss and learning rate
+
+
+class Rates(pl.Callback):
+    """Remember the learning rate of every epoch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def on_train_epoch_start(self, trainer, pl_module):
+        self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_the_learning_rate_decays_from_epoch_to_epoch(decay):
+    model, rates = small(COMPONENTS, "separate", f"+model.decay={decay}"), Rates()
+    trainer(rates, max_epochs=4).fit(model, FoldData(batch(16), batch(8, 1), 8, seed=0))
+    np.testing.assert_allclose(rates.seen, [1e-3 * decay**epoch for epoch in range(4)])
+
+
+def test_the_absolute_loss_finds_the_median_and_the_squared_the_mean():
+    data = Batch(np.ones((60, LOOKBACK, 1)), np.repeat([0.0, 0.0, 3.0], 20)[:, None, None].repeat(2, axis=2))
+    for loss, wanted in {"squared": 1.0, "absolute": 0.0}.items():
+        model = Forecaster("m", Noisy, None, Joint(), 1, LOOKBACK, 1, loss=loss)
+        model.network.dropout.p = 0.0
+        model.make_optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.01)
+        trainer(max_epochs=40).fit(model, FoldData(data, Batch(*(a[:0] for a in data)), 60, seed=0))
+        assert float(model(torch.ones(1, LOOKBACK, 1)).detach()) == pytest.approx(wanted, abs=0.13), loss
+
+
+def test_settings_of_the_loss_that_cannot_be_are_named_together():
+    with pytest.raises(ValueError, match=r"model\.loss=mse is not known; .* squared, absolute.*model\.decay=1\.5 must"):
+        Forecaster("m", Noisy, torch.optim.Adam, Joint(), 1, LOOKBACK, 1, loss="mse", decay=1.5)
+    with pytest.raises(ValueError, match=r"model\.loss=absolute has no say in model/component=quantiles"):
+        Forecaster("m", Noisy, torch.optim.Adam, Quantiles([0.5]), 1, LOOKBACK, 1, loss="absolute")
 
 
 # Settings of the machine
@@ -353,7 +395,8 @@ def test_training_learns_a_wave(name):
     cut = sliding_window_view(np.sin(time / 3)[:, None], LOOKBACK + 1, axis=0).transpose(0, 2, 1)
     data = Batch(cut[:, :LOOKBACK], cut[:, LOOKBACK:].repeat(2, axis=2))
     train, validation = (Batch(*(a[part] for a in data)) for part in (slice(300), slice(300, None)))
-    sizes = ["model.network.hidden=16", "model.optimizer.lr=0.01"]
+    layers = isinstance(compose_model(name).network.hidden, ListConfig)            # a width for each of them
+    sizes = [f"model.network.hidden={[16, 16] if layers else 16}", "model.optimizer.lr=0.01"]
     model = build(compose_model(name, *sizes), n_components=1, lookback=LOOKBACK, horizon=1)
     history = History()
     trainer(history, BestWeights(None), max_epochs=8).fit(model, FoldData(train, validation, 16, seed=0))

@@ -1,0 +1,175 @@
+"""Trees on the newest step of a window: the tabular numbers to beat.
+
+Features that look back on their own, such as rolling statistics, have put into the newest step what a
+tree can use of a window; a tree of all steps sees nearly the same column fifteen times over.
+
+A forest is fitted anew in seconds, and scikit-learn can keep one only in a form that runs code when
+it is read.  So none is kept: ``state`` is empty, and ``load_state`` refuses.
+
+Shapes
+------
+n window, L lookback, H horizon, C component, K network, F feature
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+
+from data.contracts import Batch, FloatArray
+from models.components import Component
+
+
+class ExtraTrees:
+    """Mean of trees that are split at random places (Geurts et al., 2006).
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    component : Component
+        Which features are seen and which target is learnt.
+    n_trees : int
+        Trees of a forest.
+    max_features : float
+        Share of the features a split may choose from [fraction].
+    seed : int
+        Of features and places.
+    n_components, lookback, horizon : int
+        C, L [steps] and H [steps]; given by the data.
+    """
+
+    scaled: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        label: str,
+        component: Component,
+        n_trees: int,
+        max_features: float,
+        seed: int,
+        n_components: int,
+        lookback: int,
+        horizon: int,
+    ) -> None:
+        self.label = label
+        self.component = component
+        self.n_trees = n_trees
+        self.max_features = max_features
+        self.seed = seed
+        self._forests: list[list[Any]] = []
+
+    def fit(self, train: Batch) -> None:
+        """Learn from scaled windows."""
+        self._forests = _fit(self.component, train, self._forest)
+
+    def predict(self, batch: Batch) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``."""
+        return _predict(self.component, batch, self._forests)
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return nothing: a forest is not kept."""
+        return {}
+
+    def load_state(self, state: dict[str, FloatArray]) -> None:
+        """Refuse: a forest is not kept."""
+        _refuse(self.label)
+
+    def _forest(self) -> ExtraTreesRegressor:
+        return ExtraTreesRegressor(
+            self.n_trees, max_features=self.max_features, random_state=self.seed, n_jobs=1
+        )
+
+
+class HistBoosting:
+    """Trees one after another, each of what those before it left over, on binned features.
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    component : Component
+        Which features are seen and which target is learnt.
+    n_trees : int
+        Trees, one after another.
+    learning_rate : float
+        Share of a tree that is taken [fraction].
+    seed : int
+        Of the windows that the bins are laid by, where there are very many.
+    n_components, lookback, horizon : int
+        C, L [steps] and H [steps]; given by the data.
+    """
+
+    scaled: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        label: str,
+        component: Component,
+        n_trees: int,
+        learning_rate: float,
+        seed: int,
+        n_components: int,
+        lookback: int,
+        horizon: int,
+    ) -> None:
+        self.label = label
+        self.component = component
+        self.n_trees = n_trees
+        self.learning_rate = learning_rate
+        self.seed = seed
+        self._forests: list[list[Any]] = []
+
+    def fit(self, train: Batch) -> None:
+        """Learn from scaled windows."""
+        self._forests = _fit(self.component, train, self._forest)
+
+    def predict(self, batch: Batch) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``."""
+        return _predict(self.component, batch, self._forests)
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return nothing: a forest is not kept."""
+        return {}
+
+    def load_state(self, state: dict[str, FloatArray]) -> None:
+        """Refuse: a forest is not kept."""
+        _refuse(self.label)
+
+    def _forest(self) -> HistGradientBoostingRegressor:
+        return HistGradientBoostingRegressor(
+            learning_rate=self.learning_rate, max_iter=self.n_trees, early_stopping=False, random_state=self.seed
+        )
+
+
+def _fit(component: Component, train: Batch, forest: Callable[[], Any]) -> list[list[Any]]:
+    """Return a forest for every network and step of the horizon, ``[K][H]``."""
+    targets = component.targets(train.target)                                         # (K, n, H)
+    return [
+        [forest().fit(rows, column) for column in target.T]
+        for rows, target in zip(_newest(component, train), targets, strict=True)
+    ]
+
+
+def _predict(component: Component, batch: Batch, forests: list[list[Any]]) -> FloatArray:
+    """Return scaled forecasts ``(K, n, H)``."""
+    return np.stack(
+        [
+            np.stack([forest.predict(rows) for forest in steps], axis=1)
+            for rows, steps in zip(_newest(component, batch), forests, strict=True)
+        ]
+    )
+
+
+def _newest(component: Component, batch: Batch) -> FloatArray:
+    """Map ``past (n, L, C)`` to what every network sees of the newest step, ``(K, n, F)``."""
+    inputs: FloatArray = component.inputs(batch.past)                                 # (K, n, L, F)
+    return inputs[:, :, -1]
+
+
+def _refuse(label: str) -> NoReturn:
+    raise ValueError(
+        f"{label} was fitted for its row of the table and not kept, so it cannot forecast for a finished run.  "
+        f"Give predict.py a run of another model."
+    )
