@@ -161,26 +161,27 @@ def _one_score_a_seed(runs: Sequence[Metrics]) -> tuple[pd.DataFrame, list[str]]
     scores = pd.concat(tables, ignore_index=True)
     notes = []
     naive = scores.loc[scores["model"] == PERSISTENCE, ["n", "mae"]]
-    if _differ(naive["n"]) or _differ(naive["mae"]):
+    if differ(naive["n"]) or differ(naive["mae"]):
         notes.append(
             f"The runs were not judged on the same test rows ({naive['n'].min()} to {naive['n'].max()} "
             f"forecasts): their rows cannot be compared."
         )
     for (model, seed), same in scores.groupby(["model", "seed"], sort=False):
-        if model != PERSISTENCE and _differ(same["mae"]):
+        if model != PERSISTENCE and differ(same["mae"]):
             notes.append(
                 f"{model} has {len(same)} runs with seed {seed} and MAE {same['mae'].min():.5g} to "
                 f"{same['mae'].max():.5g}: other settings differ.  One of them is shown."
             )
     once = scores.sort_values("own", kind="stable").drop_duplicates(["model", "seed"], keep="last")
-    moved_by_seed = once.groupby("model")["mae"].transform(_differ)
+    moved_by_seed = once.groupby("model")["mae"].transform(differ)
     once = pd.concat([once[moved_by_seed], once[~moved_by_seed].drop_duplicates("model")], ignore_index=True)
     p = holm(once["p_persistence"])                 # each run corrected for its own table only
     verdicts = [verdict(*row) for row in zip(once["model"], -once["skill"], p, strict=True)]
     return once.assign(p_corrected=p, verdict=verdicts), notes
 
 
-def _differ(values: pd.Series) -> bool:
+def differ(values: pd.Series) -> bool:
+    """Return whether numbers differ by more than rounding does."""
     return bool(values.max() - values.min() > SAME * abs(values.max()))
 
 

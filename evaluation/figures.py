@@ -68,7 +68,7 @@ def forecast_figure(
     Of several series the first is drawn, of several steps the furthest; the title says so.
     """
     rows, title = _one_line_each(forecasts, title)
-    figure = _sheet(9, 6.2)
+    figure = sheet(9, 6.2)
     whole, zoom = figure.subplots(2, 1, height_ratios=[1, 1.15])
     truth = rows[rows["model"] == PERSISTENCE]
     drawn = rows[rows["model"] == model]
@@ -84,14 +84,14 @@ def forecast_figure(
     whole.axvspan(near["ds"].iloc[0], near["ds"].iloc[-1], color=GREY, alpha=0.18, lw=0)
 
     for axes in (whole, zoom):
-        _tidy(axes, truth["ds"])
+        tidy(axes, truth["ds"])
         axes.set_ylabel(unit)
         axes.margins(x=0.01)
-    _legend(whole)
-    _legend(zoom)
-    _headline(whole, title)
+    legend(whole)
+    legend(zoom)
+    headline(whole, title)
     zoom.set_title(f"The last {len(near)} steps (shaded above)", loc="left", fontsize=9.5)
-    _warn(figure, leak_note)
+    warn(figure, leak_note)
     return figure
 
 
@@ -123,16 +123,16 @@ def components_figure(
     """
     count = len(components)
     names = names or [f"component {number}" for number in range(1, count + 1)]
-    figure = _sheet(9, 1.3 + 0.85 * (count + 1), between=0.01)
+    figure = sheet(9, 1.3 + 0.85 * (count + 1), between=0.01)
     panels = list(figure.subplots(count + 1, 1, sharex=True, height_ratios=[1.5, *[1] * count]))
-    shades = _from_fast_to_slow(count)
+    shades = from_fast_to_slow(count)
     for panel, name, values, colour in zip(
         panels, ["sum", *names], [components.sum(axis=0), *components], [TRUTH, *shades], strict=True
     ):
         panel.plot(dates, values, color=colour, lw=0.8)
         if test_start is not None:
             panel.axvline(test_start, color=GREY, lw=1, ls=":")
-        _tidy(panel, dates)
+        tidy(panel, dates)
         panel.yaxis.set_major_locator(MaxNLocator(3))
         if not values.any():
             name += "\n(empty)"
@@ -143,8 +143,8 @@ def components_figure(
     if test_start is not None:
         above = {"xycoords": ("data", "axes fraction"), "va": "bottom", "fontsize": 8.5, "color": "#555555"}
         panels[0].annotate("test →", (test_start, 1.01), **above)
-    _headline(panels[0], f"{title} [{unit}]")
-    _warn(figure, leak_note)
+    headline(panels[0], f"{title} [{unit}]")
+    warn(figure, leak_note)
     return figure
 
 
@@ -166,7 +166,7 @@ def error_by_month_figure(
     gain = table[PERSISTENCE] - table[model]
     colour = colours([model])[model]
 
-    figure = _sheet(9, 5.4)
+    figure = sheet(9, 5.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.7, 1])
     above.plot(at, table[PERSISTENCE], color=GREY, lw=1.4, marker="o", ms=3.5, label=PERSISTENCE)
     if model != PERSISTENCE:
@@ -182,11 +182,11 @@ def error_by_month_figure(
         loc="left", fontsize=9.5,
     )
     for axes in (above, below):
-        _tidy(axes, at)
+        tidy(axes, at)
     below.set_xlabel("month" if dated else f"step, in blocks of {BLOCK}")
-    _legend(above)
-    _headline(above, title)
-    _warn(figure, leak_note)
+    legend(above)
+    headline(above, title)
+    warn(figure, leak_note)
     return figure
 
 
@@ -206,7 +206,7 @@ def losses_figure(history: Mapping[str, Sequence[Mapping[str, float]]], title: s
         title += f" (the first {len(drawn)} of {len(history)} networks)"
     columns = min(3, max(1, len(drawn)))
     lines = max(1, math.ceil(len(drawn) / columns))
-    figure = _sheet(max(5.5, 3.2 * columns), 0.7 + 2.7 * lines)
+    figure = sheet(max(5.5, 3.2 * columns), 0.7 + 2.7 * lines)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for panel, (name, epochs) in zip(panels, drawn.items(), strict=False):
         table = pd.DataFrame(list(epochs)).set_index("epoch")
@@ -222,11 +222,11 @@ def losses_figure(history: Mapping[str, Sequence[Mapping[str, float]]], title: s
         low, high = losses.min().min(), losses.max().max()
         if low > 0 and high / low > SPREAD:
             panel.set_yscale("log")
-        _tidy(panel, pd.Series(table.index))
+        tidy(panel, pd.Series(table.index))
         panel.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         panel.set_title(name, loc="left", fontsize=9.5)
         panel.set_xlabel("epoch")
-        _legend(panel)
+        legend(panel)
     for panel in panels[len(drawn) :]:
         panel.set_axis_off()
     for panel in panels[::columns]:
@@ -245,7 +245,7 @@ def moves_figure(
     rows, title = _one_line_each(forecasts, title)
     rows = rows[(rows["model"] == model) & np.isfinite(rows["y_hat"])]
     truth, forecast = rows["y"] - rows["last"], rows["y_hat"] - rows["last"]
-    figure = _sheet(5.6, 5.6)
+    figure = sheet(5.6, 5.6)
     axes = figure.subplots()
     reach = 1.05 * float(max(truth.abs().max(), forecast.abs().max()))
     for low, high in ((-reach, 0.0), (0.0, reach)):
@@ -254,12 +254,12 @@ def moves_figure(
     axes.axhline(0, color=GREY, lw=1.3, ls=DASHED, label=PERSISTENCE)
     axes.plot(truth, forecast, "o", color=colours([model])[model], ms=3, alpha=0.5, mew=0, label=model)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    _tidy(axes, truth)
+    tidy(axes, truth)
     axes.set_xlabel(f"true move [{unit}]")
     axes.set_ylabel(f"forecast move [{unit}]")
-    _legend(axes)
-    _headline(axes, title)
-    _warn(figure, leak_note)
+    legend(axes)
+    headline(axes, title)
+    warn(figure, leak_note)
     return figure
 
 
@@ -269,12 +269,12 @@ def comparison_figure(comparisons: Sequence[Comparison]) -> Figure:
     A panel a comparison; numbers that use the future are red diamonds.
     """
     counts = [len(comparison.rows) - 1 for comparison in comparisons]
-    figure = _sheet(8.5, 0.9 + sum(1.1 + 0.34 * count for count in counts))
+    figure = sheet(8.5, 0.9 + sum(1.1 + 0.34 * count for count in counts))
     panels = figure.subplots(len(counts), 1, squeeze=False, height_ratios=[1.5 + n for n in counts]).ravel()
     for panel, comparison in zip(panels, comparisons, strict=True):
         _dots(panel, comparison)
     leaking = any(comparison.rows["leaks"].any() for comparison in comparisons)
-    _warn(figure, "Red: USES THE FUTURE; such numbers cannot be had in practice." if leaking else None)
+    warn(figure, "Red: USES THE FUTURE; such numbers cannot be had in practice." if leaking else None)
     return figure
 
 
@@ -300,7 +300,7 @@ def _dots(axes: Axes, comparison: Comparison) -> None:
             rows["mae_published"], rows["at"], "s", color=PALETTE[1], mfc="white", mew=1.6, ms=6.5,
             label="published", zorder=2,
         )
-    _tidy(axes, rows["mae"])
+    tidy(axes, rows["mae"])
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color="#E3E3E3", lw=0.7)
     axes.set_yticks(rows["at"], rows["model"])
@@ -313,10 +313,10 @@ def _dots(axes: Axes, comparison: Comparison) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"MAE [{comparison.unit}]")
     axes.legend(fontsize=8.5, frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _headline(axes, f"{comparison.title} ({comparison.experiment})")
+    headline(axes, f"{comparison.title} ({comparison.experiment})")
 
 
-def _sheet(width: float, height: float, between: float = 0.04) -> Figure:
+def sheet(width: float, height: float, between: float = 0.04) -> Figure:
     """Return an empty figure [inch] whose panels make room for their labels."""
     engine = ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.07, hspace=between, wspace=0.04)
     return Figure(figsize=(width, height), layout=engine)
@@ -334,7 +334,7 @@ def _one_line_each(forecasts: pd.DataFrame, title: str) -> tuple[pd.DataFrame, s
     return rows, title
 
 
-def _from_fast_to_slow(count: int) -> list[str]:
+def from_fast_to_slow(count: int) -> list[str]:
     """Return shades from blue (fast) to vermilion (slow), dark in the middle."""
     ends = np.array([[0x00, 0x72, 0xB2], [0x4B, 0x3F, 0x72], [0xD5, 0x5E, 0x00]])
     at = np.linspace(0, 2, count)
@@ -342,7 +342,7 @@ def _from_fast_to_slow(count: int) -> list[str]:
     return ["#" + "".join(f"{int(value):02X}" for value in row) for row in rgb]
 
 
-def _tidy(axes: Axes, x: "pd.Series") -> None:
+def tidy(axes: Axes, x: "pd.Series") -> None:
     """Take away what is not data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color("#666666")
@@ -355,15 +355,17 @@ def _tidy(axes: Axes, x: "pd.Series") -> None:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
-def _legend(axes: Axes) -> None:
+def legend(axes: Axes) -> None:
+    """Show what the lines are, where they leave room."""
     axes.legend(fontsize=8.5, frameon=True, framealpha=0.85, edgecolor="none", loc="best")
 
 
-def _headline(axes: Axes, title: str) -> None:
+def headline(axes: Axes, title: str) -> None:
+    """Say above the panel what it shows."""
     axes.set_title(textwrap.fill(title, 90), loc="left", fontsize=11.5, fontweight="bold", pad=8)
 
 
-def _warn(figure: Figure, note: str | None) -> None:
+def warn(figure: Figure, note: str | None) -> None:
     """Print a warning in red under the panels, which make room for it."""
     if note:
         letters = int(figure.get_figwidth() * 13)

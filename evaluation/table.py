@@ -19,6 +19,7 @@ from evaluation.metrics import PERSISTENCE, SCORES
 
 KEYS = ["experiment", "dataset", "title", "unit", "seed", "model", "notes", "validation", "scores"]
 NUMBERS = [*SCORES, "direction_n", "n", "p_persistence", "p_corrected"]
+MAYBE = ["p_mcs", "p_direction", "seed_mae", "seed_mae_std"]     # numbers that need not exist for any model
 SMALL_IS_GOOD = ["mae", "rmse", "mape", "mase"]
 LARGE_IS_GOOD = ["r2", "skill", "direction"]
 HEADER = ["model", "MAE", "RMSE", "MAPE %", "R²", "MASE", "skill", "up/down %", "against persistence"]
@@ -26,6 +27,7 @@ WIDE = 105                              # columns a console needs for intervals 
 MISSING = "–"
 VERDICTS = {"reference": "to beat", "better": "better", "worse": "worse", "same": "no better"}
 LEAKS = "uses the future"
+IN_SET = "●"                            # of a model that cannot be told from the best
 
 
 class MetricsError(ValueError):
@@ -56,6 +58,14 @@ class Metrics:
         What the weights were chosen by, e.g. ``{"val/loss": 0.1}``.
     steps : DataFrame or None
         Scores of each step of the horizon.
+    seeds : list of mapping
+        ``model``, ``seed``, ``mae`` and ``rmse`` of each training by itself.
+    audit : mapping or None
+        As ``leakage.Audit.to_json`` returns it.
+    coverage, pairwise : DataFrame or None
+        As ``judge.Judgement`` has them.
+    tests : list of str
+        Sentences on the whole table, shown below the notes.
     """
 
     experiment: str
@@ -68,14 +78,22 @@ class Metrics:
     notes: list[str] = field(default_factory=list)
     validation: dict[str, float] = field(default_factory=dict)
     steps: pd.DataFrame | None = None
+    seeds: list[Any] = field(default_factory=list)
+    audit: dict[str, Any] | None = None
+    coverage: pd.DataFrame | None = None
+    pairwise: pd.DataFrame | None = None
+    tests: list[str] = field(default_factory=list)
 
 
 def write_metrics(path: Path, metrics: Metrics) -> None:
     """Write metrics.json, whole or not at all; a number that does not exist becomes null."""
     content = {key: getattr(metrics, key) for key in KEYS if key not in ("scores", "validation")}
-    content["validation"] = {name: _or_null(value) for name, value in metrics.validation.items()}
-    content["scores"] = _records(metrics.scores)
-    content["steps"] = None if metrics.steps is None else _records(metrics.steps)
+    content["validation"] = {name: or_null(value) for name, value in metrics.validation.items()}
+    content["scores"] = as_records(metrics.scores)
+    for name in ("steps", "coverage", "pairwise"):
+        table = getattr(metrics, name)
+        content[name] = None if table is None else as_records(table)
+    content |= {"seeds": metrics.seeds, "audit": metrics.audit, "tests": metrics.tests}
     unfinished = path.with_name(path.name + ".part")
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     unfinished.write_text(text, encoding="utf-8")
@@ -90,14 +108,7 @@ def read_metrics(path: Path) -> Metrics:
     MetricsError
         If the file is missing, is not JSON or lacks something.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MetricsError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise MetricsError(f"{path} is not valid JSON ({error}).  Run the experiment again.") from None
-    if not isinstance(content, dict):
-        raise MetricsError(f"{path} is not the result of a run.")
+    content = read_content(path)
     absent = [key for key in KEYS if key not in content]
     if absent:
         raise MetricsError(f"{path} lacks {', '.join(absent)}.  Run the experiment again.")
@@ -108,7 +119,31 @@ def read_metrics(path: Path) -> Metrics:
         validation=validation,
         scores=_frame(path, content["scores"], ["verdict", "leaks", *NUMBERS]),
         steps=None if steps is None else _frame(path, steps, ["step", *SCORES, "n"]),
+        seeds=content.get("seeds") or [],
+        audit=content.get("audit"),
+        tests=content.get("tests") or [],
+        coverage=_optional(content.get("coverage")),
+        pairwise=_optional(content.get("pairwise")),
     )
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Read the JSON of a metrics.json of any job.
+
+    Raises
+    ------
+    MetricsError
+        If the file is missing, is not JSON or holds no mapping.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MetricsError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise MetricsError(f"{path} is not valid JSON ({error}).  Run the experiment again.") from None
+    if not isinstance(content, dict):
+        raise MetricsError(f"{path} is not the result of a run.")
+    return content
 
 
 def print_table(console: Console, metrics: Metrics) -> None:
@@ -128,6 +163,9 @@ def print_table(console: Console, metrics: Metrics) -> None:
         table.add_column(name, justify="left" if words else "right", no_wrap=column == HEADER[0])
     scores = _persistence_first(metrics.scores)
     best = _best(scores)
+    if metrics.audit is not None:
+        colour = {"causal": "green", "LEAKS": "red"}.get(metrics.audit["verdict"], "yellow")
+        console.print(Text(metrics.audit["sentence"], style=f"bold {colour}"))
     for row, (_, score) in zip(_cells(scores), scores.iterrows(), strict=True):
         naive = score["model"] == PERSISTENCE
         style = "red" if score["leaks"] else "cyan" if naive else ""
@@ -139,6 +177,8 @@ def print_table(console: Console, metrics: Metrics) -> None:
     console.print(table)
     for note in metrics.notes:
         console.print(f"[red]![/red] {escape(note)}")
+    for sentence in metrics.tests:
+        console.print(sentence, highlight=False, markup=False)
 
 
 def to_markdown(metrics: Metrics) -> str:
@@ -146,12 +186,13 @@ def to_markdown(metrics: Metrics) -> str:
     scores = _persistence_first(metrics.scores)
     best = _best(scores)
     body = [
-        [f"**{cell}**" if (row["model"], column) in best else cell for column, cell in row.items()]
-        for row in _cells(scores)
+        [f"**{cell}**" if (model, column) in best else cell for column, cell in row.items()]
+        for row, model in zip(_cells(scores), scores["model"], strict=True)
     ]
-    lines = [f"**{_title(metrics)}**", "", *markdown_table(HEADER, body)]
-    if metrics.notes:
-        lines += ["", *(f"> {note}" for note in metrics.notes)]
+    verdict = [f"**{metrics.audit['sentence']}**", ""] if metrics.audit is not None else []
+    lines = [f"**{_title(metrics)}**", "", *verdict, *markdown_table(HEADER, body)]
+    if metrics.notes or metrics.tests:
+        lines += ["", *(f"> {note}  " for note in [*metrics.notes, *metrics.tests])]
     return "\n".join(lines) + "\n"
 
 
@@ -199,7 +240,7 @@ def _cells(scores: pd.DataFrame) -> list[dict[str, str]]:
     digits = decimals_for(float(naive.iloc[0]) if len(naive) else math.nan)
     return [
         {
-            "model": str(row["model"]),
+            "model": str(row["model"]) + (f" ({int(row['n_seeds'])} seeds)" if row.get("n_seeds", 1) > 1 else ""),
             "mae": shown(row["mae"], digits),
             "rmse": shown(row["rmse"], digits),
             "mape": shown(row["mape"], 3),
@@ -207,7 +248,7 @@ def _cells(scores: pd.DataFrame) -> list[dict[str, str]]:
             "mase": shown(row["mase"], 3),
             "skill": shown(row["skill"], 3),
             "direction": _direction(row),
-            "verdict": _verdict(row),
+            "verdict": _verdict(row) + (f" {IN_SET}" if row.get("in_mcs", False) is True else ""),
         }
         for _, row in scores.iterrows()
     ]
@@ -245,19 +286,24 @@ def _best(scores: pd.DataFrame) -> set[tuple[str, str]]:
     return best
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON knows them: no NaN, no types of NumPy."""
     return [
-        {str(name): _or_null(value) for name, value in record.items()} for record in table.to_dict("records")
+        {str(name): or_null(value) for name, value in record.items()} for record in table.to_dict("records")
     ]
 
 
-def _or_null(value: Any) -> Any:
+def or_null(value: Any) -> Any:
     """Return a value that JSON knows."""
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _optional(records: Any) -> pd.DataFrame | None:
+    return None if records is None else pd.DataFrame(records)
 
 
 def _frame(path: Path, records: Any, needed: list[str]) -> pd.DataFrame:
@@ -269,7 +315,7 @@ def _frame(path: Path, records: Any, needed: list[str]) -> pd.DataFrame:
     if absent:
         raise MetricsError(f"{path} lacks the scores {', '.join(absent)}.  Run the experiment again.")
     try:
-        numbers = {column: pd.to_numeric(table[column]) for column in NUMBERS if column in table.columns}
+        numbers = {column: pd.to_numeric(table[column]) for column in [*NUMBERS, *MAYBE] if column in table.columns}
     except (TypeError, ValueError):
         raise MetricsError(f"{path} holds text where a score belongs.  Run the experiment again.") from None
     return table.assign(**{name: column.astype(np.float64) for name, column in numbers.items()}).astype(

@@ -1,13 +1,26 @@
-"""Differences from persistence: real ones are found, luck is not."""
+"""Differences between models, directions and metrics: real ones are found, luck is not."""
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+from arch.bootstrap import MCS, SPA, IIDBootstrap, StationaryBootstrap, optimal_block_length
 from scipy import stats
 
+from evaluation.bootstrap import block_length, metric_intervals, resamples
 from evaluation.judge import judge
-from evaluation.metrics import PERSISTENCE
-from evaluation.significance import against_persistence, diebold_mariano, holm
+from evaluation.metrics import PERSISTENCE, ForecastsError, scores
+from evaluation.model_confidence_set import model_confidence_set, standard_errors, superior_predictive_ability
+from evaluation.significance import (
+    against_persistence,
+    diebold_mariano,
+    direction,
+    holm,
+    losses_by_origin,
+    pairwise,
+    pesaran_timmermann,
+)
 from tests.test_metrics import one_step, two_steps
 
 
@@ -139,3 +152,313 @@ def test_judgement_marks_what_leaks_and_says_so() -> None:
     assert judgement.notes[0].startswith("seer USES THE FUTURE")
     assert judgement.steps is None
     assert judge(two_steps(series, 1.0), {"s": 1.0}, []).steps is not None
+
+
+# --- every pair
+
+
+def contest(n: int = 400, seed: int = 3) -> pd.DataFrame:
+    """Persistence, one that knows something, two alike, one that is worse."""
+    series = walk(n)
+    rng = np.random.default_rng(seed)
+    moves, noise = np.diff(series), rng.standard_normal((4, n - 1))
+    return one_step(
+        series,
+        {
+            "seer": series[:-1] + 0.5 * moves + 0.5 * noise[0],
+            "one": series[:-1] + 0.6 * moves + 0.35 * noise[1],
+            "two": series[:-1] + 0.6 * moves + 0.35 * noise[2],
+            "fool": series[:-1] + noise[3],
+        },
+    )
+
+
+@pytest.mark.parametrize("loss", ["absolute", "squared"])
+def test_pairs_with_persistence_are_those_of_the_table_against_persistence(loss: str) -> None:
+    forecasts = contest()
+    pairs = pairwise(forecasts, loss).set_index(["model", "other"])          # type: ignore[arg-type]
+    alone = against_persistence(forecasts, loss).set_index("model")          # type: ignore[arg-type]
+    for model in ["seer", "one", "two", "fool"]:
+        assert pairs.loc[(PERSISTENCE, model), "p"] == pytest.approx(alone.loc[model, "p_persistence"], abs=1e-12)
+    assert len(pairs) == 10
+    np.testing.assert_allclose(pairs["p_corrected"], holm(pairs["p"]))
+
+
+def test_pairs_are_told_apart_only_where_they_differ() -> None:
+    verdicts = pairwise(contest()).set_index(["model", "other"])["verdict"]
+    assert verdicts[(PERSISTENCE, "seer")] == "worse"
+    assert verdicts[(PERSISTENCE, "fool")] == "better"
+    assert verdicts[("one", "two")] == "same"
+    assert verdicts[("one", "fool")] == "better"
+
+
+def test_losses_are_averaged_over_an_origin_and_missing_where_a_forecast_is() -> None:
+    forecasts = two_steps(walk(30), 100.0)
+    losses = losses_by_origin(forecasts)
+    assert losses.columns.tolist() == [PERSISTENCE, "constant"]
+    own = forecasts[(forecasts["model"] == "constant") & (forecasts["origin"] == 7)]
+    assert losses.loc[7, "constant"] == pytest.approx((own["y"] - own["y_hat"]).abs().mean())
+    gone = (forecasts["model"] == "constant") & (forecasts["origin"] == 7) & (forecasts["step"] == 2)
+    holes = losses_by_origin(forecasts[~gone])
+    assert holes["constant"].isna().tolist() == (holes.index == 7).tolist()
+
+
+# --- direction
+
+
+def signs(up_up: int, up_down: int, down_up: int, down_down: int) -> tuple[np.ndarray, np.ndarray]:
+    """Truths and forecasts by how often each pair occurs."""
+    counts = [up_up, up_down, down_up, down_down]
+    return np.repeat([1.0, 1.0, -1.0, -1.0], counts), np.repeat([1.0, -1.0, 1.0, -1.0], counts)
+
+
+def test_direction_is_that_worked_out_by_hand() -> None:
+    """P_y = .5, P_x = .55, P = .75: P* = .5, V(P) = .0025, V(P*) = (.01 * .25) / 100 + 4 * .061875 / 1e4."""
+    found = pesaran_timmermann(*signs(40, 10, 15, 35))
+    assert (found.n, found.hits, found.expected) == (100, 0.75, 0.5)
+    assert found.statistic == pytest.approx(0.25 / 0.0495, rel=1e-12)       # .0495^2 = .0025 - .000025 - .00002475
+    assert found.p == pytest.approx(2.2032e-7, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_direction_is_nearly_the_root_of_chi_squared_of_the_table_of_signs(seed: int) -> None:
+    """For two outcomes the test is, but for terms of 1 / n, that of independence in a 2 x 2 table."""
+    rng = np.random.default_rng(seed)
+    truth = rng.standard_normal(4000) + 0.2
+    forecast = 0.05 * truth + rng.standard_normal(4000) - 0.1
+    table = pd.crosstab(truth > 0, forecast > 0)
+    chi_squared = stats.chi2_contingency(table, correction=False).statistic
+    assert pesaran_timmermann(truth, forecast).statistic == pytest.approx(np.sqrt(chi_squared), rel=2e-3)
+
+
+def test_luck_is_called_direction_about_once_in_twenty_times() -> None:
+    rng = np.random.default_rng(0)
+    p = [pesaran_timmermann(rng.standard_normal(300) + 0.3, rng.standard_normal(300) + 0.3).p for _ in range(1000)]
+    assert 0.03 < np.mean(np.array(p) < 0.05) < 0.07
+
+
+def test_a_habit_of_saying_up_is_no_skill() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(500) + 1                    # rises on 84 % of days
+    found = pesaran_timmermann(truth, rng.standard_normal(500) + 1.5)
+    assert found.hits > 0.75
+    assert found.p > 0.05
+    always = pesaran_timmermann(truth, np.ones(500))
+    assert always.hits == always.expected
+    assert np.isnan(always.p)
+
+
+def test_moves_that_do_not_exist_do_not_count_and_few_say_nothing() -> None:
+    truth, forecast = signs(40, 10, 15, 35)
+    padded = pesaran_timmermann(np.r_[truth, 0.0, 1.0, np.nan], np.r_[forecast, 1.0, 0.0, 1.0])
+    assert padded == pesaran_timmermann(truth, forecast)
+    assert np.isnan(pesaran_timmermann(*signs(8, 1, 1, 8)).p)
+    assert pesaran_timmermann(np.zeros(9), np.ones(9)).n == 0
+
+
+def test_the_table_of_directions_judges_the_first_step_of_each_series() -> None:
+    forecasts = contest()
+    both = pd.concat([forecasts, forecasts.assign(unique_id="t")], ignore_index=True)
+    later = forecasts.assign(step=2, y_hat=forecasts["y"])
+    table = direction(pd.concat([both, later], ignore_index=True))
+    assert table["model"].value_counts().to_dict() == dict.fromkeys(["seer", "one", "two", "fool"], 2)
+    seer = table[table["model"] == "seer"]
+    last = forecasts.loc[forecasts["model"] == PERSISTENCE, "y_hat"].to_numpy()
+    own = forecasts[forecasts["model"] == "seer"]
+    expected = pesaran_timmermann((own["y"] - last).to_numpy(), (own["y_hat"] - last).to_numpy())
+    assert seer["statistic"].tolist() == pytest.approx([expected.statistic] * 2)
+    assert dict(zip(table["model"], table["verdict"], strict=True)) == {
+        "seer": "better", "one": "better", "two": "better", "fool": "same"
+    }
+
+
+# --- the best of many
+
+
+def test_the_model_confidence_set_is_that_of_arch() -> None:
+    forecasts = contest()
+    losses = losses_by_origin(forecasts)
+    differences = losses.sub(losses.mean(axis=1), axis=0).to_numpy()
+    length = int(np.ceil(max(1, optimal_block_length(differences)["stationary"].max())))
+    oracle = MCS(losses, size=0.05, reps=500, block_size=length, seed=7)
+    oracle.compute()
+    table = model_confidence_set(forecasts, [], replications=500, seed=7).set_index("model")
+    for model, p in oracle.pvalues["Pvalue"].items():
+        assert table.loc[model, "p_mcs"] == pytest.approx(p, abs=1e-12)
+    assert sorted(table.index[table["in_set"]]) == oracle.included == ["one", "two"]
+
+
+def test_the_set_holds_what_cannot_be_told_apart_and_nothing_that_leaks() -> None:
+    forecasts = contest()
+    broken = forecasts[forecasts["model"] == "seer"].assign(model="broken", y_hat=np.nan)
+    twin = forecasts[forecasts["model"] == "one"].assign(model="twin")
+    table = model_confidence_set(pd.concat([forecasts, broken, twin]), ["two"]).set_index("model")
+    assert table["in_set"].to_dict() == {
+        PERSISTENCE: False, "seer": False, "one": True, "two": False, "fool": False, "broken": False, "twin": True
+    }
+    assert table.loc[["two", "broken"], "p_mcs"].isna().all()
+    assert table.loc["twin", "p_mcs"] == table.loc["one", "p_mcs"]
+
+
+def test_the_set_keeps_the_best_of_equals_in_nineteen_of_twenty_worlds() -> None:
+    kept = 0
+    for seed in range(40):
+        noise = np.random.default_rng(seed).standard_normal((4, 150))
+        series = np.arange(151.0) % 2
+        forecasts = one_step(series, {f"m{k}": series[1:] + noise[k] for k in range(4)})
+        table = model_confidence_set(forecasts, [PERSISTENCE], replications=100).set_index("model")
+        kept += bool(table.loc["m0", "in_set"])
+    assert kept >= 35                                       # at least 95 % of 40, but for luck
+
+
+def hansen(gains: np.ndarray, draws: np.ndarray) -> float:
+    """Hansen's consistent p-value from resampled counts ``(R, n)``, line by line, studentised."""
+    n = len(gains)
+    means, resampled = gains.mean(axis=0), draws @ gains / n
+    omega = np.sqrt(n) * resampled.std(axis=0)
+    weights = np.array([(1 - k / n) * 0.9**k + (k / n) * 0.9 ** (n - k) for k in range(1, n)])
+    centred = gains - means
+    variance = (centred**2).mean(axis=0)
+    for k, weight in enumerate(weights, start=1):
+        variance += 2 * weight * (centred[k:] * centred[:-k]).sum(axis=0) / n
+    kept = means >= -np.sqrt(variance / n * 2 * np.log(np.log(n)))
+    statistic = (means / omega).max()
+    simulated = ((resampled - means * kept) / omega).max(axis=1)
+    return float((simulated > statistic).mean())
+
+
+def test_superior_predictive_ability_is_that_of_arch_and_of_hansen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluation.model_confidence_set.block_length", lambda series, horizon: 10)
+    forecasts = contest(seed=4)
+    weak = forecasts[forecasts["model"].isin([PERSISTENCE, "fool"])]
+    naive = forecasts[forecasts["model"] == PERSISTENCE]
+    rng = np.random.default_rng(8)
+    for k in range(3):
+        guess = naive["y_hat"] + rng.normal(0, 0.1 + k, len(naive))
+        weak = pd.concat([weak, naive.assign(model=f"g{k}", y_hat=guess)])
+    losses = losses_by_origin(weak)
+    gains = (losses[[PERSISTENCE]].to_numpy() - losses.drop(columns=PERSISTENCE)).to_numpy()
+    scaled = gains / (standard_errors(gains, 10, 500, 7) * np.sqrt(len(gains)))
+    oracle = SPA(np.zeros(len(gains)), -scaled, block_size=10, reps=500, seed=7)
+    oracle.compute()
+    (row,) = superior_predictive_ability(weak, [], replications=500, seed=7).to_dict("records")
+    found = [row["p_lower"], row["p"], row["p_upper"]]
+    assert found == pytest.approx(oracle.pvalues.tolist(), abs=1e-12)
+    assert row["p"] == pytest.approx(hansen(gains, resamples(len(gains), 10, 500, 7)), abs=1e-12)
+    assert 0 < row["p"] < 1
+    assert (row["benchmark"], row["n_models"], row["verdict"]) == (PERSISTENCE, 4, "same")
+
+
+def test_one_erratic_model_does_not_hide_a_good_one() -> None:
+    forecasts = contest()
+    naive = forecasts[forecasts["model"] == PERSISTENCE]
+    wild = naive.assign(model="wild", y_hat=naive["y"] + 3 * np.random.default_rng(0).standard_cauchy(len(naive)))
+    some = forecasts[forecasts["model"].isin([PERSISTENCE, "seer"])]
+    (row,) = superior_predictive_ability(pd.concat([some, wild]), []).to_dict("records")
+    assert (row["best"], row["verdict"]) == ("seer", "better")
+    (without,) = superior_predictive_ability(pd.concat([some, wild]), ["seer"]).to_dict("records")
+    assert (without["n_models"], without["verdict"]) == (1, "same")
+
+
+@pytest.mark.parametrize("tested", [model_confidence_set, superior_predictive_ability])
+def test_too_few_origins_or_models_give_no_p(tested: Callable[..., pd.DataFrame]) -> None:
+    few = tested(contest(12), [])
+    assert few.filter(like="p_mcs").isna().all(axis=None)
+    assert "p" not in few or few["p"].isna().all()
+    alone = tested(one_step(walk(100), {}), [])
+    assert "in_set" not in alone or not alone["in_set"].any()
+    assert "verdict" not in alone or alone["verdict"].tolist() == ["same"]
+
+
+def test_the_same_seed_gives_the_same_judgement() -> None:
+    forecasts = contest()
+    for tested in (model_confidence_set, superior_predictive_ability):
+        pd.testing.assert_frame_equal(tested(forecasts, [], seed=1), tested(forecasts, [], seed=1))
+    first, again, other = (metric_intervals(forecasts, {"s": 1.0}, "time", seed=seed) for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first["low"].equals(other["low"])
+
+
+# --- intervals of metrics
+
+
+def test_values_are_those_of_the_table() -> None:
+    forecasts = contest()
+    still = forecasts["origin"] == forecasts["origin"].iloc[50]             # nothing moves, and one model says so
+    last = forecasts.loc[still & (forecasts["model"] == PERSISTENCE), "y_hat"].iloc[0]
+    forecasts.loc[still, "y"] = last
+    forecasts.loc[still & (forecasts["model"] == "seer"), "y_hat"] = last
+    two = pd.concat([forecasts, forecasts.assign(unique_id="t", y=forecasts["y"] + 3)], ignore_index=True)
+    scale = {"s": 1.3, "t": 0.7}
+    expected = scores(two, scale).melt("model", var_name="metric").set_index(["model", "metric"])["value"]
+    table = metric_intervals(two, scale, "time", replications=50).set_index(["model", "metric"])
+    for key, row in table.iterrows():
+        np.testing.assert_allclose(row["value"], expected[key], rtol=1e-9)
+        assert np.isnan(row["value"]) or row["low"] <= row["value"] <= row["high"]
+    assert len(table) == 5 * 7
+
+
+def test_metric_intervals_are_those_of_the_bootstrap_of_arch() -> None:
+    forecasts = contest()
+    losses = losses_by_origin(forecasts)
+    length = block_length(losses.to_numpy(), 1)
+    oracle = StationaryBootstrap(length, losses["seer"].to_numpy(), seed=0)
+    low, high = oracle.conf_int(np.mean, reps=1000, method="percentile").ravel()
+    table = metric_intervals(forecasts, None, "time").set_index(["model", "metric"])
+    assert table.loc[("seer", "mae"), ["low", "high"]].tolist() == pytest.approx([low, high], abs=1e-9)
+    assert "mase" not in table.index.get_level_values("metric")
+
+
+def test_intervals_of_a_dependent_series_hold_its_mean_about_as_often_as_said() -> None:
+    """Runs of like errors: blocks keep them together; single rows would hold it in 7 of 10 worlds."""
+    held = {"blocks": 0, "rows": 0}
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        level, errors = 0.0, []
+        for shock in rng.standard_normal(600):
+            level = 0.7 * level + shock
+            errors.append(np.exp(0.4 * level))
+        truth = np.exp(0.5 * 0.4**2 / (1 - 0.7**2))
+        forecasts = one_step(np.arange(601.0), {"m": np.arange(1.0, 601) + errors})
+        table = metric_intervals(forecasts, None, "time", replications=300)
+        row = table.set_index(["model", "metric"]).loc[("m", "mae")]
+        held["blocks"] += row["low"] <= truth <= row["high"]
+        low, high = IIDBootstrap(np.array(errors), seed=0).conf_int(np.mean, reps=300, method="percentile").ravel()
+        held["rows"] += low <= truth <= high
+    assert held["blocks"] >= 42                             # 47 of 50 at best; percentile intervals are a bit narrow
+    assert held["rows"] < 40
+
+
+def test_cells_are_drawn_whole() -> None:
+    cycles = np.arange(100)
+    rng = np.random.default_rng(0)
+    bias = rng.normal(0, 5, 6)
+    parts = [
+        pd.DataFrame({"unique_id": f"c{k}", "ds": cycles, "origin": cycles, "step": 0, "model": "m",
+                      "y": 100.0 - cycles, "y_hat": 100.0 - cycles + bias[k]})
+        for k in range(6)
+    ]
+    cells = pd.concat(parts, ignore_index=True)
+    table = metric_intervals(cells, None, "series").set_index("metric")
+    means = np.abs(bias)[rng.integers(6, size=(4000, 6))].mean(axis=1)
+    expected = np.quantile(means, [0.025, 0.975])
+    np.testing.assert_allclose(table.loc["mae", ["low", "high"]].astype(float), expected, rtol=0.12)
+    assert table.index.tolist() == ["mae", "rmse", "mape", "r2"]
+    one = metric_intervals(parts[0], None, "series").set_index("metric")
+    assert one.loc["mae", "value"] == pytest.approx(abs(bias[0]))
+    assert one[["low", "high"]].isna().all(axis=None)
+
+
+def test_a_table_that_cannot_be_drawn_from_is_refused() -> None:
+    forecasts = contest(40)
+    with pytest.raises(ForecastsError, match="no forecasts"):
+        metric_intervals(forecasts.iloc[:0], None, "time")
+    with pytest.raises(ForecastsError, match="forecast twice"):
+        metric_intervals(pd.concat([forecasts, forecasts]), None, "time")
+
+
+@pytest.mark.parametrize(("horizon", "n", "expected"), [(1, 400, 1), (5, 400, 5), (5, 8, 2)])
+def test_blocks_are_at_least_a_horizon_and_at_most_a_quarter(horizon: int, n: int, expected: int) -> None:
+    alternating = np.tile([0.0, 1.0], n // 2)[:, None]      # neighbours differ: blocks need not be long
+    assert block_length(np.zeros((n, 1)), horizon) == expected
+    assert block_length(alternating, horizon) >= expected
