@@ -1,4 +1,4 @@
-"""Forecast beyond the end of a file:  python predict.py run=outputs/csi300/... source.path=new.csv"""
+"""Forecast with a finished run:  python predict.py run=outputs/csi300/... source.path=new.csv"""
 
 import sys
 from pathlib import Path
@@ -7,104 +7,68 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from rich.table import Table
 
-from data.calendar import pace, upcoming
-from data.contracts import Panel
-from data.panel import DataError
-from data.windows import latest
-from pipeline import PERSISTENCE, contenders, leaks, unfitted
+from pipeline.job import Job
 from runtime.build import ConfigError, build
 from runtime.command_line import CONF, told_in_one_sentence
 from runtime.quiet import console
-from runtime.record import WEIGHTS, load_run
+from runtime.record import load_run
 
 KEYS = ["run", "source", "out"]
-FAR = 10.0                              # ratio of mean changes beyond which a file is of something else
+SHOWN = 12                              # rows printed; the file holds them all
 
 
 @told_in_one_sentence
 def main(given: DictConfig) -> None:
-    """Print and write the next ``horizon`` steps of every series of a file, persistence beside them."""
+    """Print and write what a run's model makes of a file it has not seen, with its intervals."""
     unknown = [str(key) for key in given if key not in KEYS]
     if unknown or "run" not in given:
         raise ConfigError(f"predict.py takes run=<folder of a run>, source.path=<file> and out=<file>; got {unknown}.")
     folder = Path(given.run)
     cfg, card = load_run(folder)
-    panel: Panel = build(source_of(cfg, given)).load()
-    refuse_misfit(panel, card["data"])
-
-    row = contenders(cfg)[0]
-    windows = latest(panel, build(row.decomposition), build(cfg.scope), cfg.lookback)
-    n_components = windows.past.shape[2]
-    fitted = unfitted(cfg, row.model, n_components)
-    if fitted.model.scaled:
-        fitted.load(folder / WEIGHTS)
-    forecasts = {row.label: fitted.forecast(windows)}
-    forecasts.setdefault(PERSISTENCE.label, unfitted(cfg, PERSISTENCE, n_components).forecast(windows))
-
-    frame = panel.frame
-    parts = []
-    for n, last in enumerate(windows.origin):
-        key = frame["unique_id"].iloc[last]
-        days = upcoming(frame.loc[frame["unique_id"] == key, "ds"], cfg.horizon)
-        steps = pd.DataFrame({"unique_id": key, "ds": days, "step": range(1, cfg.horizon + 1)})
-        parts.append(steps.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
-    table = pd.concat(parts, ignore_index=True)
+    job: Job = build(cfg.job)(cfg)
+    prediction = job.predict(build(source_of(cfg, given, job.any_file)), card, folder)
     path = Path(given.get("out", "forecast.csv"))
-    table.to_csv(path, index=False)
+    prediction.table.to_csv(path, index=False)
 
     out = console()
-    out.print(as_text(table, f"{panel.name} in {panel.unit}, after {shown(frame['ds'].max())}"))
-    if leaks(cfg, row.decomposition):
-        out.print(
-            f"[red]![/red] {row.label} was trained on components shaped by the future, which a forecast cannot "
-            f"have: expect far larger errors than its table shows.  Train with scope=rolling."
-        )
+    out.print(as_text(prediction.table, prediction.title))
+    for note in prediction.notes:
+        out.print(f"[red]![/red] {note}", highlight=False)
     out.print(f"Written to {path}")
 
 
-def source_of(cfg: DictConfig, given: DictConfig) -> DictConfig:
-    """Return the source of the run, or a CSV file, with the run's column names, where one is given."""
-    if "source" not in given:
-        node: DictConfig = cfg.source
-        return node
-    csv = OmegaConf.load(Path(CONF) / "source" / "csv.yaml")
-    assert isinstance(csv, DictConfig)
-    if cfg.source._target_ == csv._target_:
-        csv.merge_with(cfg.source)
-    unknown = [str(key) for key in given.source if key not in list(csv)]
-    if unknown:
-        raise ConfigError(f"source.{unknown[0]} is not known; a file takes {', '.join(map(str, list(csv)[1:]))}.")
-    csv.merge_with(given.source)
-    return csv
+def source_of(cfg: DictConfig, given: DictConfig, any_file: str) -> DictConfig:
+    """Return the source of the run or, where a file is given, one that reads it, with the run's column names.
 
-
-def refuse_misfit(panel: Panel, trained_on: dict[str, float]) -> None:
-    """Compare a file with what the model was trained on.
-
-    Raises
-    ------
-    DataError
-        If it moves in other steps or at another scale.
+    Parameters
+    ----------
+    any_file : str
+        What reads files: a choice of ``conf/source``.
     """
-    spacing, change = pace(panel)
-    if abs(spacing - trained_on["spacing"]) > 0.5 * trained_on["spacing"]:
-        raise DataError(
-            f"{panel.name} has a value every {spacing:g} days (or steps), but the model was trained on one every "
-            f"{trained_on['spacing']:g}.  Give a file of that frequency, or train on this one."
-        )
-    if not 1 / FAR < change / trained_on["change"] < FAR:
-        raise DataError(
-            f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
-            f"{trained_on['change']:.3g}: this is another series or another unit.  Train on this one."
-        )
+    if "source" not in given:
+        own: DictConfig = cfg.source
+        return own
+    node = OmegaConf.load(Path(CONF) / "source" / f"{any_file}.yaml")
+    assert isinstance(node, DictConfig)
+    if cfg.source._target_ == node._target_:
+        node.merge_with(cfg.source)
+        if "cells" in node:
+            node.cells = None                               # those of the run; a new file has others
+    unknown = [str(key) for key in given.source if key not in list(node)]
+    if unknown:
+        raise ConfigError(f"source.{unknown[0]} is not known; a file takes {', '.join(map(str, list(node)[1:]))}.")
+    node.merge_with(given.source)
+    return node
 
 
 def as_text(table: pd.DataFrame, title: str) -> Table:
-    """Return the forecasts as a table for the terminal."""
+    """Return the forecasts as a table for the terminal, the last of many."""
     text = Table(title=title)
     for column in table.columns:
         text.add_column(str(column))
-    for values in table.itertuples(index=False):
+    if len(table) > SHOWN:
+        text.add_row(*("…" for _ in table.columns))
+    for values in table.tail(SHOWN).itertuples(index=False):
         text.add_row(*(shown(value) for value in values))
     return text
 

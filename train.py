@@ -4,8 +4,8 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from data.panel import fingerprint
-from evaluation.report import report
-from pipeline import LIVE, closing, contenders, describe, judge, keep, opening, prepare
+from evaluation.page import write_page
+from pipeline.job import LIVE, Job, closing, opening
 from runtime.build import build, check
 from runtime.command_line import CONF, folder_of, start, told_in_one_sentence
 from runtime.quiet import console, quiet
@@ -26,22 +26,24 @@ def main(composed: DictConfig) -> float | None:
         return metrics["validation"].get("mae")
     check(cfg, LIVE)
 
+    job: Job = build(cfg.job)(cfg)
     panel = build(cfg.source).load()
     same_data(folder, fingerprint(panel))
     folds = build(cfg.split).folds(panel, cfg.horizon)
     out.print(opening(panel, folds))
+    for note in panel.notes:
+        out.print(f"  {note}", style="dim", highlight=False)
 
     outcomes = []
-    for contender in contenders(cfg):
-        windows = prepare(cfg, panel, contender.decomposition)
-        for fold in folds:
-            outcomes.append(judge(cfg, panel, contender, windows, fold, folder))
-            out.print(closing(outcomes[-1]))
+    for outcome in job.outcomes(panel, folds, folder):
+        outcomes.append(outcome)
+        out.print(closing(outcome))
 
-    keep(cfg, folder, panel, outcomes)
-    validation = report(folder, describe(cfg, panel, folds), outcomes, out)
+    audit = job.audit(panel, folds, folder)
+    validation = job.report(panel, folds, outcomes, audit, folder, out)
     tidy(folder)
-    out.print(f"Written to {folder}")
+    write_page(folder)
+    out.print(f"Written to {folder}; look at report.html")
     return validation
 
 

@@ -79,6 +79,14 @@ class Given:
     def __init__(self, components: FloatArray) -> None:
         self.components = components
 
+    def ends(self, size: int, keep: int) -> IntArray:
+        """Return the ends whose components are known."""
+        return np.arange(size - len(self.components), size)
+
+    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
+        """Return what is known of some ends."""
+        return self.components[ends - series.size + len(self.components)]
+
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
         """Return what is known."""
         return series.size - len(self.components), self.components

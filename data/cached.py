@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from data.contracts import Decomposition, FloatArray, Scope
+from data.contracts import Decomposition, FloatArray, IntArray, Scope
 
 _PACKAGES = ("EMD-signal", "numba", "numpy", "PyWavelets", "scipy")
 """What computes the components besides our own code."""
@@ -52,6 +52,14 @@ class CachedScope:
     def history(self) -> int:
         """As the scope within, and absent where it has none [steps]."""
         return int(self.scope.history)  # type: ignore[attr-defined]
+
+    def ends(self, size: int, keep: int) -> IntArray:
+        """Return every end a series of ``size`` steps has."""
+        return self.scope.ends(size, keep)
+
+    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
+        """Return the components up to some ends; these are not remembered."""
+        return self.scope.at(decomposition, series, keep, ends)
 
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
         """Return the first end and, for it and every later end, ``(end, C, keep)`` components."""

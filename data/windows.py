@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from data.contracts import Decomposition, FloatArray, Fold, Panel, Scope, Windows
+from data.contracts import Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.decomposition.batch import tails
 from data.panel import DataError
 
@@ -28,13 +28,18 @@ class Rolling:
     def __init__(self, history: int) -> None:
         self.history = _long_enough(history)
 
+    def ends(self, size: int, keep: int) -> IntArray:
+        """Return every end a series of ``size`` steps has."""
+        _refuse_longer(keep, self.history)
+        return np.arange(self.history - 1, size)
+
+    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
+        """Return the components of the ``history`` steps up to each end, the last ``keep`` of them."""
+        return tails(decomposition, [series[end + 1 - self.history : end + 1] for end in ends], keep)
+
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
         """Return the components of every window of ``history`` steps, the last ``keep`` of them."""
-        _refuse_longer(keep, self.history)
-        if series.size < self.history:
-            return self.history - 1, np.empty((0, decomposition.n_components, keep))
-        windows = sliding_window_view(series, self.history)
-        return self.history - 1, tails(decomposition, list(windows), keep)
+        return self.history - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
 
 
 class Expanding:
@@ -51,11 +56,18 @@ class Expanding:
     def __init__(self, history: int) -> None:
         self.history = _long_enough(history)
 
+    def ends(self, size: int, keep: int) -> IntArray:
+        """Return every end a series of ``size`` steps has."""
+        _refuse_longer(keep, self.history)
+        return np.arange(self.history - 1, size)
+
+    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
+        """Return the components of all steps up to each end, the last ``keep`` of them."""
+        return tails(decomposition, [series[: end + 1] for end in ends], keep)
+
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
         """Return the components of every beginning of the series, the last ``keep`` steps of them."""
-        _refuse_longer(keep, self.history)
-        beginnings = [series[: end + 1] for end in range(self.history - 1, series.size)]
-        return self.history - 1, tails(decomposition, beginnings, keep)
+        return self.history - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
 
 
 class Overall:
@@ -67,12 +79,62 @@ class Overall:
 
     causal = False
 
+    def ends(self, size: int, keep: int) -> IntArray:
+        """Return every end a series of ``size`` steps has."""
+        return np.arange(keep - 1, size)
+
+    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
+        """Return the last ``keep`` steps up to each end of one decomposition of everything."""
+        if not len(ends):
+            return np.empty((0, decomposition.n_components, keep))
+        components = decomposition(series)                            # (C, time)
+        return sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)[ends - keep + 1]
+
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
         """Return the last ``keep`` steps up to every end of one decomposition of everything."""
-        if series.size < keep:
-            return keep - 1, np.empty((0, decomposition.n_components, keep))
-        components = decomposition(series)                            # (C, time)
-        return keep - 1, sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)
+        return keep - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
+
+
+class SplitOnce:
+    """Decompose the training part once as a whole, and later steps by rolling windows.
+
+    A test window sees its past only, yet the training windows were shaped by *their* future: the
+    model learns from inputs it is never given again.  Widespread, and worse than no decomposition.
+
+    Parameters
+    ----------
+    history : int
+        Length of the windows after the training part [steps].
+    train : float
+        Share of the series that is decomposed as a whole [fraction].
+    """
+
+    causal = False
+
+    def __init__(self, history: int, train: float) -> None:
+        if not 0 < train < 1:
+            raise ValueError(f"scope.train={train} must be a fraction between 0 and 1.")
+        self.history, self.train = _long_enough(history), train
+
+    def ends(self, size: int, keep: int) -> IntArray:
+        """Return every end a series of ``size`` steps has."""
+        _refuse_longer(keep, self.history)
+        return np.arange(self.history - 1, size)
+
+    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
+        """Return components up to each end: of one decomposition in the training part, of a window after it."""
+        known = max(self.history, int(self.train * series.size))
+        early, late = ends[ends < known], ends[ends >= known]
+        return np.concatenate(
+            [
+                Overall().at(decomposition, series[:known], keep, early),
+                Rolling(self.history).at(decomposition, series, keep, late),
+            ]
+        )
+
+    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
+        """Return the last ``keep`` steps of the components up to every end."""
+        return self.history - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
 
 
 def cut(
@@ -95,19 +157,9 @@ def cut(
     decomposed = work(partial(_tails, scope, decomposition, lookback), all_series)
     parts = []
     for start, series, (first, components) in zip(starts, all_series, decomposed, strict=True):
-        count = len(components) - horizon                                       # components (end, C, L)
-        if count < 1:
-            continue
-        arrived = components[:, :, -1]                                          # (end, C)
-        steps = 1 + np.arange(count)[:, None] + np.arange(horizon)              # (n, H)
-        parts.append(
-            Windows(
-                past=components[:count].transpose(0, 2, 1),                     # (n, L, C)
-                target=arrived[steps],                                          # (n, H, C)
-                y=series[first + steps],                                        # (n, H)
-                origin=start + first + np.arange(count),                        # (n,)
-            )
-        )
+        ends = first + np.arange(len(components))
+        if ends.size > horizon:
+            parts.append(_windows(start, series, ends, components, ends[: ends.size - horizon], horizon))
     if not parts:
         longest = max(series.size for _, series in panel.series())
         needed = getattr(scope, "history", lookback) + horizon
@@ -116,6 +168,50 @@ def cut(
             f"(scope.history or lookback, + horizon).  Give a longer series or lower scope.history."
         )
     return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def cut_at(
+    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, horizon: int, origins: IntArray
+) -> Windows:
+    """Return the windows of some origins (rows of the panel), cut as ``cut`` does, for a fraction of the cost.
+
+    Origins whose window or targets do not lie within their series are left out.
+    """
+    parts = []
+    for start, series in panel.series():
+        own = origins[(origins >= start) & (origins + horizon < start + series.size)] - start
+        own = own[np.isin(own, scope.ends(series.size, lookback))]
+        if own.size:
+            ends = np.unique(own[:, None] + np.arange(horizon + 1))
+            parts.append(_windows(start, series, ends, scope.at(decomposition, series, lookback, ends), own, horizon))
+    if not parts:
+        raise DataError(f"None of the origins asked for has a window in {panel.name}.")
+    return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _windows(
+    start: int, series: FloatArray, ends: IntArray, components: FloatArray, origins: IntArray, horizon: int
+) -> Windows:
+    """Put the windows of one series together.
+
+    Parameters
+    ----------
+    start : int
+        Row of the panel where the series begins; all other numbers are steps of the series.
+    ends : array ``(end,)``
+        Ascending; holds every origin and the ``horizon`` steps behind it.
+    components : array ``(end, C, L)``
+    origins : array ``(n,)``
+    """
+    rows = np.searchsorted(ends, origins)                                       # (n,)
+    steps = 1 + np.arange(horizon)                                              # (H,)
+    arrived = components[:, :, -1]                                              # (end, C)
+    return Windows(
+        past=components[rows].transpose(0, 2, 1),                               # (n, L, C)
+        target=arrived[rows[:, None] + steps],                                  # (n, H, C)
+        y=series[origins[:, None] + steps],                                     # (n, H)
+        origin=start + origins,                                                 # (n,)
+    )
 
 
 def _tails(scope: Scope, decomposition: Decomposition, keep: int, series: FloatArray) -> tuple[int, FloatArray]:

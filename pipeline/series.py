@@ -1,211 +1,378 @@
-"""Put the pieces of an experiment together: what train.py and predict.py share."""
+"""The first job: forecast the next steps of a series from its components."""
 
 import json
-import pickle
-import shutil
 import time
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
-import torch
 from hydra.utils import get_object
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from safetensors.numpy import load_file, save_file
+from rich.console import Console
 
 from data.cached import CachedScope
-from data.calendar import pace
+from data.calendar import pace, upcoming
 from data.contracts import (
     TEST,
     TRAIN,
     VALIDATION,
+    Batch,
     Decomposition,
     FloatArray,
     Fold,
+    IntArray,
     Outcome,
     Panel,
-    Scaling,
     Scope,
+    Source,
     Windows,
 )
-from data.datamodule import FoldData
-from data.panel import DataError, fingerprint
-from data.windows import cut, select
+from data.panel import DataError
+from data.windows import cut, cut_at, latest, select
+from evaluation.intervals import extend
+from evaluation.leakage import (
+    WAYS,
+    Audit,
+    Change,
+    Finding,
+    Stage,
+    compare,
+    directions_explained,
+    in_one_row,
+    joined,
+    replacement,
+)
 from evaluation.metrics import naive_scale
-from evaluation.report import Subject
-from models.forecaster import Forecaster
+from evaluation.report import Subject, report
+from pipeline.fitted import Fitted, members, unfitted
+from pipeline.fitting import augmented, fit
+from pipeline.job import (
+    Contender,
+    Prediction,
+    averaged,
+    keep,
+    outcomes_of_last_fold,
+    refuse_strangers,
+    seed_errors,
+    seeds_of,
+    trained,
+    validation_mae,
+    with_seed,
+)
+from pipeline.parts import leave_behind, left_behind, part_of
 from runtime.build import build
 from runtime.cache import ArrayCache
-from runtime.history import History
-from runtime.progress import EpochBar
-from runtime.record import UNFINISHED, WEIGHTS, surroundings, write_json
-from runtime.resume_point import ResumePoint
-
-FROM_DATA = {"n_components", "lookback", "horizon"}
-LIVE = {"model": FROM_DATA, "baselines.*": FROM_DATA, "trainer": {"callbacks"}}
-"""Parameters that are known only when the data are, by key of the configuration."""
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.classical.Persistence", "label": "Persistence"})
-CHUNK = 1024                            # windows forecast at once
+FAR = 10.0                              # ratio of mean changes beyond which a file is of something else
+SAMPLED = {TRAIN: 8, VALIDATION: 2, TEST: 5}
+"""Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
 
 
-class Contender(NamedTuple):
-    """A model on a decomposition: one row of the table."""
-
-    label: str
-    decomposition: DictConfig
-    model: DictConfig
-
-
-class Fitted(NamedTuple):
-    """A model that forecasts, with the scaling it was trained under."""
-
-    model: Any
-    scaling: Scaling
-
-    def forecast(self, windows: Windows) -> FloatArray:
-        """Map windows to forecasts ``(n, H)`` in the unit of ``y``."""
-        if not self.model.scaled:
-            forecast: FloatArray = self.model.predict(windows)
-            return forecast
-        batch = self.scaling.transform(windows)
-        trained = isinstance(self.model, Forecaster)
-        scaled = _forward(self.model, batch.past) if trained else self.model.predict(batch)     # (K, n, H)
-        return self.model.component.restore(scaled, windows, self.scaling)
-
-    def save(self, path: Path) -> None:
-        """Write weights and scaling as tensors; nothing in the file can run code."""
-        own = self.model.state_dict() if isinstance(self.model, Forecaster) else self.model.state()
-        tensors = {f"model/{name}": _numpy(value) for name, value in own.items()}
-        tensors |= {f"scaling/{name}": _numpy(value) for name, value in self.scaling.state().items()}
-        unfinished = path.with_suffix(".part")
-        save_file(tensors, unfinished)
-        unfinished.replace(path)
-
-    def load(self, path: Path) -> "Fitted":
-        """Take the weights and the scaling of a file."""
-        tensors = load_file(path)
-        own = {name.removeprefix("model/"): value for name, value in tensors.items() if name.startswith("model/")}
-        if isinstance(self.model, Forecaster):
-            self.model.load_state_dict({name: torch.from_numpy(value) for name, value in own.items()})
-        else:
-            self.model.load_state(own)
-        self.scaling.load_state(
-            {name.removeprefix("scaling/"): value for name, value in tensors.items() if name.startswith("scaling/")}
-        )
-        return self
-
-
-def contenders(cfg: DictConfig) -> list[Contender]:
-    """Return the model, its baselines and persistence, each label once."""
-    name = cfg.names.decomposition
-    prefix = "" if name == "identity" or _is_naive(cfg.model) else f"{name.upper().replace('_', '-')}-"
-    rows = [Contender(prefix + cfg.model.label, cfg.decomposition, cfg.model)]
-    rows += [Contender(node.label, IDENTITY, node) for node in cfg.baselines.values()]
-    rows += [Contender(PERSISTENCE.label, IDENTITY, PERSISTENCE)]
-    return list({row.label: row for row in reversed(rows)}.values())[::-1]
-
-
-def prepare(cfg: DictConfig, panel: Panel, decomposition: DictConfig) -> Windows:
-    """Return all windows of the panel, from the cache where they have been cut before."""
-    work = build(cfg.parallel).map
-    return cut(panel, build(decomposition), scope(cfg, decomposition), cfg.lookback, cfg.horizon, work)
-
-
-def scope(cfg: DictConfig, decomposition: DictConfig) -> Scope:
-    """Return the scope of a run, which decomposes a series once and remembers it."""
-    settings = {"scope": _plain(cfg.scope), "decomposition": _plain(decomposition)}
-    return CachedScope(build(cfg.scope), ArrayCache(), settings)
-
-
-def leaks(cfg: DictConfig, decomposition: DictConfig) -> bool:
-    """Say whether the inputs of a forecast are shaped by what comes after it."""
-    built: Decomposition = build(decomposition)
-    return not build(cfg.scope).causal and not getattr(built, "pointwise_causal", False)
-
-
-def judge(
-    cfg: DictConfig, panel: Panel, contender: Contender, windows: Windows, fold: Fold, folder: Path
-) -> Outcome:
-    """Fit a contender on one fold and forecast its test rows, or read what an interrupted run left.
+class Series:
+    """Forecast ``horizon`` steps from the components of the ``lookback`` steps before them.
 
     Parameters
     ----------
-    windows : Windows
-        All of the panel, on the contender's decomposition.
-    folder : Path
-        Of the run; the finished part and the checkpoint of an unfinished one are kept there.
+    cfg : DictConfig
+        The whole configuration, resolved.
 
     Raises
     ------
-    DataError
-        If the fold has no window to learn from or to be judged by.
+    ConfigError
+        If it holds choices of another job.
     """
-    part = _part(folder, contender.label, fold.name)
-    if (done := _left_behind(part)) is not None:
-        return done
-    train, validation, test = (select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST))
-    for role, chosen in (("train", train), ("test", test)):
-        if not len(chosen.y):
-            raise DataError(
-                f"{panel.name} leaves no {role} window in the fold {fold.name!r}: the first window ends after "
-                f"scope.history (or lookback) steps and needs all {cfg.horizon} targets in one part.  Give a "
-                f"longer series, or lower scope.history, lookback or horizon."
+
+    def __init__(self, cfg: DictConfig) -> None:
+        refuse_strangers(cfg, "series", ["features"])
+        self.cfg = cfg
+
+    def contenders(self) -> list[Contender]:
+        """Return the model, its baselines and persistence, each label once."""
+        cfg = self.cfg
+        name = cfg.names.decomposition
+        prefix = "" if name == "identity" or _is_naive(cfg.model) else f"{name.upper().replace('_', '-')}-"
+        rows = [Contender(prefix + cfg.model.label, cfg.model, cfg.decomposition)]
+        rows += [Contender(node.label, node, IDENTITY) for node in cfg.baselines.values()]
+        rows += [Contender(PERSISTENCE.label, PERSISTENCE, IDENTITY)]
+        return list({row.label: row for row in reversed(rows)}.values())[::-1]
+
+    def outcomes(self, panel: Panel, folds: Sequence[Fold], folder: Path) -> Iterator[Outcome]:
+        """Fit every contender on every fold and seed, and yield what each made of it."""
+        for contender in self.contenders():
+            windows = self.windows(panel, contender)
+            for fold in folds:
+                for seed in seeds_of(self.cfg, contender.model):
+                    yield self._judged(panel, contender, windows, fold, seed, folder)
+
+    def windows(self, panel: Panel, contender: Contender) -> Windows:
+        """Return all windows of the panel, from the cache where they have been cut before."""
+        cfg = self.cfg
+        assert contender.decomposition is not None
+        settings = {"scope": _plain(cfg.scope), "decomposition": _plain(contender.decomposition)}
+        scope = CachedScope(build(cfg.scope), ArrayCache(), settings)
+        work = build(cfg.parallel).map
+        return cut(panel, build(contender.decomposition), scope, cfg.lookback, cfg.horizon, work)
+
+    def audit(self, panel: Panel, folds: Sequence[Fold], folder: Path) -> Audit:
+        """Audit every decomposition among the contenders, on sampled origins or (``audit: full``) on all."""
+        began = time.perf_counter()
+        findings: list[Finding] = [_order_of_roles(panel, folds)]
+        if self.cfg.audit != "none":
+            rows = self.contenders()
+            for contender in [rows[0], *(row for row in rows[1:] if row.decomposition != rows[0].decomposition)][:2]:
+                findings = joined(findings, self._findings(panel, folds[-1], contender, folder))
+        return Audit(findings, time.perf_counter() - began, list(self.cfg.expected_leaks))
+
+    def report(
+        self,
+        panel: Panel,
+        folds: Sequence[Fold],
+        outcomes: Sequence[Outcome],
+        audit: Audit,
+        folder: Path,
+        console: Console,
+    ) -> float | None:
+        """Write what the run has shown, print its table, and return the error on validation rows."""
+        spacing, change = pace(panel)
+        keep(self.cfg, folder, panel, outcomes, audit, {"spacing": spacing, "change": change})
+        subject = self._subject(panel, folds, audit)
+        validation = validation_mae(outcomes, subject.model)
+        intervals = build(self.cfg.intervals)
+        last = outcomes_of_last_fold(outcomes, subject.model)
+        report(
+            folder,
+            subject,
+            forecasts=averaged(outcomes, "forecasts"),
+            calibration=averaged(outcomes, "calibration"),
+            seeds=seed_errors(outcomes),
+            losses={_name_of_losses(outcome, folds, last): outcome.losses for outcome in outcomes if outcome.losses},
+            validation=validation,
+            intervals=intervals,
+            console=console,
+        )
+        return validation
+
+    @property
+    def any_file(self) -> str:
+        """The choice of ``conf/source`` that reads a file given to predict.py."""
+        return "csv"
+
+    def predict(self, source: Source, card: dict[str, Any], folder: Path) -> Prediction:
+        """Forecast the next ``horizon`` steps of every series of a file, persistence beside them."""
+        cfg, row = self.cfg, self.contenders()[0]
+        panel = source.load()
+        _refuse_misfit(panel, card["data"])
+        assert row.decomposition is not None
+        windows = latest(panel, build(row.decomposition), build(cfg.scope), cfg.lookback)
+        fresh = partial(unfitted, cfg, row.model, windows.past.shape[2])
+        models = trained(fresh, folder) if fresh().model.scaled else [fresh()]
+        found = {row.label: np.mean([model.forecast(windows) for model in models], axis=0)}
+        found.setdefault(PERSISTENCE.label, unfitted(cfg, PERSISTENCE, windows.past.shape[2]).forecast(windows))
+        frame, steps = panel.frame, range(1, cfg.horizon + 1)
+        parts = []
+        for n, last in enumerate(windows.origin):
+            key = frame["unique_id"].iloc[last]
+            days = upcoming(frame.loc[frame["unique_id"] == key, "ds"], cfg.horizon)
+            part = pd.DataFrame({"unique_id": key, "ds": days, "step": steps})
+            parts.append(part.assign(**{label: forecast[n] for label, forecast in found.items()}))
+        table = pd.concat(parts, ignore_index=True)
+        bounds = extend(table.assign(model=row.label, y_hat=table[row.label]), _offsets(folder))
+        table = table.join(bounds[[column for column in bounds if str(column).startswith(("lo_", "hi_"))]])
+        notes = []
+        if leaks(cfg, row):
+            notes.append(
+                f"{row.label} was trained on components shaped by the future, which a forecast cannot have: expect "
+                f"far larger errors than its table shows.  Train with scope=rolling."
             )
-    began = time.perf_counter()
-    fitted, losses = fit(cfg, contender, train, validation, part.with_suffix(".ckpt"))
-    held_out = np.abs(fitted.forecast(validation) - validation.y).mean() if len(validation.y) else None
-    outcome = Outcome(
-        model=contender.label,
-        fold=fold.name,
-        forecasts=table(panel, test, contender.label, fitted.forecast(test)),
-        validation_mae=None if held_out is None else float(held_out),
-        losses=losses,
-        seconds=time.perf_counter() - began,
-    )
-    _leave_behind(part, outcome, fitted)
-    return outcome
+        return Prediction(table, f"{panel.name} in {panel.unit}, after {_day(frame['ds'].max())}", notes)
+
+    def stages(
+        self, panel: Panel, fold: Fold, contender: Contender, origins: IntArray | None, fitted: Fitted | None
+    ) -> list[Stage]:
+        """Build the inputs of some origins (None: of all) from the panel alone, and say what each may know."""
+        cfg = self.cfg
+        assert contender.decomposition is not None
+        decomposition, scope = build(contender.decomposition), build(cfg.scope)
+        windows = (
+            cut(panel, decomposition, scope, cfg.lookback, cfg.horizon)
+            if origins is None
+            else cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins)
+        )
+        train = select(windows, fold, TRAIN)
+        learnt = _learnt(panel, fold)
+        scaling = build(cfg.scaling).fit(self.scaled_by(windows, fold))
+        batch = scaling.transform(windows)
+        samples = self.synthetic(scaling.transform(train), batch)
+        end = windows.origin
+        stages = [
+            Stage("decomposition", windows.past, own_past=end),
+            Stage("targets", windows.target, own_past=end + cfg.horizon),
+            Stage("scaling", in_one_row(scaling.state()), fitted_on=learnt),
+            Stage("inputs", batch.past, own_past=end, fitted_on=learnt),
+            Stage("augmentation", in_one_row(samples._asdict()), fitted_on=learnt),
+        ]
+        if fitted is not None:
+            stages.append(Stage("forecast", fitted.forecast(windows), own_past=end))
+        return stages
+
+    def scaled_by(self, windows: Windows, fold: Fold) -> Windows:
+        """Return the windows a scaling learns from."""
+        return select(windows, fold, TRAIN)
+
+    def synthetic(self, train: Batch, everything: Batch) -> Batch:
+        """Return what the augmentation makes of the training windows."""
+        whole = augmented(build(self.cfg.augmentation), train, 0, self.cfg.seed)
+        return Batch(whole.past[len(train.past) :], whole.target[len(train.target) :])
+
+    def _findings(self, panel: Panel, fold: Fold, contender: Contender, folder: Path) -> list[Finding]:
+        cfg = self.cfg
+        rng = np.random.default_rng(cfg.seed)
+        known = _known_origins(panel, fold, cfg, build(cfg.scope))
+        full = cfg.audit == "full"
+        within = known[TRAIN][[known[TRAIN].size // 2]]         # a training window must not see its future either
+        cuts = np.r_[known[TRAIN][-1] + cfg.horizon, within, _spread(known[TEST], 8 if full else 3)]
+        chosen = None if full else np.union1d(_sampled(known, rng), cuts)
+        fitted = self._kept(contender, fold, folder)
+        before = self.stages(panel, fold, contender, chosen, fitted)
+        dates = panel.frame["ds"].to_numpy()
+        # The end of training meets every kind of replacement, the later origins take turns.
+        tried = [(cuts[0], how) for how in WAYS]
+        tried += [(row, WAYS[place % len(WAYS)]) for place, row in enumerate(cuts[1:])]
+
+        def changes() -> Iterable[Change]:
+            for row, how in tried:
+                at = dates[row]
+                replaced = dates > at
+                frame = panel.frame.assign(y=_in_each(panel, replaced, how, rng))
+                other = Panel(frame, panel.name, panel.unit)
+                yield Change(
+                    f"what comes after {_day(at)} is {how}",
+                    replaced,
+                    self.stages(other, fold, contender, chosen, fitted),
+                )
+
+        ids = panel.frame["unique_id"].to_numpy()
+        found = compare(before, changes(), ids)
+        return [self._told(panel, contender, finding) for finding in found]
+
+    def _told(self, panel: Panel, contender: Contender, finding: Finding) -> Finding:
+        """Add what a leaking decomposition is worth to its finding."""
+        if finding.stage != "decomposition" or finding.verdict != "LEAKS":
+            return finding
+        windows = self.windows(panel, contender)
+        moves = windows.y[:, 0] - windows.past[:, -1].sum(axis=1)
+        share = directions_explained(windows.past, moves)
+        name = f"{self.cfg.names.decomposition} with scope {self.cfg.names.scope}"
+        told = f"{100 * share:.0f} % of directions explained by it"
+        return finding._replace(detail=f"{name}, {finding.detail}; {told}")
+
+    def _kept(self, contender: Contender, fold: Fold, folder: Path) -> Fitted | None:
+        """Return the model of the run, as it was fitted, or None where it is no longer there."""
+        path = part_of(folder, contender.label, fold.name, self.cfg.seed).with_suffix(".safetensors")
+        weights = folder / "model.safetensors"
+        assert contender.decomposition is not None
+        n_components = build(contender.decomposition).n_components
+        fitted = unfitted(self.cfg, contender.model, n_components)
+        if not fitted.model.scaled:
+            return fitted
+        if path.exists():
+            from safetensors.numpy import load_file
+
+            return fitted.load_state(load_file(path))
+        if weights.exists() and contender.label == self.contenders()[0].label:
+            return fitted.load_state(next(iter(members(weights).values())))
+        return None
+
+    def _judged(
+        self, panel: Panel, contender: Contender, windows: Windows, fold: Fold, seed: int, folder: Path
+    ) -> Outcome:
+        """Fit a contender on one fold and forecast its test rows, or read what an interrupted run left.
+
+        Raises
+        ------
+        DataError
+            If the fold has no window to learn from or to be judged by.
+        """
+        cfg = with_seed(self.cfg, seed)
+        part = part_of(folder, contender.label, fold.name, seed)
+        if (done := left_behind(part)) is not None:
+            return done
+        train, validation, test = (select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST))
+        for role, chosen in (("train", train), ("test", test)):
+            if not len(chosen.y):
+                raise DataError(
+                    f"{panel.name} leaves no {role} window in the fold {fold.name!r}: the first window ends after "
+                    f"scope.history (or lookback) steps and needs all {cfg.horizon} targets in one part.  Give a "
+                    f"longer series, or lower scope.history, lookback or horizon."
+                )
+        began = time.perf_counter()
+        fitted = unfitted_seeded(cfg, contender, train)
+        losses = fit(cfg, fitted, contender.label, train, validation, part.with_suffix(".ckpt"))
+        held_out = fitted.forecast(validation)
+        outcome = Outcome(
+            model=contender.label,
+            fold=fold.name,
+            forecasts=table(panel, test, contender.label, fitted.forecast(test)),
+            calibration=table(panel, validation, contender.label, held_out),
+            validation_mae=float(np.abs(held_out - validation.y).mean()) if len(validation.y) else None,
+            losses=losses,
+            seed=seed,
+            seconds=time.perf_counter() - began,
+        )
+        leave_behind(part, outcome, fitted)
+        return outcome
+
+    def _subject(self, panel: Panel, folds: Sequence[Fold], audit: Audit) -> Subject:
+        cfg = self.cfg
+        rows = self.contenders()
+        first, series = list(panel.series())[-1]
+        decomposition: Decomposition = build(cfg.decomposition)
+        scope = build(cfg.scope)
+        seen = series[-getattr(scope, "history", series.size) :] if scope.causal else series
+        begin = first + series.size - seen.size
+        return Subject(
+            experiment=cfg.names.experiment,
+            dataset=cfg.names.source,
+            title=panel.name,
+            unit=panel.unit,
+            seed=cfg.seed,
+            model=rows[0].label,
+            leaking=frozenset(self.leaking(audit)),
+            audit=audit,
+            naive_error=naive_scale(panel.frame[folds[0].role == TRAIN]),
+            dates=panel.frame["ds"].iloc[begin : first + series.size],
+            components=decomposition(seen),
+            test_start=_first_tested(panel, folds, begin),
+        )
+
+    def leaking(self, audit: Audit) -> list[str]:
+        """Return the labels of the contenders that use the future: by the audit, and by design where there is none."""
+        rows = self.contenders()
+        by_design = [row.label for row in rows if leaks(self.cfg, row)]
+        everywhere = [row.label for row in rows] if any(f.stage != "decomposition" for f in audit.causes) else []
+        found = [rows[0].label] if audit.leaks else []
+        return list(dict.fromkeys([*by_design, *everywhere, *found]))
 
 
-def fit(
-    cfg: DictConfig, contender: Contender, train: Windows, validation: Windows, checkpoint: Path
-) -> tuple[Fitted, list[dict[str, float]]]:
-    """Fit one model and return it with its losses; go on from ``checkpoint`` where there is one."""
+def leaks(cfg: DictConfig, contender: Contender) -> bool:
+    """Say whether a contender is built to see components that are shaped by what comes after."""
+    assert contender.decomposition is not None
+    built: Decomposition = build(contender.decomposition)
+    return not build(cfg.scope).causal and not getattr(built, "pointwise_causal", False)
+
+
+def unfitted_seeded(cfg: DictConfig, contender: Contender, train: Windows) -> Fitted:
+    """Build a model whose first weights follow from the seed."""
+    import pytorch_lightning as pl
+
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
-    fitted = unfitted(cfg, contender.model, n_components=train.past.shape[2])
-    if not fitted.model.scaled:
-        return fitted, []
-    fitted.scaling.fit(train)
-    batch = fitted.scaling.transform(train)
-    if not isinstance(fitted.model, Forecaster):
-        fitted.model.fit(batch)
-        return fitted, []
-    history = History()
-    callbacks = [build(node) for node in cfg.callbacks.values()]
-    callbacks += [history, EpochBar(contender.label), ResumePoint(checkpoint)]
-    trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)
-    data = FoldData(batch, fitted.scaling.transform(validation), cfg.batch_size, cfg.seed)
-    trainer.fit(fitted.model, data, ckpt_path=_readable(checkpoint), weights_only=True)
-    return fitted, history.epochs or _epochs_in(checkpoint)
-
-
-def _epochs_in(checkpoint: Path) -> list[dict[str, float]]:
-    """Return the losses other processes have kept, where they did the training."""
-    kept = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return list(kept["callbacks"]["History"]["epochs"])
-
-
-def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:
-    """Build a model and its scaling."""
-    built = build(model, n_components=n_components, lookback=cfg.lookback, horizon=cfg.horizon)
-    return Fitted(built, build(cfg.scaling))
+    return unfitted(cfg, contender.model, n_components=train.past.shape[2])
 
 
 def table(panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> pd.DataFrame:
@@ -227,138 +394,109 @@ def table(panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> p
     )
 
 
-def describe(cfg: DictConfig, panel: Panel, folds: list[Fold]) -> Subject:
-    """Return what a report says about a run besides its forecasts."""
-    rows = contenders(cfg)
-    known = panel.frame[folds[0].role == TRAIN]
-    first, series = list(panel.series())[-1]
-    decomposition: Decomposition = build(cfg.decomposition)
-    history = getattr(build(cfg.scope), "history", series.size)
-    seen = series[-history:] if build(cfg.scope).causal else series
-    return Subject(
-        experiment=cfg.names.experiment,
-        dataset=cfg.names.source,
-        title=panel.name,
-        unit=panel.unit,
-        seed=cfg.seed,
-        model=rows[0].label,
-        leaking=frozenset(row.label for row in rows if leaks(cfg, row.decomposition)),
-        naive_error=naive_scale(known),
-        dates=panel.frame["ds"].iloc[first + series.size - seen.size : first + series.size],
-        components=decomposition(seen),
-        test_start=_first_tested(panel, folds, first + series.size - seen.size),
-    )
+def _order_of_roles(panel: Panel, folds: Sequence[Fold]) -> Finding:
+    """Find targets that are tested although later ones of the same series were learnt from."""
+    ids, dates = panel.frame["unique_id"].to_numpy(), pd.factorize(panel.frame["ds"], sort=True)[0]
+    checked = changed = 0
+    for fold in folds:
+        for name in np.unique(ids):
+            own = ids == name
+            learnt = dates[own & np.isin(fold.role, (TRAIN, VALIDATION))]
+            tested = dates[own & (fold.role == TEST)]
+            checked += tested.size
+            changed += int((tested < learnt.max()).sum()) if learnt.size else 0
+    if changed:
+        detail = f"{changed} of {checked} tested steps lie before steps that were learnt from"
+        return Finding("split", "LEAKS", checked, changed, detail)
+    return Finding("split", "causal", checked, 0, f"all {checked} tested steps come after what was learnt from")
 
 
-def _first_tested(panel: Panel, folds: list[Fold], begin: int) -> object:
+def _known_origins(panel: Panel, fold: Fold, cfg: DictConfig, scope: Scope) -> dict[int, IntArray]:
+    """Return the origins that have a window, by the role of their targets."""
+    parts = []
+    for start, series in panel.series():
+        ends = scope.ends(series.size, cfg.lookback)
+        parts.append(start + ends[ends + cfg.horizon < series.size])
+    origins = np.concatenate(parts).astype(np.int64)
+    roles = fold.role[origins[:, None] + 1 + np.arange(cfg.horizon)]
+    return {role: origins[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
+
+
+def _sampled(known: dict[int, IntArray], rng: np.random.Generator) -> IntArray:
+    chosen = [
+        rng.choice(origins, min(SAMPLED[role], origins.size), replace=False) for role, origins in known.items()
+    ]
+    ends = [origins[[0, -1]] for origins in known.values() if origins.size]
+    return np.unique(np.concatenate([*chosen, *ends]))
+
+
+def _spread(rows: IntArray, n: int) -> IntArray:
+    return rows[np.unique(np.linspace(0, rows.size - 1, n).astype(int))]
+
+
+def _in_each(panel: Panel, replaced: NDArray[np.bool_], how: Any, rng: np.random.Generator) -> FloatArray:
+    """Replace the values of each series by others of its own."""
+    values = panel.frame["y"].to_numpy(dtype=np.float64).copy()
+    for start, series in panel.series():
+        own = slice(start, start + series.size)
+        values[own] = replacement(series, replaced[own], how, rng)
+    return values
+
+
+def _learnt(panel: Panel, fold: Fold) -> NDArray[np.bool_]:
+    """Return the rows training may know: all up to the date of its last target."""
+    dates = panel.frame["ds"].to_numpy()
+    last = dates[fold.role == TRAIN].max()
+    return np.asarray(dates <= last)
+
+
+def _first_tested(panel: Panel, folds: Sequence[Fold], begin: int) -> object:
     tested = np.flatnonzero(folds[0].role[begin:] == TEST)
     return panel.frame["ds"].iloc[begin + tested[0]] if tested.size and tested[0] > 0 else None
 
 
-def opening(panel: Panel, folds: list[Fold]) -> str:
-    """Return one line on the data a run learns from and is judged by."""
-    role = folds[-1].role
-    counts = ", ".join(
-        f"{int((role == value).sum())} {name}"
-        for name, value in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))
-    )
-    dates = panel.frame["ds"]
-    n_series = panel.frame["unique_id"].nunique()
-    refits = f" in the last of {len(folds)} refits" if len(folds) > 1 else ""
-    return (
-        f"{panel.name}: {n_series} series, {len(panel.frame)} rows, {_day(dates.min())} .. {_day(dates.max())}; "
-        f"{counts} targets{refits}"
-    )
+def _name_of_losses(outcome: Outcome, folds: Sequence[Fold], last: Sequence[Outcome]) -> str:
+    fold = f" {outcome.fold}" if len(folds) > 1 else ""
+    return f"{outcome.model}{fold}" + (f" seed {outcome.seed}" if len(last) > 1 else "")
 
 
-def closing(outcome: Outcome) -> str:
-    """Return one line on a part that is done."""
-    held_out = "" if outcome.validation_mae is None else f"  validation MAE {outcome.validation_mae:.4g}"
-    epochs = f"  {len(outcome.losses)} epochs" if outcome.losses else ""
-    return f"{outcome.model:<24} {outcome.fold}  {outcome.seconds:6.1f} s{epochs}{held_out}"
+def _refuse_misfit(panel: Panel, trained_on: dict[str, float]) -> None:
+    """Compare a file with what the model was trained on.
 
-
-def keep(cfg: DictConfig, folder: Path, panel: Panel, outcomes: list[Outcome]) -> None:
-    """Write the run card, and the weights of the run's model after its last fold."""
-    rows = contenders(cfg)
+    Raises
+    ------
+    DataError
+        If it moves in other steps or at another scale.
+    """
     spacing, change = pace(panel)
-    card = surroundings() | {
-        "seed": cfg.seed,
-        "data": {
-            "name": panel.name,
-            "rows": len(panel.frame),
-            "sha256": fingerprint(panel),
-            "spacing": spacing,
-            "change": change,
-        },
-        "leaks": {row.label: leaks(cfg, row.decomposition) for row in rows},
-        "seconds": {f"{outcome.model}, {outcome.fold}": round(outcome.seconds, 2) for outcome in outcomes},
-    }
-    write_json(folder / "run.json", card)
-    last = [outcome for outcome in outcomes if outcome.model == rows[0].label][-1]
-    weights = _part(folder, last.model, last.fold).with_suffix(".safetensors")
-    if weights.exists():
-        shutil.copyfile(weights, folder / WEIGHTS)
+    if abs(spacing - trained_on["spacing"]) > 0.5 * trained_on["spacing"]:
+        raise DataError(
+            f"{panel.name} has a value every {spacing:g} days (or steps), but the model was trained on one every "
+            f"{trained_on['spacing']:g}.  Give a file of that frequency, or train on this one."
+        )
+    if not 1 / FAR < change / trained_on["change"] < FAR:
+        raise DataError(
+            f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
+            f"{trained_on['change']:.3g}: this is another series or another unit.  Train on this one."
+        )
 
 
-def _part(folder: Path, label: str, fold: str) -> Path:
-    """Return where a contender's work on a fold is left, without its suffix."""
-    safe = ("".join(letter if letter.isalnum() else "-" for letter in text.lower()) for text in (label, fold))
-    return folder / UNFINISHED / "_".join(safe)
-
-
-def _leave_behind(part: Path, outcome: Outcome, fitted: Fitted) -> None:
-    """Write a finished part; the JSON comes last, so where it is the rest is whole."""
-    if fitted.model.scaled:
-        fitted.save(part.with_suffix(".safetensors"))
-    outcome.forecasts.to_parquet(part.with_suffix(".parquet"), index=False)
-    rest = {name: value for name, value in outcome._asdict().items() if name != "forecasts"}
-    write_json(part.with_suffix(".json"), rest)
-    part.with_suffix(".ckpt").unlink(missing_ok=True)
-
-
-def _left_behind(part: Path) -> Outcome | None:
-    """Read a part an interrupted run had finished."""
-    if not part.with_suffix(".json").exists():
-        return None
-    rest = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
-    return Outcome(forecasts=pd.read_parquet(part.with_suffix(".parquet")), **rest)
-
-
-def _readable(checkpoint: Path) -> Path | None:
-    """Return the checkpoint to go on from; one that cannot be read is said to be so and dropped."""
-    if not checkpoint.exists():
-        return None
-    try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        warnings.warn(f"{checkpoint} cannot be read ({reason}); this training starts again.", stacklevel=2)
-        checkpoint.unlink()
-        return None
-    return checkpoint
-
-
-def _forward(model: Forecaster, past: FloatArray) -> FloatArray:
-    model.eval()
-    tensor = torch.as_tensor(past, dtype=torch.float32)
-    with torch.inference_mode():
-        parts = [model(chunk.to(model.device)).cpu() for chunk in tensor.split(CHUNK)]
-    return torch.cat(parts, dim=1).double().numpy()                     # (K, n, H)
+def _offsets(folder: Path) -> list[dict[str, Any]]:
+    """Return what a run has learned of the width of its intervals."""
+    path = folder / "evidence" / "intervals.json"
+    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    return found
 
 
 def _is_naive(node: DictConfig) -> bool:
     return not get_object(node._target_).scaled
 
 
+def _plain(node: DictConfig) -> Any:
+    return OmegaConf.to_container(node, resolve=True)
+
+
 def _day(date: Any) -> str:
-    return f"{date:%Y-%m-%d}" if isinstance(date, pd.Timestamp) else str(date)
+    return f"{pd.Timestamp(date):%Y-%m-%d}" if isinstance(date, np.datetime64 | pd.Timestamp) else str(date)
 
 
-def _numpy(value: Any) -> np.ndarray:
-    return np.ascontiguousarray(value.cpu().numpy() if isinstance(value, torch.Tensor) else value)
-
-
-def _plain(node: DictConfig) -> Mapping[str, Any]:
-    plain: Mapping[str, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
-    return plain

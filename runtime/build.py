@@ -14,6 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 TRUSTED = (
     "data.",
     "models.",
+    "evaluation.intervals.",
+    "pipeline.series.",
+    "pipeline.life.",
     "runtime.",
     "torch.optim.",
     "pytorch_lightning.trainer.",

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runtime.record import ROOT
 
 CONF = str(ROOT / "conf")               # absolute: a relative one fails where the project is installed
-PACKAGES = ("data", "models", "evaluation", "runtime")
+PACKAGES = ("data", "models", "evaluation", "pipeline", "runtime")
 OURS = {ROOT} | {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
 
 Result = TypeVar("Result")

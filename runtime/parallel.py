@@ -1,7 +1,7 @@
 """Where the work on many items is done: here, in other processes, or on other machines."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +21,9 @@ _ONE_THREAD = {
 class Local:
     """One item after another in this process, whose compiled loops use all threads."""
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Return the function's result for every item, in order."""
-        return [function(item) for item in items]
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield the function's result for every item, in order, as soon as it is there."""
+        return map(function, items)
 
 
 class Processes:
@@ -40,10 +40,11 @@ class Processes:
             raise ValueError("parallel.n_jobs=0 does nothing.  Give a number of processes, or -1.")
         self.n_jobs = n_jobs
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Return the function's result for every item, in order."""
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield the function's result for every item, in order, as soon as it is there."""
         with parallel_config(backend="loky", inner_max_num_threads=1):
-            return list(_workers(self.n_jobs)(delayed(function)(item) for item in items))
+            results = _workers(self.n_jobs, return_as="generator")(delayed(function)(item) for item in items)
+        return iter(results)
 
 
 class Ray:
@@ -68,8 +69,8 @@ class Ray:
         self.address = address
         self.n_jobs = n_jobs
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Return the function's result for every item, in order.
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield the function's result for every item, in order, once all are there.
 
         Raises
         ------
@@ -91,9 +92,9 @@ class Ray:
             ray.init(address=self.address or "local", runtime_env=surroundings, log_to_driver=False)
         register_ray()
         with parallel_config(backend="ray"):
-            return list(_workers(self.n_jobs)(delayed(function)(item) for item in items))
+            return iter(_workers(self.n_jobs)(delayed(function)(item) for item in items))
 
 
-def _workers(n_jobs: int) -> Parallel:
+def _workers(n_jobs: int, return_as: str = "list") -> Parallel:
     """Return joblib's pool, which tells a terminal how much is done and how long the rest takes."""
-    return Parallel(n_jobs=n_jobs, verbose=5 if sys.stderr.isatty() else 0)
+    return Parallel(n_jobs=n_jobs, verbose=5 if sys.stderr.isatty() else 0, return_as=return_as)

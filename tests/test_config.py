@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from pipeline import LIVE, contenders
+from pipeline.job import LIVE
 from runtime.build import ConfigError, build, check
 from tests.conftest import choices
 
@@ -18,7 +18,16 @@ GROUPS = [
     "trainer",
     "callbacks",
     "parallel",
+    "job",
+    "augmentation",
+    "intervals",
 ]
+LIFE = ("battery", "smoke_battery", "hnei", "hnei_paper", "calce", "calce_paper")
+NEED_A_FILE = ("csv", "cells_csv")
+
+
+def contenders(cfg):
+    return build(cfg.job)(cfg).contenders()
 
 
 @pytest.mark.parametrize("experiment", [name for name in choices("experiment") if name != "csv"])
@@ -27,7 +36,7 @@ def test_an_experiment_has_no_faults_and_persistence_among_its_contenders(experi
     check(cfg, LIVE)
     labels = [contender.label for contender in contenders(cfg)]
     assert len(labels) == len(set(labels))
-    assert "Persistence" in labels
+    assert ("Clock" if cfg.names.experiment in LIFE else "Persistence") in labels
     assert cfg.names.experiment == experiment
 
 
@@ -35,8 +44,25 @@ def test_an_experiment_has_no_faults_and_persistence_among_its_contenders(experi
     ("group", "choice"), [(group, choice) for group in GROUPS for choice in choices(group)]
 )
 def test_every_choice_of_every_group_is_accepted(group, choice, configure):
-    more = ["source.path=prices.csv"] if choice == "csv" else []
+    more = ["source.path=prices.csv"] if choice in NEED_A_FILE else []
     check(configure("experiment=sp500", f"{group}={choice}", *more), LIVE)
+
+
+@pytest.mark.parametrize("choice", choices("features"))
+def test_every_choice_of_features_is_accepted(choice, configure):
+    check(configure("experiment=battery", f"features={choice}"), LIVE)
+
+
+@pytest.mark.parametrize("step", choices("feature"))
+def test_every_step_of_features_is_accepted(step, configure):
+    check(configure("experiment=battery", f"+feature@features.steps.more={step}"), LIVE)
+
+
+def test_choices_of_the_other_job_are_refused(configure):
+    with pytest.raises(ConfigError, match="job=series has no use for features"):
+        contenders(configure("experiment=smoke", "features=rolling"))
+    with pytest.raises(ConfigError, match="job=life has no use for scope"):
+        contenders(configure("experiment=battery", "scope=rolling"))
 
 
 def test_a_model_is_shown_with_and_without_its_decomposition(configure):

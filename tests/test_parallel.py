@@ -67,19 +67,19 @@ def test_every_choice_can_be_built(choice: str) -> None:
 @pytest.mark.parametrize("decomposition", [MODWT(level=4), VMD(modes=3)])
 def test_processes_give_the_bits_of_this_process_in_order(decomposition: Decomposition) -> None:
     work = partial(tails, Rolling(128), decomposition)
-    assert_same(Processes(2).map(work, SERIES), Local().map(work, SERIES))
+    assert_same(list(Processes(2).map(work, SERIES)), list(Local().map(work, SERIES)))
 
 
 def test_processes_fill_the_cache_for_all(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 10_000_000)
     work = partial(tails, CachedScope(Rolling(128), cache, {}), VMD(modes=3))
-    found = Processes(2).map(work, SERIES)
+    found = list(Processes(2).map(work, SERIES))
     assert len(cache.entries()) == len(SERIES)
-    assert_same(Local().map(work, SERIES), found)
+    assert_same(list(Local().map(work, SERIES)), found)
 
 
 def test_a_process_takes_one_thread() -> None:
-    found = Processes(2).map(threads, range(4))
+    found = list(Processes(2).map(threads, range(4)))
     assert {count for count, _ in found} == {1}
     assert os.getpid() not in {process for _, process in found}
 
@@ -87,12 +87,12 @@ def test_a_process_takes_one_thread() -> None:
 @pytest.mark.parametrize("parallel", [Local(), Processes(2)])
 def test_a_fault_in_a_worker_reaches_the_user(parallel: Local | Processes) -> None:
     with pytest.raises(ValueError, match="item 0 is not wanted"):
-        parallel.map(refuse, [0])
+        list(parallel.map(refuse, [0]))
 
 
 @pytest.mark.parametrize("parallel", [Local(), Processes(2)])
 def test_no_items_give_no_results(parallel: Local | Processes) -> None:
-    assert parallel.map(refuse, []) == []
+    assert list(parallel.map(refuse, [])) == []
 
 
 @pytest.mark.parametrize("kind", [Processes, Ray])
@@ -104,11 +104,11 @@ def test_no_workers_at_all_are_refused(kind: type[Processes] | type[Ray]) -> Non
 def test_missing_ray_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install -e \.\[ray\]"):
-        Ray().map(abs, [-1])
+        list(Ray().map(abs, [-1]))
 
 
 @pytest.mark.slow
 def test_ray_gives_the_bits_of_this_process_with_one_thread_each(ray: Ray) -> None:
     work = partial(tails, Rolling(128), VMD(modes=3))
-    assert_same(ray.map(work, SERIES), Local().map(work, SERIES))
+    assert_same(list(ray.map(work, SERIES)), list(Local().map(work, SERIES)))
     assert {count for count, _ in ray.map(threads, range(4))} == {1}

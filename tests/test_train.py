@@ -57,6 +57,7 @@ def test_a_run_leaves_everything_it_promises(smoke):
         "table.md",
         "table.csv",
     }
+    expected |= {"report.html", *(f"evidence/{name}" for name in ("components.parquet", "losses.json", "intervals.json"))}
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert left == expected | figures
     assert all((folder / name).stat().st_size > 0 for name in left)
@@ -67,6 +68,42 @@ def test_the_table_is_printed_with_persistence_and_nothing_else_is_said(smoke):
     for label in ("Persistence", "ICEEMDAN-CNN-LSTM-AM", "CNN-LSTM-AM", "Drift"):
         assert label in done.stdout
     assert "Warning" not in done.stderr, done.stderr
+
+
+def test_forecasts_have_intervals_that_hold_the_forecast(smoke):
+    folder, _ = smoke
+    forecasts = pd.read_parquet(folder / "forecasts.parquet")
+    assert (forecasts["lo_95"] <= forecasts["lo_80"]).all()
+    assert (forecasts["lo_80"] <= forecasts["y_hat"]).all()
+    assert (forecasts["y_hat"] <= forecasts["hi_80"]).all()
+    assert (forecasts["hi_80"] <= forecasts["hi_95"]).all()
+
+
+def test_a_run_is_audited_again(smoke):
+    folder, _ = smoke
+    again = run("audit.py", f"run={folder}", "audit=sampled")
+    assert again.returncode == 0, again.stderr
+    assert "causal" in again.stdout
+
+
+@pytest.mark.slow
+def test_several_seeds_are_averaged_and_kept_apart(tmp_path):
+    done = run("train.py", *SMALL, "seeds=2", f"hydra.run.dir={tmp_path}/both")
+    assert done.returncode == 0, done.stderr
+    label = "WAVELET-PACKET-CNN-LSTM-AM"
+    alone = []
+    for seed in (0, 1):
+        single = run("train.py", *SMALL, f"seed={seed}", "audit=none", f"hydra.run.dir={tmp_path}/{seed}")
+        assert single.returncode == 0, single.stderr
+        table = pd.read_parquet(tmp_path / str(seed) / "forecasts.parquet")
+        alone.append(table[table["model"] == label]["y_hat"].to_numpy())
+    table = pd.read_parquet(tmp_path / "both" / "forecasts.parquet")
+    np.testing.assert_allclose(table[table["model"] == label]["y_hat"], np.mean(alone, axis=0), rtol=1e-12)
+    metrics = json.loads((tmp_path / "both" / "metrics.json").read_text())
+    assert [row["seed"] for row in metrics["seeds"] if row["model"] == label] == [0, 1]
+    assert f"{label} (2 seeds)" in (tmp_path / "both" / "table.md").read_text()
+    weights = load_file(tmp_path / "both" / "model.safetensors")
+    assert {name.split("/")[0] for name in weights} == {"seed0", "seed1"}
 
 
 def test_metrics_are_those_of_the_forecasts(smoke):
@@ -86,12 +123,11 @@ def test_the_run_card_names_versions_data_and_leaks(smoke):
     card = json.loads((folder / "run.json").read_text())
     assert card["packages"]["torch"]
     assert card["data"]["rows"] == 800
-    assert card["leaks"] == {
-        "ICEEMDAN-CNN-LSTM-AM": False,
-        "Drift": False,
-        "CNN-LSTM-AM": False,
-        "Persistence": False,
-    }
+    assert card["audit"]["verdict"] == "causal"
+    assert [stage["stage"] for stage in card["audit"]["stages"]] == [
+        "split", "decomposition", "targets", "scaling", "inputs", "augmentation", "forecast"
+    ]
+    assert all(stage["checked"] for stage in card["audit"]["stages"])
     assert card["seconds"]
 
 
@@ -116,7 +152,10 @@ def test_a_leaking_run_says_so_everywhere(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "USES THE FUTURE" in done.stdout
     assert "USES THE FUTURE" in (tmp_path / "run" / "table.md").read_text()
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["leaks"]["WAVELET-PACKET-CNN-LSTM-AM"] is True
+    audit = json.loads((tmp_path / "run" / "run.json").read_text())["audit"]
+    assert audit["verdict"] == "LEAKS"
+    assert audit["sentence"].startswith("LEAKS: decomposition: wavelet_packet with scope overall")
+    assert "LEAKS: decomposition" in (tmp_path / "run" / "table.md").read_text().splitlines()[2]
     scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
     assert {row["model"] for row in scores if row["leaks"]} == {"WAVELET-PACKET-CNN-LSTM-AM"}
 

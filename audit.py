@@ -1,0 +1,50 @@
+"""Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full"""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from data.panel import DataError, fingerprint
+from evaluation.page import write_page
+from pipeline.job import LIVE, Job
+from runtime.build import ConfigError, build, check
+from runtime.command_line import told_in_one_sentence
+from runtime.quiet import console, quiet
+from runtime.record import load_run, write_json
+
+KEYS = ["run", "audit"]
+LEAKS = 1                               # exit code where a leak is found that nobody announced
+
+
+@told_in_one_sentence
+def main(given: DictConfig) -> int:
+    """Rebuild the inputs of a run from data whose future is replaced, print what changes and keep it."""
+    unknown = [str(key) for key in given if key not in KEYS]
+    if unknown or "run" not in given:
+        raise ConfigError(f"audit.py takes run=<folder of a run> and audit=sampled or full; got {unknown}.")
+    quiet()
+    folder = Path(given.run)
+    cfg, card = load_run(folder)
+    cfg.audit = given.get("audit", "full")
+    check(cfg, LIVE)
+    panel = build(cfg.source).load()
+    if fingerprint(panel) != card["data"]["sha256"]:
+        raise DataError(f"The data of {panel.name} are no longer those of the run in {folder}.  Restore them first.")
+    job: Job = build(cfg.job)(cfg)
+    folds = build(cfg.split).folds(panel, cfg.horizon)
+    audit = job.audit(panel, folds, folder)
+    write_json(folder / "run.json", card | {"audit": audit.to_json()})
+    write_page(folder)
+
+    out = console()
+    out.print(audit.table())
+    out.print(audit.sentence, style="bold green" if audit.verdict == "causal" else "bold red", highlight=False)
+    if audit.leaks and not audit.unexpected:
+        out.print("All of it is part of the protocol that is reproduced.")
+    out.print(f"{audit.seconds:.1f} s.  Kept in {folder / 'run.json'} and its report.html")
+    return LEAKS if audit.unexpected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(OmegaConf.from_cli(sys.argv[1:])))

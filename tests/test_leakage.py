@@ -1,0 +1,313 @@
+"""The audit names every leak that is planted and is silent where there is none."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from omegaconf import OmegaConf
+
+from data.contracts import TEST, TRAIN, Fold, Panel, Windows
+from data.decomposition.ceemdan import ceemdan
+from data.features.chain import Chain
+from data.features.rolling import Rolling
+from data.windows import select
+from evaluation.leakage import Audit, Change, Finding, Stage, audit, compare, directions_explained
+from pipeline.life import Life, told_by_covariates
+from pipeline.series import Series
+from runtime.build import build
+
+WALK = 100 + np.cumsum(np.random.default_rng(0).standard_normal(500))
+
+
+def rows_of(series, width=20):
+    return sliding_window_view(series, width)
+
+
+# --- any callable ---------------------------------------------------------------------------------
+
+
+def test_windows_of_the_past_are_causal():
+    found = audit(rows_of, WALK)
+    assert found.verdict == "causal"
+    assert found.findings[0].checked > 1000
+    assert str(found).startswith("causal: ")
+
+
+def leaky_decomposition(series):
+    modes = ceemdan(series, trials=10, seed=0)[:3]
+    return rows_of(modes.sum(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "stage"),
+    [
+        (leaky_decomposition, "inputs"),
+        (lambda s: {"windows": rows_of(s), "scaled": rows_of((s - s.mean()) / s.std())}, "scaled"),
+        (lambda s: {"smoothed": pd.Series(s).rolling(9, center=True, min_periods=1).mean().to_numpy()}, "smoothed"),
+        (lambda s: {"detrended": rows_of(s - np.linspace(s[0], s[-1], s.size))}, "detrended"),
+        (lambda s: {"filled": rows_of(pd.Series(s).shift(-1).ffill().to_numpy())}, "filled"),
+    ],
+    ids=["decomposed as a whole", "scaled by everything", "centred mean", "detrended as a whole", "shifted"],
+)
+def test_the_usual_leaks_are_named(pipeline, stage):
+    found = audit(pipeline, WALK)
+    assert found.verdict == "LEAKS"
+    assert [finding.stage for finding in found.causes] == [stage]
+    assert f"LEAKS: {stage}: " in found.sentence
+
+
+def test_the_share_of_directions_is_told_for_a_whole_series_decomposition():
+    found = audit(leaky_decomposition, WALK)
+    assert "of the directions of the next step can be told from them" in found.sentence
+
+
+def test_a_leak_is_blamed_on_its_cause_and_not_on_what_follows():
+    def pipeline(series):
+        scaled = series / series.max()
+        return {"windows": rows_of(series), "scaled": rows_of(scaled), "squared": rows_of(scaled**2)}
+
+    found = audit(pipeline, WALK)
+    assert [finding.stage for finding in found.leaks] == ["scaled", "squared"]
+    assert [finding.stage for finding in found.causes] == ["scaled"]
+
+
+def test_a_pipeline_that_draws_numbers_is_refused_and_not_called_leaking():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="Fix its random numbers"):
+        audit(lambda s: rows_of(s + rng.standard_normal(s.size)), WALK)
+
+
+@pytest.mark.parametrize("series", [np.ones((3, 3)), np.array([1.0, np.nan, 2.0, 3.0, 4.0]), np.ones(2)])
+def test_what_cannot_be_audited_is_refused(series):
+    with pytest.raises(ValueError, match="at least 4 finite values"):
+        audit(rows_of, series)
+
+
+def test_more_rows_than_time_steps_are_refused():
+    with pytest.raises(ValueError, match=r"one row a time step"):
+        audit(lambda s: np.r_[s, s], WALK)
+
+
+def test_leaking_inputs_tell_directions_and_honest_ones_of_a_walk_do_not():
+    moves = np.diff(WALK)
+    past = np.stack([np.roll(moves, k) for k in (1, 2)], axis=1)
+    assert directions_explained(moves[:, None], moves) == 1.0
+    assert 0.35 < directions_explained(past[2:], moves[2:]) < 0.65
+
+
+def test_nothing_checked_is_not_called_causal():
+    assert Audit([Finding("inputs", "causal", 0, 0, "nothing changes")]).verdict == "not audited"
+    assert Audit([]).sentence == "not audited"
+
+
+def test_an_expected_leak_is_still_a_leak_but_nothing_unexpected():
+    found = Audit([Finding("decomposition", "LEAKS", 3, 3, "3 of 3")], expected=["decomposition"])
+    assert found.verdict == "LEAKS"
+    assert not found.unexpected
+
+
+def test_values_that_may_know_what_was_replaced_are_not_checked():
+    ids = np.array(["a"] * 4 + ["b"] * 4)
+    stage = Stage("inputs", np.zeros(8), own_past=np.arange(8), fitted_on=np.isin(np.arange(8), [0, 1]))
+    changed = Stage("inputs", np.r_[0, 0, 9, 9, 0, 0, 0, 0.0], own_past=np.arange(8), fitted_on=stage.fitted_on)
+    replaced = np.arange(8) == 2
+    (finding,) = compare([stage], [Change("row 2", replaced, [changed])], ids)
+    assert (finding.checked, finding.changed) == (6, 0)             # rows 2 and 3 of series a may have changed
+    replaced = np.arange(8) == 3
+    (finding,) = compare([stage], [Change("row 3", replaced, [changed])], ids)
+    assert (finding.checked, finding.changed) == (7, 1)             # row 2 came before
+    (finding,) = compare([stage], [Change("row 0", np.arange(8) == 0, [changed])], ids)
+    assert finding.checked == 0                                     # everything has learnt from it
+
+
+# --- the job on series ----------------------------------------------------------------------------
+
+SMALL = ["experiment=smoke", "decomposition=wavelet_packet", "baselines=naive", "source.n_steps=700"]
+SHORT = "scope.history=128"
+
+
+def series_audit(configure, *overrides, job=Series) -> Audit:
+    short = [] if "scope=overall" in overrides else [SHORT]
+    cfg = configure(*SMALL, *overrides, *short)
+    panel = build(cfg.source).load()
+    return job(cfg).audit(panel, build(cfg.split).folds(panel, cfg.horizon), Path("nowhere"))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["scope=expanding"],
+        ["decomposition=modwt"],
+        ["decomposition=emd"],
+        ["scaling=minmax"],
+        ["scaling=window_minmax", "horizon=5"],
+        ["augmentation=jitter"],
+        ["source.n_series=2"],
+        ["split=walk_forward"],
+    ],
+)
+def test_an_honest_series_run_is_causal(configure, overrides):
+    found = series_audit(configure, *overrides)
+    assert found.verdict == "causal", found.sentence
+    assert all(finding.checked for finding in found.findings), found.findings
+
+
+@pytest.mark.parametrize("scope", ["overall", "split_once"])
+def test_a_decomposition_of_the_whole_series_is_named(configure, scope):
+    found = series_audit(configure, f"scope={scope}")
+    assert [finding.stage for finding in found.causes] == ["decomposition"]
+    assert "of directions explained by it" in found.sentence
+
+
+class ScaledByEverything(Series):
+    def scaled_by(self, windows, fold):
+        return windows
+
+
+class SyntheticBeforeSplit(Series):
+    def synthetic(self, train, everything):
+        return super().synthetic(everything, everything)
+
+
+class TestedInBetween:
+    def folds(self, panel: Panel, horizon: int) -> list[Fold]:
+        role = np.full(len(panel.frame), TRAIN, dtype=np.int8)
+        role[np.random.default_rng(0).random(role.size) < 0.2] = TEST
+        return [Fold(role, "random")]
+
+
+@pytest.mark.parametrize(
+    ("job", "stage", "more"),
+    [(ScaledByEverything, "scaling", []), (SyntheticBeforeSplit, "augmentation", ["augmentation=mixup"])],
+)
+def test_a_leak_planted_in_a_series_run_is_named(configure, job, stage, more):
+    found = series_audit(configure, *more, job=job)
+    assert [finding.stage for finding in found.causes] == [stage], found.sentence
+
+
+def test_random_rows_of_a_series_are_named(configure):
+    cfg = configure(*SMALL)
+    panel = build(cfg.source).load()
+    found = Series(cfg).audit(panel, TestedInBetween().folds(panel, 1), Path("nowhere"))
+    assert found.causes[0].stage == "split"
+
+
+def test_a_run_whose_audit_is_none_is_not_called_causal_beyond_its_split(configure):
+    found = series_audit(configure, "audit=none")
+    assert [finding.stage for finding in found.findings] == ["split"]
+
+
+# --- the job on cells -----------------------------------------------------------------------------
+
+CELLS = [
+    "experiment=battery", "parallel=local", "source.n_cells=4", "source.life=[80,120]", "source.longest=160",
+    "split.folds=2", "split.validation=1", "features=rolling",
+]
+
+
+class SyntheticBeforeSplitOfCells(Life):
+    def synthetic(self, train, n_conditions):
+        return super().synthetic(self.everything, n_conditions)
+
+    def prepared(self, panel, fold):
+        prepared = super().prepared(panel, fold)
+        windows = prepared.windows
+        self.everything = build(self.cfg.scaling).fit(self.training(windows, fold)).transform(windows)
+        return prepared
+
+
+class ScaledByAllCells(Life):
+    def scaled_by(self, windows, fold):
+        return windows
+
+
+class FeaturesOfAllCells(Life):
+    def learnt_rows(self, fold):
+        return np.ones(fold.role.size, dtype=bool)
+
+
+class Centred(Rolling):
+    def transform(self, X):
+        return X.groupby(level=0, sort=False).transform(lambda c: c.rolling(9, center=True, min_periods=1).mean())
+
+
+def life_audit(configure, *overrides, job=Life, change=lambda panel: panel) -> Audit:
+    cfg = configure(*CELLS, *overrides)
+    panel = change(build(cfg.source).load())
+    return job(cfg).audit(panel, build(cfg.split).folds(panel, cfg.horizon), Path("nowhere"))
+
+
+@pytest.mark.parametrize("overrides", [[], ["features=factors"], ["augmentation=mixup"], ["features=life"]])
+def test_an_honest_run_on_cells_is_causal(configure, overrides):
+    found = life_audit(configure, *overrides)
+    assert found.verdict == "causal", found.sentence
+    assert all(finding.checked for finding in found.findings), found.findings
+
+
+@pytest.mark.parametrize(
+    ("job", "stage", "more"),
+    [
+        (ScaledByAllCells, "scaling", []),
+        (FeaturesOfAllCells, "features", ["features=factors"]),
+        (SyntheticBeforeSplitOfCells, "augmentation", ["augmentation=mixup"]),
+    ],
+)
+def test_a_leak_planted_in_a_run_on_cells_is_named(configure, job, stage, more):
+    found = life_audit(configure, *more, job=job)
+    assert found.causes[0].stage == stage, found.sentence
+
+
+def test_a_centred_rolling_window_is_named(configure, monkeypatch):
+    monkeypatch.setattr(Rolling, "transform", Centred.transform)
+    monkeypatch.setattr(Chain, "transform", lambda self, X: self.steps["rolling"].transform(X))
+    found = life_audit(configure)
+    assert found.causes[0].stage == "inputs", found.sentence
+
+
+@pytest.mark.parametrize("split", ["rows_in_order", "leaky_random", "within_cell"])
+def test_cells_on_both_sides_are_named(configure, split):
+    cfg = configure(*[o for o in CELLS if not o.startswith("split.")], f"split={split}")
+    panel = build(cfg.source).load()
+    found = Life(cfg).audit(panel, build(cfg.split).folds(panel, cfg.horizon), Path("nowhere"))
+    assert found.causes[0].stage == "split", found.sentence
+
+
+def with_column(name, value):
+    def change(panel):
+        frame = panel.frame.assign(**{name: value(panel.frame)})
+        return replace(panel, frame=frame, covariates={**panel.covariates, name: "planted"})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "value", [lambda f: f["y"], lambda f: f["ds"], lambda f: 3.0 - 2 * f["y"]], ids=["target", "clock", "line"]
+)
+def test_the_target_or_a_clock_among_the_covariates_is_named(configure, value):
+    found = life_audit(configure, change=with_column("innocent", value))
+    assert found.causes[0].stage == "covariates"
+    assert "innocent" in found.sentence
+
+
+def test_measured_covariates_are_no_clock(configure):
+    panel = build(configure(*CELLS).source).load()
+    assert told_by_covariates(panel).verdict == "causal"
+
+
+def test_select_keeps_the_audit_honest(configure):
+    """The training windows the audit scales by are those the run learns from."""
+    cfg = configure(*SMALL)
+    panel = build(cfg.source).load()
+    (fold,) = build(cfg.split).folds(panel, 1)
+    job = Series(cfg)
+    windows: Windows = job.windows(panel, job.contenders()[0])
+    np.testing.assert_array_equal(job.scaled_by(windows, fold).past, select(windows, fold, TRAIN).past)
+
+
+def test_settings_of_the_other_job_are_refused():
+    with pytest.raises(ValueError, match="job=life has no use for scope"):
+        Life(OmegaConf.create({"scope": {"_target_": "data.windows.Overall"}}))
