@@ -333,7 +333,8 @@ def _told_by(stage: Stage, series: FloatArray) -> str:
     if len(values) < 50 or not np.issubdtype(values.dtype, np.number) or not np.isfinite(values).all():
         return ""
     moves = series[ends[has_next] + 1] - series[ends[has_next]]
-    return f"; {100 * directions_explained(values, moves):.0f} % of the directions of the next step can be told from them"
+    share = 100 * directions_explained(values, moves)
+    return f"; {share:.0f} % of the directions of the next step can be told from them"
 
 
 def _untouched(stage: Stage, replaced: NDArray[np.bool_], series: NDArray[Any]) -> NDArray[np.bool_]:

@@ -15,7 +15,9 @@ from data.sources.synthetic_cells import SyntheticCells
 from pipeline.life import settled
 from tests.test_train import command, run
 
-SMALL = ["experiment=smoke_battery", "baselines=cycles", "source.n_cells=3", "split.folds=null", "split.cells=[cell 02]"]
+SMALL = [
+    "experiment=smoke_battery", "baselines=cycles", "source.n_cells=3", "split.folds=null", "split.cells=[cell 02]"
+]
 MODEL = "BiLSTM-Hybrid"
 
 
@@ -190,8 +192,9 @@ def test_other_choices_run_to_the_end(tmp_path, more):
 
 @pytest.mark.slow
 def test_within_cells_the_last_known_life_is_among_the_baselines_and_all_of_it_leaks(tmp_path):
-    cells = ["source.n_cells=3", "source.life=[120,200]", "source.longest=260", "trainer.max_epochs=1", "intervals=none"]
-    done = run("train.py", "experiment=battery", "split=within_cell", *cells, f"hydra.run.dir={tmp_path}/run")
+    cells = ["source.n_cells=3", "source.life=[120,200]", "source.longest=260", "intervals=none"]
+    choices = ["experiment=battery", "split=within_cell", "trainer.max_epochs=1", *cells]
+    done = run("train.py", *choices, f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     scores = {row["model"]: row for row in json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]}
     assert scores["Last RUL"]["mae"] == pytest.approx(0)

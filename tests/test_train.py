@@ -57,7 +57,8 @@ def test_a_run_leaves_everything_it_promises(smoke):
         "table.md",
         "table.csv",
     }
-    expected |= {"report.html", *(f"evidence/{name}" for name in ("components.parquet", "losses.json", "intervals.json"))}
+    evidence = {f"evidence/{name}" for name in ("components.parquet", "losses.json", "intervals.json")}
+    expected |= {"report.html"} | evidence
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert left == expected | figures
     assert all((folder / name).stat().st_size > 0 for name in left)
