@@ -7,11 +7,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.panel import DataError, fingerprint
 from evaluation.page import write_page
-from pipeline.job import LIVE, Job
+from pipeline.job import LIVE, Job, check_settings
 from runtime.build import ConfigError, build, check
 from runtime.command_line import told_in_one_sentence
 from runtime.quiet import console, quiet
-from runtime.record import load_run, write_json
+from runtime.record import finished, load_run, write_json
 
 KEYS = ["run", "audit"]
 LEAKS = 1                               # exit code where a leak is found that nobody announced
@@ -21,13 +21,14 @@ LEAKS = 1                               # exit code where a leak is found that n
 def main(given: DictConfig) -> int:
     """Rebuild the inputs of a run from data whose future is replaced, print what changes and keep it."""
     unknown = [str(key) for key in given if key not in KEYS]
-    if unknown or "run" not in given:
+    if unknown or not given.get("run"):
         raise ConfigError(f"audit.py takes run=<folder of a run> and audit=sampled or full; got {unknown}.")
     quiet()
     folder = Path(given.run)
     cfg, card = load_run(folder)
     cfg.audit = given.get("audit", "full")
     check(cfg, LIVE)
+    check_settings(cfg)
     panel = build(cfg.source).load()
     if fingerprint(panel) != card["data"]["sha256"]:
         raise DataError(f"The data of {panel.name} are no longer those of the run in {folder}.  Restore them first.")
@@ -35,6 +36,8 @@ def main(given: DictConfig) -> int:
     folds = build(cfg.split).folds(panel, cfg.horizon)
     audit = job.audit(panel, folds, folder)
     write_json(folder / "run.json", card | {"audit": audit.to_json()})
+    metrics = finished(folder) or {}
+    write_json(folder / "metrics.json", metrics | {"audit": audit.to_json()})
     write_page(folder)
 
     out = console()

@@ -20,6 +20,7 @@ from evaluation.life_table import JOB, LifeMetrics, job_of
 from evaluation.life_table import read_metrics as read_life
 from evaluation.page_comparison import write_comparison_page
 from evaluation.table import Metrics, MetricsError, read_metrics
+from runtime.quiet import console as wide_console
 
 FAULT = 2                               # exit code if anything given could not be used
 ROOT = Path(__file__).resolve().parent
@@ -100,7 +101,7 @@ def collect(paths: Sequence[Path], faults: list[str]) -> tuple[list[Metrics], li
 
 def print_bill(overrides: Sequence[str]) -> int:
     """Run one model under every way to decompose and print what each leak was worth; finished runs are not repeated."""
-    console = Console()
+    console = wide_console()
     name = next((word.split("=", 1)[1] for word in overrides if word.startswith("experiment=")), "sp500")
     rest = "-".join(word.replace("=", "-").replace("/", "-") for word in overrides if "experiment=" not in word)
     out = ROOT / "outputs" / name / f"bill-{rest or 'default'}"

@@ -21,7 +21,7 @@ SHOWN = 12                              # rows printed; the file holds them all
 def main(given: DictConfig) -> None:
     """Print and write what a run's model makes of a file it has not seen, with its intervals."""
     unknown = [str(key) for key in given if key not in KEYS]
-    if unknown or "run" not in given:
+    if unknown or not given.get("run"):
         raise ConfigError(f"predict.py takes run=<folder of a run>, source.path=<file> and out=<file>; got {unknown}.")
     folder = Path(given.run)
     cfg, card = load_run(folder)

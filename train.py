@@ -5,7 +5,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.panel import fingerprint
 from evaluation.page import write_page
-from pipeline.job import LIVE, Job, closing, opening
+from pipeline.job import LIVE, Job, check_settings, closing, opening
 from runtime.build import build, check
 from runtime.command_line import CONF, folder_of, start, told_in_one_sentence
 from runtime.quiet import console, quiet
@@ -22,9 +22,12 @@ def main(composed: DictConfig) -> float | None:
     cfg, folder = open_run(composed)
     out = console()
     if (metrics := finished(folder)) is not None:
+        if not (folder / "report.html").exists():
+            write_page(folder)
         out.print(f"{folder} holds this run, finished: nothing to do.")
         return metrics["validation"].get("mae")
     check(cfg, LIVE)
+    check_settings(cfg)
 
     job: Job = build(cfg.job)(cfg)
     panel = build(cfg.source).load()

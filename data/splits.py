@@ -75,9 +75,11 @@ class WalkForward:
         time, n_dates = _steps(panel)
         gap = horizon if self.gap is None else self.gap
         folds: list[Fold] = []
-        for test in range(n_dates - round(self.test * n_dates), n_dates, self.every):
+        starts = list(range(n_dates - round(self.test * n_dates), n_dates, self.every))
+        if len(starts) > 1 and n_dates - starts[-1] < horizon:
+            del starts[-1]                  # too few steps for a forecast: the refit before goes on to the end
+        for test, stop in zip(starts, [*starts[1:], n_dates], strict=True):
             validation = test - round(self.validation * test)
-            stop = min(test + self.every, n_dates)
             folds.append(Fold(_roles(time, validation, test, stop, gap), f"refit {len(folds) + 1}"))
         return folds
 

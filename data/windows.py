@@ -228,13 +228,12 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
     """
     parts = []
     for start, series in panel.series():
-        known = series[-scope.history :] if isinstance(scope, Rolling) else series
-        if known.size < max(getattr(scope, "history", lookback), lookback):
+        if series.size < max(getattr(scope, "history", lookback), lookback):
             raise DataError(
                 f"Series {panel.frame['unique_id'].iloc[start]} has {series.size} steps, but a forecast needs "
                 f"{max(getattr(scope, 'history', lookback), lookback)}.  Give a longer file."
             )
-        past = tails(decomposition, [known], lookback).transpose(0, 2, 1)       # (1, L, C)
+        past = scope.at(decomposition, series, lookback, np.array([series.size - 1])).transpose(0, 2, 1)
         unknown = np.full((1, 0, decomposition.n_components), np.nan)
         parts.append(Windows(past, unknown, unknown[:, :, 0], np.array([start + series.size - 1])))
     return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

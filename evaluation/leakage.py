@@ -8,7 +8,7 @@ Any function that maps a series to inputs can be audited, whatever library it is
 
     from evaluation.leakage import audit
 
-    print(audit(pipeline, series))      # causal: ... or LEAKS: inputs: 5742 of 6312 values change when ...
+    print(audit(pipeline, series))      # causal: ... or LEAKS: inputs: 5742 of 6312 rows change when ...
 """
 
 import time
@@ -54,6 +54,8 @@ class Change(NamedTuple):
     """``(rows,)``."""
     stages: Sequence[Stage]
     """What the pipeline makes of the changed data; the same stages in the same order."""
+    rows: IntArray | None = None
+    """Where what was replaced was left out: for each row that stays its number before, ascending; else None."""
 
 
 class Finding(NamedTuple):
@@ -62,9 +64,9 @@ class Finding(NamedTuple):
     stage: str
     verdict: Verdict
     checked: int
-    """Values that must not have changed."""
+    """Rows that must not have changed."""
     changed: int
-    """Values that did."""
+    """Rows that did."""
     detail: str
 
 
@@ -109,10 +111,11 @@ class Audit:
         if self.verdict == "not audited":
             return "not audited"
         if not self.leaks:
-            checked = sum(finding.checked for finding in self.findings)
+            seen = [finding for finding in self.findings if finding.checked]
+            checked = sum(finding.checked for finding in seen)
             return (
-                f"causal: {checked} values of {', '.join(finding.stage for finding in self.findings)} did not change "
-                f"by a bit when what they must not know was replaced"
+                f"causal: {checked} rows of {', '.join(finding.stage for finding in seen)} did not change by a bit "
+                f"when what they must not know was replaced"
             )
         return "LEAKS: " + "; ".join(f"{finding.stage}: {finding.detail}" for finding in self.causes)
 
@@ -169,7 +172,10 @@ def compare(
     for change in changes:
         for old, new in zip(before, change.stages, strict=True):
             free = _untouched(old, change.replaced, series)
-            count = _differing(old.values, new.values, free)
+            there = new.values
+            if change.rows is not None and old.own_past is not None and new.own_past is not None:
+                free, there = _in_place(old, new, change.rows, free)
+            count = _differing(old.values, there, free)
             checked[old.name] += int(free.sum())
             changed[old.name] += count
             if count and not by[old.name]:
@@ -178,11 +184,15 @@ def compare(
     cause = ""
     for name in checked:
         if not changed[name]:
-            findings.append(Finding(name, "causal", checked[name], 0, "nothing changes"))
+            findings.append(
+                Finding(name, "causal", checked[name], 0, "nothing changes")
+                if checked[name]
+                else Finding(name, "not audited", 0, 0, "everything may know what was replaced")
+            )
             continue
         detail = (
             f"{INHERITED} ({cause})" if cause else
-            f"{changed[name]} of {checked[name]} values change when {by[name]}{(explain or {}).get(name, '')}"
+            f"{changed[name]} of {checked[name]} rows change when {by[name]}{(explain or {}).get(name, '')}"
         )
         cause = cause or name
         findings.append(Finding(name, "LEAKS", checked[name], changed[name], detail))
@@ -347,6 +357,22 @@ def _untouched(stage: Stage, replaced: NDArray[np.bool_], series: NDArray[Any]) 
             first = np.flatnonzero(replaced & (series == name))[0]
             free &= ~((series[stage.own_past] == name) & (stage.own_past >= first))
     return free
+
+
+def _in_place(
+    old: Stage, new: Stage, rows: IntArray, free: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    """Put the values of data with rows left out where they were before; what is not there is not checked."""
+    assert old.own_past is not None
+    assert new.own_past is not None
+    _, before, now = np.intersect1d(old.own_past, rows[new.own_past], return_indices=True)
+    there = old.values.copy()
+    if new.values.shape[1:] != old.values.shape[1:]:
+        return free, new.values
+    there[before] = new.values[now]
+    stays = np.zeros_like(free)
+    stays[before] = True
+    return free & stays, there
 
 
 def _differing(old: NDArray[Any], new: NDArray[Any], free: NDArray[np.bool_]) -> int:

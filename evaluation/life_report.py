@@ -114,7 +114,8 @@ def _draw(
     folder.mkdir(exist_ok=True)
     model, title, lives = subject.model, f"{subject.title}: {subject.model}", subject.lives
     warning = leak_note(model, subject.leaking[model]) if model in subject.leaking else None
-    drawings = {
+    scored = judgement.scores.set_index("model")["mae"].notna().get(model, False)
+    drawings = {} if not scored else {
         "rul_curves": life_figures.rul_curves_figure(forecasts, lives, model, title, warning),
         "alpha_lambda": life_figures.alpha_lambda_figure(forecasts, lives, model, title, warning),
         "scatter": life_figures.scatter_figure(forecasts, lives, model, title, warning),

@@ -106,12 +106,15 @@ def _keep_evidence(folder: Path, subject: Subject, losses: Losses, latest: Seque
 
 def _draw(folder: Path, subject: Subject, forecasts: pd.DataFrame, losses: Losses) -> None:
     folder.mkdir(exist_ok=True)
+    drawable = np.isfinite(forecasts.loc[forecasts["model"] == subject.model, "y_hat"]).all()
     model, unit, title = subject.model, subject.unit, f"{subject.title}: {subject.model}"
     warning = leak_note(model, subject.audit) if model in subject.leaking else None
-    drawings = {
+    drawings = {} if not drawable else {
         "forecast": figures.forecast_figure(forecasts, model, unit, title, warning),
         "moves": figures.moves_figure(forecasts, model, unit, title, warning),
         "error_by_month": figures.error_by_month_figure(forecasts, model, unit, title, warning),
+    }
+    drawings |= {
         "components": figures.components_figure(
             subject.dates,
             subject.components,

@@ -93,7 +93,8 @@ def write_metrics(path: Path, metrics: Metrics) -> None:
     for name in ("steps", "coverage", "pairwise"):
         table = getattr(metrics, name)
         content[name] = None if table is None else as_records(table)
-    content |= {"seeds": metrics.seeds, "audit": metrics.audit, "tests": metrics.tests}
+    content["seeds"] = [{name: or_null(value) for name, value in row.items()} for row in metrics.seeds]
+    content |= {"audit": metrics.audit, "tests": metrics.tests}
     unfinished = path.with_name(path.name + ".part")
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     unfinished.write_text(text, encoding="utf-8")

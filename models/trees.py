@@ -41,6 +41,7 @@ class ExtraTrees:
     """
 
     scaled: ClassVar[bool] = True
+    kept: ClassVar[bool] = False                    # a file that holds trees could run code
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class HistBoosting:
     """
 
     scaled: ClassVar[bool] = True
+    kept: ClassVar[bool] = False                    # a file that holds trees could run code
 
     def __init__(
         self,

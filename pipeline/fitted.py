@@ -38,6 +38,11 @@ class Fitted(NamedTuple):
         scaled = _forward(self.model, batch.past) if trained else self.model.predict(batch)     # (K, n, H)
         return self.model.component.restore(scaled, windows, self.scaling)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether the model has a state that a file can hold without running code; trees have none."""
+        return bool(getattr(self.model, "kept", True))
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, scaling and features by name."""
         own = self.model.state_dict() if isinstance(self.model, Forecaster) else self.model.state()

@@ -3,46 +3,86 @@
 import pickle
 import sys
 import warnings
+from collections.abc import Callable
 from multiprocessing import parent_process
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import Augmentation, Batch, Windows
 from data.datamodule import FoldData
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted
-from runtime.build import build
+from runtime.build import ConfigError, build
 from runtime.history import History
 from runtime.progress import EpochBar
 from runtime.resume_point import ResumePoint
 
+AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
 Losses = list[dict[str, float]]
 
 
-def fit(
+class Trained(NamedTuple):
+    """A model that has learnt."""
+
+    fitted: Fitted
+    losses: Losses
+    augmented: bool | None
+    """Whether synthetic windows were kept, where they were on trial."""
+
+
+def train(
     cfg: DictConfig,
-    fitted: Fitted,
+    fresh: Callable[[DictConfig], Fitted],
+    batch_of: Callable[[DictConfig, Fitted], Batch],
     label: str,
-    train: Windows,
     validation: Windows,
     checkpoint: Path,
-    n_conditions: int = 0,
-) -> Losses:
-    """Fit scaling and model in place and return the losses; go on from ``checkpoint`` where there is one.
+) -> Trained:
+    """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
 
-    Synthetic windows join the training windows here, after the scaling was fitted on the real ones.
+    Parameters
+    ----------
+    fresh : callable
+        Builds the unfitted model of some settings.
+    batch_of : callable
+        Fits the scaling of a model and returns the scaled windows it learns from, synthetic ones among them.
+
+    Raises
+    ------
+    ConfigError
+        If synthetic windows are on trial and nothing is held out to judge them.
     """
+    if cfg.augmentation._target_ != AUTO:
+        fitted = fresh(cfg)
+        return Trained(fitted, fit(cfg, fitted, label, batch_of(cfg, fitted), validation, checkpoint), None)
+    if not len(validation.y):
+        raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
+    tried = []
+    for number, node in enumerate((OmegaConf.create({"_target_": NOTHING}), cfg.augmentation.inner)):
+        settings = cfg.copy()
+        settings.augmentation = node
+        fitted = fresh(settings)
+        own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
+        losses = fit(settings, fitted, label, batch_of(settings, fitted), validation, own)
+        own.unlink(missing_ok=True)
+        error = float(np.abs(fitted.forecast(validation) - validation.y).mean())
+        tried.append((error if np.isfinite(error) else np.inf, number, fitted, losses))
+    _, number, fitted, losses = min(tried, key=lambda one: one[:2])
+    return Trained(fitted, losses, bool(number))
+
+
+def fit(
+    cfg: DictConfig, fitted: Fitted, label: str, batch: Batch, validation: Windows, checkpoint: Path
+) -> Losses:
+    """Fit a model in place and return its losses; go on from ``checkpoint`` where there is one."""
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.threads is not None:
         torch.set_num_threads(cfg.threads)
-    if not fitted.model.scaled:
-        return []
-    fitted.scaling.fit(train)
-    batch = augmented(build(cfg.augmentation), fitted.scaling.transform(train), n_conditions, cfg.seed)
     if not isinstance(fitted.model, Forecaster):
         fitted.model.fit(batch)
         return []
@@ -54,9 +94,14 @@ def fit(
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)
     data = FoldData(batch, fitted.scaling.transform(validation), cfg.batch_size, cfg.seed)
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)       # whatever the augmentation drew
     trainer.fit(fitted.model, data, ckpt_path=_readable(checkpoint), weights_only=True)
     return history.epochs or _epochs_in(checkpoint)
+
+
+def learnt_from(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
+    """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
+    scaled = fitted.scaling.fit(train).transform(train)
+    return augmented(build(cfg.augmentation), scaled, n_conditions, cfg.seed)
 
 
 def augmented(augmentation: Augmentation, train: Batch, n_conditions: int, seed: int) -> Batch:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import pandas as pd
+import pytorch_lightning as pl
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -15,7 +15,7 @@ from data.contracts import TEST, TRAIN, VALIDATION, Fold, Outcome, Panel
 from data.panel import DataError, fingerprint
 from evaluation.leakage import Audit
 from models.forecaster import Forecaster
-from pipeline.fitted import Fitted, gather, members
+from pipeline.fitted import Fitted, gather, members, unfitted
 from pipeline.parts import part_of
 from runtime.build import ConfigError
 from runtime.record import WEIGHTS, surroundings, write_json
@@ -23,6 +23,8 @@ from runtime.record import WEIGHTS, surroundings, write_json
 FROM_DATA = {"n_components", "lookback", "horizon"}
 LIVE = {"model": FROM_DATA, "baselines.*": FROM_DATA, "trainer": {"callbacks"}, "job": {"cfg"}}
 """Parameters that are known only when the data are, by key of the configuration."""
+
+AUDITS = ("sampled", "full", "none")
 
 
 class Contender(NamedTuple):
@@ -99,6 +101,34 @@ def trained(fresh: Callable[[], Fitted], folder: Path) -> list[Fitted]:
         raise DataError(f"{path} cannot be used ({str(error).splitlines()[0]}).  Train the run again.") from None
 
 
+def once_each(rows: Sequence[Contender]) -> list[Contender]:
+    """Return the contenders, the first of each label, in their order: the run's model stays first."""
+    unique: dict[str, Contender] = {}
+    for row in rows:
+        unique.setdefault(row.label, row)
+    return list(unique.values())
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Check what no constructor sees.
+
+    Raises
+    ------
+    ConfigError
+        Naming every fault.
+    """
+    faults = []
+    if cfg.seeds < 1:
+        faults.append(f"seeds={cfg.seeds} must be at least 1 training.")
+    if cfg.audit not in AUDITS:
+        faults.append(f"audit={cfg.audit} is not known; it is one of {', '.join(AUDITS)}.")
+    for name in ("lookback", "horizon", "batch_size"):
+        if cfg[name] < 1:
+            faults.append(f"{name}={cfg[name]} must be at least 1.")
+    if faults:
+        raise ConfigError("The configuration has faults:\n  " + "\n  ".join(faults))
+
+
 def refuse_strangers(cfg: DictConfig, job: str, groups: Sequence[str]) -> None:
     """Refuse choices of the other job: they would be without effect.
 
@@ -135,6 +165,49 @@ def _reseeded(node: Any, old: int, new: int) -> Any:
     return [_reseeded(value, old, new) for value in node] if isinstance(node, list) else node
 
 
+def seeded(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:
+    """Build a model whose first weights follow from the seed."""
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    return unfitted(cfg, model, n_components)
+
+
+def refuse_unfit(cfg: DictConfig, job: str) -> None:
+    """Refuse models and intervals that are made for the other job.
+
+    Raises
+    ------
+    ConfigError
+        Naming them all.
+    """
+    counts = [
+        node.label for node in [cfg.model, *cfg.baselines.values()] if hasattr(get_object(node._target_), "sees")
+    ]
+    naive = [
+        node.label for node in [cfg.model, *cfg.baselines.values()]
+        if not get_object(node._target_).scaled and not hasattr(get_object(node._target_), "sees")
+    ]
+    by_cell = str(cfg.intervals._target_).endswith("ByCell")
+    by_time = str(cfg.intervals._target_).endswith(("Adaptive", "Split"))
+    faults = []
+    if job == "series" and counts:
+        faults.append(f"{', '.join(counts)} counts the cycles of cells, which job=series has none of.")
+    if job == "series" and by_cell:
+        faults.append("intervals=by_cell is for cells; choose adaptive, split or none.")
+    if job == "life" and naive:
+        faults.append(f"{', '.join(naive)} goes on with a series, which job=life does not forecast.")
+    if job == "life" and by_time:
+        faults.append(
+            "intervals=adaptive and split learn from truths as they arrive, but a remaining life is known at the end "
+            "only; choose by_cell or none."
+        )
+    if job == "life" and cfg.horizon != 1:
+        faults.append(f"horizon={cfg.horizon}: job=life asks for the life left at one cycle; set horizon=1.")
+    if job == "life" and not str(cfg.scaling._target_).endswith(".Standard"):
+        faults.append("job=life needs scaling=standard: the others scale the components of a series.")
+    if faults:
+        raise ConfigError("The configuration has faults:\n  " + "\n  ".join(faults))
+
+
 def seeds_of(cfg: DictConfig, model: DictConfig) -> list[int]:
     """Return the seeds a model is trained with: one where chance has no part in it."""
     drawn = get_object(model._target_) is Forecaster
@@ -147,7 +220,7 @@ def averaged(outcomes: Sequence[Outcome], name: str) -> pd.DataFrame:
     keys = ["model", "fold", "unique_id", "origin", "step"]
     if not len({outcome.seed for outcome in outcomes}) > 1 or table.empty:
         return table
-    mean = table.groupby(keys, sort=False)["y_hat"].transform("mean")
+    mean = table.groupby(keys, sort=False)["y_hat"].transform(lambda forecast: forecast.mean(skipna=False))
     return table.assign(y_hat=mean).drop_duplicates(keys, ignore_index=True)
 
 
@@ -158,8 +231,8 @@ def seed_errors(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
         {
             "model": str(model),
             "seed": int(str(seed)),
-            "mae": float((own["y"] - own["y_hat"]).abs().mean()),
-            "rmse": float(np.sqrt(np.square(own["y"] - own["y_hat"]).mean())),
+            "mae": float((own["y"] - own["y_hat"]).abs().mean(skipna=False)),
+            "rmse": float(((own["y"] - own["y_hat"]) ** 2).mean(skipna=False) ** 0.5),
         }
         for (model, seed), own in rows.groupby(["model", "seed"], sort=False)
     ]
@@ -205,6 +278,9 @@ def keep(
         "data": {"name": panel.name, "rows": len(panel.frame), "sha256": fingerprint(panel), **rest},
         "notes": list(panel.notes),
         "audit": audit.to_json(),
+        "augmented": {
+            f"{o.model}, {o.fold}, seed {o.seed}": o.augmented for o in outcomes if o.augmented is not None
+        },
         "seconds": {f"{o.model}, {o.fold}, seed {o.seed}": round(o.seconds, 2) for o in outcomes},
     }
     write_json(folder / "run.json", card)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pytorch_lightning as pl
 from hydra.utils import get_object
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
@@ -36,14 +35,18 @@ from evaluation.life_report import LifeSubject, report
 from evaluation.scoring import interval_scores
 from pipeline.evidence import collect, draw_evidence, held_out_windows, keep_attention, keep_features, keep_quality
 from pipeline.fitted import Fitted, members, unfitted
-from pipeline.fitting import augmented, fit
+from pipeline.fitting import Trained, learnt_from
+from pipeline.fitting import train as train_model
 from pipeline.job import (
     Contender,
     Prediction,
     averaged,
     keep,
+    once_each,
     outcomes_of_last_fold,
     refuse_strangers,
+    refuse_unfit,
+    seeded,
     seeds_of,
     trained,
     with_seed,
@@ -54,7 +57,15 @@ from runtime.quiet import quiet
 from runtime.record import UNFINISHED, WEIGHTS
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
-AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
+RIDGE = OmegaConf.create(
+    {
+        "_target_": "models.classical.Ridge",
+        "label": "Ridge",
+        "alpha": 1.0,
+        "component": {"_target_": "models.components.Joint"},
+    }
+)
+FEWEST_STEPS = 20                       # that a covariate must rise in a row to be taken for a clock
 FAR = 50.0                              # ratio of medians beyond which a column is in another unit
 BRIEF = {"epochs": 2, "max_steps": 20}
 """How long the audit trains what a feature or an augmentation trains: long enough to show what it has seen."""
@@ -88,6 +99,7 @@ class Life:
 
     def __init__(self, cfg: DictConfig, train_every: int = 1, monotone: bool = False) -> None:
         refuse_strangers(cfg, "life", ["scope", "decomposition"])
+        refuse_unfit(cfg, "life")
         if train_every < 1:
             raise ConfigError(f"job.train_every={train_every} must be at least 1 cycle.")
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
@@ -96,7 +108,7 @@ class Life:
         """Return the model, its baselines and the clock, each label once."""
         nodes = [self.cfg.model, *self.cfg.baselines.values(), CLOCK]
         rows = [Contender(node.label, node) for node in nodes]
-        return list({row.label: row for row in reversed(rows)}.values())[::-1]
+        return once_each(rows)
 
     def outcomes(self, panel: Panel, folds: Sequence[Fold], folder: Path) -> Iterator[Outcome]:
         """Fit every contender on every fold and seed; folds and seeds are shared out among the workers."""
@@ -124,9 +136,9 @@ class Life:
         """Return the windows a model learns from."""
         return select_rows(windows, fold, TRAIN, self.train_every)
 
-    def scaled_by(self, windows: Windows, fold: Fold) -> Windows:
-        """Return the windows a scaling learns from."""
-        return self.training(windows, fold)
+    def training_batch(self, cfg: DictConfig, fitted: Fitted, prepared: Prepared, fold: Fold) -> Batch:
+        """Fit the scaling of a model and return what the model learns from; training and audit both call it."""
+        return learnt_from(cfg, fitted, self.training(prepared.windows, fold), prepared.features.n_conditions)
 
     def judged(
         self, panel: Panel, row: Contender, prepared: Prepared, fold: Fold, part: Path
@@ -151,12 +163,21 @@ class Life:
                     f"{panel.name} leaves no {role} sequence in the fold {fold.name!r}: a cell needs "
                     f"lookback={self.cfg.lookback} cycles.  Give longer cells, or lower lookback."
                 )
-        pl.seed_everything(self.cfg.seed, workers=True, verbose=False)
+        fresh = partial(seeded, model=row.model, n_components=windows.past.shape[2])
         if get_object(row.model._target_).scaled:
-            fitted, losses = self._trained(row, prepared, train, validation, part)
+            learnt = train_model(
+                self.cfg,
+                lambda cfg: fresh(cfg)._replace(features=prepared.features),
+                lambda cfg, model: self.training_batch(cfg, model, prepared, fold),
+                row.label,
+                validation,
+                part.with_suffix(".ckpt"),
+            )
+            fitted = learnt.fitted
             held_out, forecast = (self.forecast(panel, fitted, chosen) for chosen in (validation, test))
         else:
-            fitted, losses = unfitted(self.cfg, row.model, windows.past.shape[2]), []
+            learnt = Trained(fresh(self.cfg), [], None)
+            fitted = learnt.fitted
             fitted.model.fit(panel.frame.loc[fold.role == TRAIN, ["unique_id", "ds", "y"]])
             held_out, forecast = (
                 fitted.model.predict(panel.frame.iloc[chosen.origin][["unique_id", "ds"]])
@@ -168,8 +189,9 @@ class Life:
             forecasts=table(panel, test, row.label, forecast),
             calibration=table(panel, validation, row.label, held_out),
             validation_mae=float(np.abs(held_out - validation.y).mean()) if len(validation.y) else None,
-            losses=losses,
+            losses=learnt.losses,
             seed=self.cfg.seed,
+            augmented=learnt.augmented,
             seconds=time.perf_counter() - began,
         )
         return outcome, fitted
@@ -181,7 +203,8 @@ class Life:
         if fitted.model.scaled:
             train = fitted.scaling.transform(self.training(windows, fold))
             held_out = fitted.scaling.transform(held_out_windows(windows, fold))
-            keep_quality(folder, train, held_out, self.synthetic(train, n_conditions), n_conditions, self.cfg.seed)
+            samples = build(self.cfg.augmentation).samples(train, n_conditions, self.cfg.seed)
+            keep_quality(folder, train, held_out, samples, n_conditions, self.cfg.seed)
             keep_attention(folder, panel, windows, fold, fitted)
 
     def forecast(self, panel: Panel, fitted: Fitted, windows: Windows) -> FloatArray:
@@ -189,27 +212,12 @@ class Life:
         cells = panel.frame["unique_id"].to_numpy()[windows.origin]
         return settled(fitted.forecast(windows), cells, self.monotone)
 
-    def _trained(
-        self, row: Contender, prepared: Prepared, train: Windows, validation: Windows, part: Path
-    ) -> tuple[Fitted, list[dict[str, float]]]:
-        """Fit a model; with ``augmentation=auto`` twice, and the one that errs less on validation rows is kept."""
-        tried = []
-        for number, cfg in enumerate(_alternatives(self.cfg)):
-            pl.seed_everything(cfg.seed, workers=True, verbose=False)
-            fitted = unfitted(cfg, row.model, train.past.shape[2])._replace(features=prepared.features)
-            checkpoint = part.with_name(f"{part.name}_{number}.ckpt")
-            losses = fit(cfg, fitted, row.label, train, validation, checkpoint, prepared.features.n_conditions)
-            checkpoint.unlink(missing_ok=True)
-            error = np.abs(fitted.forecast(validation) - validation.y).mean() if len(validation.y) else np.inf
-            tried.append((float(error), number, fitted, losses))
-        _, _, fitted, losses = min(tried, key=lambda one: one[:2])
-        return fitted, losses
-
     def audit(self, panel: Panel, folds: Sequence[Fold], folder: Path) -> Audit:
         """Replace held-out cells, and the future of one, and demand that nothing changes that must not."""
         began = time.perf_counter()
-        findings = [sides(panel, folds), told_by_covariates(panel)]
+        findings: list[Finding] = []
         if self.cfg.audit != "none":
+            findings += [sides(panel, folds), told_by_covariates(panel)]
             chosen = folds if self.cfg.audit == "full" else folds[-1:]
             for fold in chosen:
                 findings = joined(findings, self._findings(panel, fold))
@@ -219,24 +227,16 @@ class Life:
         """Build everything a forecast rests on from the panel alone, and say what each part may know."""
         prepared = self.prepared(panel, fold)
         windows = prepared.windows
-        train = self.training(windows, fold)
-        scaling = build(self.cfg.scaling).fit(self.scaled_by(windows, fold))
-        batch = scaling.transform(windows)
-        samples = self.synthetic(scaling.transform(train), prepared.features.n_conditions)
-        learnt = np.asarray(fold.role == TRAIN)
-        state = prepared.features.state()
+        own = unfitted(self.cfg, RIDGE, windows.past.shape[2])
+        training = self.training_batch(self.cfg, own, prepared, fold)
+        learnt, end = np.asarray(fold.role == TRAIN), windows.origin
         return [
-            Stage("features", in_one_row(state), fitted_on=learnt),
-            Stage("inputs", windows.past, own_past=windows.origin, fitted_on=learnt),
-            Stage("scaling", in_one_row(scaling.state()), fitted_on=learnt),
-            Stage("scaled inputs", batch.past, own_past=windows.origin, fitted_on=learnt),
-            Stage("augmentation", in_one_row(samples._asdict()), fitted_on=learnt),
+            Stage("features", in_one_row(prepared.features.state()), fitted_on=learnt),
+            Stage("inputs", windows.past, own_past=end, fitted_on=learnt),
+            Stage("scaling", in_one_row(own.scaling.state()), fitted_on=learnt),
+            Stage("scaled inputs", own.scaling.transform(windows).past, own_past=end, fitted_on=learnt),
+            Stage("augmentation", in_one_row(training._asdict()), fitted_on=learnt),
         ]
-
-    def synthetic(self, train: Batch, n_conditions: int) -> Batch:
-        """Return what the augmentation makes of the training windows."""
-        whole = augmented(build(self.cfg.augmentation), train, n_conditions, self.cfg.seed)
-        return Batch(whole.past[len(train.past) :], whole.target[len(train.target) :])
 
     def report(
         self,
@@ -249,7 +249,6 @@ class Life:
     ) -> float | None:
         """Write what the run has shown, print its table, and return the error on validation rows."""
         cfg, model = self.cfg, self.contenders()[0].label
-        outcomes = [outcome for outcome in outcomes if np.isfinite(outcome.forecasts["y_hat"]).any()]
         rest = {
             "covariates": dict(panel.covariates),
             "medians": {name: float(panel.frame[name].median()) for name in panel.covariates},
@@ -344,9 +343,10 @@ class Life:
                 f"The file has cycles beyond {longest:.0f}, older than any cell the model has learned from: what it "
                 f"says of them is a guess."
             )
-        if self.cfg.expected_leaks:
+        if card["audit"]["verdict"] == "LEAKS":
             notes.append(
-                f"{row.label} was trained under a protocol that leaks: expect far larger errors than its table shows."
+                f"{row.label} was trained under a protocol that leaks: expect far larger errors than its table shows.  "
+                f"({card['audit']['sentence']})"
             )
         return Prediction(table, f"Remaining life [cycles] by {row.label}", notes)
 
@@ -375,6 +375,14 @@ class Life:
             late[own[len(own) // 2 :]] = True
             other = _replaced(panel, late, list(panel.covariates), "shifted", rng)
             yield Change(f"the second half of cell {cell} is shifted", late, brief.stages(other, fold))
+            held = fold.role == VALIDATION
+            if held.any():
+                other = _replaced(panel, held, [*panel.covariates, "y"], "scrambled", rng)
+                yield Change("the validation rows are scrambled", held, brief.stages(other, fold))
+            rows = np.flatnonzero(~late)
+            other = replace(panel, frame=frame[~late].reset_index(drop=True))
+            part = Fold(fold.role[~late], fold.name)
+            yield Change(f"the second half of cell {cell} is left out", late, brief.stages(other, part), rows)
 
         return compare(before, changes(), ids)
 
@@ -482,14 +490,19 @@ def sides(panel: Panel, folds: Sequence[Fold]) -> Finding:
 def told_by_covariates(panel: Panel) -> Finding:
     """Find covariates that tell the target without measuring anything: copies of it and clocks.
 
-    In every cell the target must be the same straight line, or its mirror, of the covariate.
+    A copy is a straight line, or its mirror, of the target in every cell; a clock never stops rising, or
+    falling, in any.
     """
     frame = panel.frame
-    known = []
+    known: list[str] = []
+    counting: list[str] = []
     for name in panel.covariates:
         value = frame[name].to_numpy(dtype=np.float64)
-        if all(_is_line(value[own], frame["y"].to_numpy()[own]) for own in frame.groupby("unique_id").indices.values()):
+        cells = list(frame.groupby("unique_id").indices.values())
+        if all(_is_line(value[own], frame["y"].to_numpy()[own]) for own in cells):
             known.append(name)
+        elif all(_counts(value[own]) for own in cells if np.ptp(value[own]) > 0):
+            counting.append(name)
     n = len(panel.covariates)
     if known:
         detail = (
@@ -497,6 +510,9 @@ def told_by_covariates(panel: Panel) -> Finding:
             f"in the other"
         )
         return Finding("covariates", "LEAKS", n, len(known), detail)
+    if counting:
+        detail = f"{', '.join(counting)} (of {n}) never stops rising or falling within a cell: it counts time or cycles"
+        return Finding("covariates", "LEAKS", n, len(counting), detail)
     return Finding("covariates", "causal", n, 0, f"none of {n} covariates tells the target by itself")
 
 
@@ -504,6 +520,11 @@ def _is_line(covariate: FloatArray, target: FloatArray) -> bool:
     if np.ptp(covariate) == 0 or np.ptp(target) == 0:
         return False
     return bool(abs(np.corrcoef(covariate, target)[0, 1]) > 1 - 1e-9)
+
+
+def _counts(covariate: FloatArray) -> bool:
+    steps = np.diff(covariate)
+    return steps.size >= FEWEST_STEPS and bool((steps > 0).all() or (steps < 0).all())
 
 
 def _unit(cfg: DictConfig, panel: Panel, folder: Path, evident: str, unit: tuple[Fold, int]) -> list[Outcome]:
@@ -539,18 +560,6 @@ def _replaced(
     for column in columns:
         frame[column] = replacement(frame[column].to_numpy(dtype=np.float64), rows, how, rng)
     return replace(panel, frame=frame)
-
-
-def _alternatives(cfg: DictConfig) -> list[DictConfig]:
-    """Return what ``augmentation=auto`` chooses between, nothing added first; else the settings themselves."""
-    if cfg.augmentation._target_ != AUTO:
-        return [cfg]
-    alternatives = []
-    for node in (OmegaConf.create({"_target_": NOTHING}), cfg.augmentation.inner):
-        alternative = cfg.copy()
-        alternative.augmentation = node
-        alternatives.append(alternative)
-    return alternatives
 
 
 def _table_of(path: Path) -> pd.DataFrame | None:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from hydra.utils import get_object
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
+from safetensors.numpy import load_file
 
 from data.cached import CachedScope
 from data.calendar import pace, upcoming
@@ -49,15 +51,19 @@ from evaluation.leakage import (
 from evaluation.metrics import naive_scale
 from evaluation.report import Subject, report
 from pipeline.fitted import Fitted, members, unfitted
-from pipeline.fitting import augmented, fit
+from pipeline.fitting import Trained, learnt_from
+from pipeline.fitting import train as train_model
 from pipeline.job import (
     Contender,
     Prediction,
     averaged,
     keep,
+    once_each,
     outcomes_of_last_fold,
     refuse_strangers,
+    refuse_unfit,
     seed_errors,
+    seeded,
     seeds_of,
     trained,
     validation_mae,
@@ -66,6 +72,7 @@ from pipeline.job import (
 from pipeline.parts import leave_behind, left_behind, part_of
 from runtime.build import build
 from runtime.cache import ArrayCache
+from runtime.record import WEIGHTS
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.classical.Persistence", "label": "Persistence"})
@@ -90,6 +97,7 @@ class Series:
 
     def __init__(self, cfg: DictConfig) -> None:
         refuse_strangers(cfg, "series", ["features"])
+        refuse_unfit(cfg, "series")
         self.cfg = cfg
 
     def contenders(self) -> list[Contender]:
@@ -100,7 +108,7 @@ class Series:
         rows = [Contender(prefix + cfg.model.label, cfg.model, cfg.decomposition)]
         rows += [Contender(node.label, node, IDENTITY) for node in cfg.baselines.values()]
         rows += [Contender(PERSISTENCE.label, PERSISTENCE, IDENTITY)]
-        return list({row.label: row for row in reversed(rows)}.values())[::-1]
+        return once_each(rows)
 
     def outcomes(self, panel: Panel, folds: Sequence[Fold], folder: Path) -> Iterator[Outcome]:
         """Fit every contender on every fold and seed, and yield what each made of it."""
@@ -122,11 +130,13 @@ class Series:
     def audit(self, panel: Panel, folds: Sequence[Fold], folder: Path) -> Audit:
         """Audit every decomposition among the contenders, on sampled origins or (``audit: full``) on all."""
         began = time.perf_counter()
-        findings: list[Finding] = [_order_of_roles(panel, folds)]
+        findings: list[Finding] = []
         if self.cfg.audit != "none":
+            findings.append(_order_of_roles(panel, folds))
             rows = self.contenders()
             for contender in [rows[0], *(row for row in rows[1:] if row.decomposition != rows[0].decomposition)][:2]:
-                findings = joined(findings, self._findings(panel, folds[-1], contender, folder))
+                for fold in folds if self.cfg.audit == "full" else folds[-1:]:
+                    findings = joined(findings, self._findings(panel, fold, contender, folder))
         return Audit(findings, time.perf_counter() - began, list(self.cfg.expected_leaks))
 
     def report(
@@ -185,10 +195,10 @@ class Series:
         bounds = extend(table.assign(model=row.label, y_hat=table[row.label]), _offsets(folder))
         table = table.join(bounds[[column for column in bounds if str(column).startswith(("lo_", "hi_"))]])
         notes = []
-        if leaks(cfg, row):
+        if card["audit"]["verdict"] == "LEAKS":
             notes.append(
-                f"{row.label} was trained on components shaped by the future, which a forecast cannot have: expect "
-                f"far larger errors than its table shows.  Train with scope=rolling."
+                f"{row.label} was trained on inputs shaped by the future, which a forecast cannot have: expect far "
+                f"larger errors than its table shows.  ({card['audit']['sentence']})"
             )
         return Prediction(table, f"{panel.name} in {panel.unit}, after {_day(frame['ds'].max())}", notes)
 
@@ -204,31 +214,24 @@ class Series:
             if origins is None
             else cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins)
         )
-        train = select(windows, fold, TRAIN)
         learnt = _learnt(panel, fold)
-        scaling = build(cfg.scaling).fit(self.scaled_by(windows, fold))
-        batch = scaling.transform(windows)
-        samples = self.synthetic(scaling.transform(train), batch)
+        own = unfitted(cfg, PERSISTENCE, windows.past.shape[2])
+        training = self.training_batch(cfg, own, windows, fold)
         end = windows.origin
         stages = [
             Stage("decomposition", windows.past, own_past=end),
             Stage("targets", windows.target, own_past=end + cfg.horizon),
-            Stage("scaling", in_one_row(scaling.state()), fitted_on=learnt),
-            Stage("inputs", batch.past, own_past=end, fitted_on=learnt),
-            Stage("augmentation", in_one_row(samples._asdict()), fitted_on=learnt),
+            Stage("scaling", in_one_row(own.scaling.state()), fitted_on=learnt),
+            Stage("inputs", own.scaling.transform(windows).past, own_past=end, fitted_on=learnt),
+            Stage("augmentation", in_one_row(training._asdict()), fitted_on=learnt),
         ]
         if fitted is not None:
             stages.append(Stage("forecast", fitted.forecast(windows), own_past=end))
         return stages
 
-    def scaled_by(self, windows: Windows, fold: Fold) -> Windows:
-        """Return the windows a scaling learns from."""
-        return select(windows, fold, TRAIN)
-
-    def synthetic(self, train: Batch, everything: Batch) -> Batch:
-        """Return what the augmentation makes of the training windows."""
-        whole = augmented(build(self.cfg.augmentation), train, 0, self.cfg.seed)
-        return Batch(whole.past[len(train.past) :], whole.target[len(train.target) :])
+    def training_batch(self, cfg: DictConfig, fitted: Fitted, windows: Windows, fold: Fold) -> Batch:
+        """Fit the scaling of a model and return what the model learns from; training and audit both call it."""
+        return learnt_from(cfg, fitted, select(windows, fold, TRAIN), n_conditions=0)
 
     def _findings(self, panel: Panel, fold: Fold, contender: Contender, folder: Path) -> list[Finding]:
         cfg = self.cfg
@@ -250,12 +253,24 @@ class Series:
                 at = dates[row]
                 replaced = dates > at
                 frame = panel.frame.assign(y=_in_each(panel, replaced, how, rng))
-                other = Panel(frame, panel.name, panel.unit)
+                other = replace(panel, frame=frame)
                 yield Change(
                     f"what comes after {_day(at)} is {how}",
                     replaced,
                     self.stages(other, fold, contender, chosen, fitted),
                 )
+            at = dates[cuts[-1]]
+            gone = dates > at
+            rows = np.flatnonzero(~gone)
+            other = replace(panel, frame=panel.frame[~gone].reset_index(drop=True))
+            there = None if chosen is None else np.searchsorted(rows, np.intersect1d(chosen, rows))
+            part = Fold(fold.role[~gone], fold.name)
+            yield Change(
+                f"what comes after {_day(at)} is left out",
+                gone,
+                self.stages(other, part, contender, there, fitted),
+                rows,
+            )
 
         ids = panel.frame["unique_id"].to_numpy()
         found = compare(before, changes(), ids)
@@ -275,15 +290,15 @@ class Series:
     def _kept(self, contender: Contender, fold: Fold, folder: Path) -> Fitted | None:
         """Return the model of the run, as it was fitted, or None where it is no longer there."""
         path = part_of(folder, contender.label, fold.name, self.cfg.seed).with_suffix(".safetensors")
-        weights = folder / "model.safetensors"
+        weights = folder / WEIGHTS
         assert contender.decomposition is not None
         n_components = build(contender.decomposition).n_components
         fitted = unfitted(self.cfg, contender.model, n_components)
         if not fitted.model.scaled:
             return fitted
+        if not fitted.keeps:
+            return None
         if path.exists():
-            from safetensors.numpy import load_file
-
             return fitted.load_state(load_file(path))
         if weights.exists() and contender.label == self.contenders()[0].label:
             return fitted.load_state(next(iter(members(weights).values())))
@@ -312,8 +327,15 @@ class Series:
                     f"longer series, or lower scope.history, lookback or horizon."
                 )
         began = time.perf_counter()
-        fitted = unfitted_seeded(cfg, contender, train)
-        losses = fit(cfg, fitted, contender.label, train, validation, part.with_suffix(".ckpt"))
+        fresh = partial(seeded, model=contender.model, n_components=train.past.shape[2])
+        if fresh(cfg).model.scaled:
+            learnt = train_model(
+                cfg, fresh, lambda own, model: self.training_batch(own, model, windows, fold), contender.label,
+                validation, part.with_suffix(".ckpt"),
+            )
+        else:
+            learnt = Trained(fresh(cfg), [], None)
+        fitted = learnt.fitted
         held_out = fitted.forecast(validation)
         outcome = Outcome(
             model=contender.label,
@@ -321,8 +343,9 @@ class Series:
             forecasts=table(panel, test, contender.label, fitted.forecast(test)),
             calibration=table(panel, validation, contender.label, held_out),
             validation_mae=float(np.abs(held_out - validation.y).mean()) if len(validation.y) else None,
-            losses=losses,
+            losses=learnt.losses,
             seed=seed,
+            augmented=learnt.augmented,
             seconds=time.perf_counter() - began,
         )
         leave_behind(part, outcome, fitted)
@@ -365,14 +388,6 @@ def leaks(cfg: DictConfig, contender: Contender) -> bool:
     assert contender.decomposition is not None
     built: Decomposition = build(contender.decomposition)
     return not build(cfg.scope).causal and not getattr(built, "pointwise_causal", False)
-
-
-def unfitted_seeded(cfg: DictConfig, contender: Contender, train: Windows) -> Fitted:
-    """Build a model whose first weights follow from the seed."""
-    import pytorch_lightning as pl
-
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    return unfitted(cfg, contender.model, n_components=train.past.shape[2])
 
 
 def table(panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> pd.DataFrame:

@@ -75,7 +75,12 @@ def start(main: Callable[[], object]) -> None:
 
 
 def _is_ours(error: ValueError) -> bool:
-    """Say whether one of our own lines raised it: those messages are written for the user."""
+    """Say whether one of our own lines raised it: those messages are written for the user.
+
+    What a worker process raised comes without its lines, but of a type of ours.
+    """
+    if type(error).__module__.split(".")[0] in PACKAGES:
+        return True
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

@@ -9,7 +9,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from omegaconf import OmegaConf
 
-from data.contracts import TEST, TRAIN, Fold, Panel, Windows
+from data.contracts import TEST, TRAIN, Batch, Fold, Panel
 from data.decomposition.ceemdan import ceemdan
 from data.features.chain import Chain
 from data.features.rolling import Rolling
@@ -17,7 +17,7 @@ from data.windows import select
 from evaluation.leakage import Audit, Change, Finding, Stage, audit, compare, directions_explained
 from pipeline.life import Life, told_by_covariates
 from pipeline.series import Series
-from runtime.build import build
+from runtime.build import ConfigError, build
 
 WALK = 100 + np.cumsum(np.random.default_rng(0).standard_normal(500))
 
@@ -164,13 +164,17 @@ def test_a_decomposition_of_the_whole_series_is_named(configure, scope):
 
 
 class ScaledByEverything(Series):
-    def scaled_by(self, windows, fold):
-        return windows
+    def training_batch(self, cfg, fitted, windows, fold):
+        super().training_batch(cfg, fitted, windows, fold)
+        fitted.scaling.fit(windows)
+        return fitted.scaling.transform(select(windows, fold, TRAIN))
 
 
 class SyntheticBeforeSplit(Series):
-    def synthetic(self, train, everything):
-        return super().synthetic(everything, everything)
+    def training_batch(self, cfg, fitted, windows, fold):
+        train = super().training_batch(cfg, fitted, windows, fold)
+        extra = build(cfg.augmentation).samples(fitted.scaling.transform(windows), 0, cfg.seed)
+        return Batch(np.concatenate([train.past, extra.past]), np.concatenate([train.target, extra.target]))
 
 
 class TestedInBetween:
@@ -196,9 +200,8 @@ def test_random_rows_of_a_series_are_named(configure):
     assert found.causes[0].stage == "split"
 
 
-def test_a_run_whose_audit_is_none_is_not_called_causal_beyond_its_split(configure):
-    found = series_audit(configure, "audit=none")
-    assert [finding.stage for finding in found.findings] == ["split"]
+def test_a_run_that_is_not_audited_says_so(configure):
+    assert series_audit(configure, "audit=none").verdict == "not audited"
 
 
 # --- the job on cells -----------------------------------------------------------------------------
@@ -210,19 +213,31 @@ CELLS = [
 
 
 class SyntheticBeforeSplitOfCells(Life):
-    def synthetic(self, train, n_conditions):
-        return super().synthetic(self.everything, n_conditions)
-
-    def prepared(self, panel, fold):
-        prepared = super().prepared(panel, fold)
-        windows = prepared.windows
-        self.everything = build(self.cfg.scaling).fit(self.training(windows, fold)).transform(windows)
-        return prepared
+    def training_batch(self, cfg, fitted, prepared, fold):
+        train = super().training_batch(cfg, fitted, prepared, fold)
+        extra = build(cfg.augmentation).samples(fitted.scaling.transform(prepared.windows), 0, cfg.seed)
+        return Batch(np.concatenate([train.past, extra.past]), np.concatenate([train.target, extra.target]))
 
 
 class ScaledByAllCells(Life):
-    def scaled_by(self, windows, fold):
-        return windows
+    def training_batch(self, cfg, fitted, prepared, fold):
+        super().training_batch(cfg, fitted, prepared, fold)
+        fitted.scaling.fit(prepared.windows)
+        return fitted.scaling.transform(self.training(prepared.windows, fold))
+
+
+class FeaturesOfValidationCells(Life):
+    def learnt_rows(self, fold):
+        return np.asarray(fold.role != TEST)
+
+
+class KnowsHowLongTheRecordIs(Life):
+    def prepared(self, panel, fold):
+        prepared = super().prepared(panel, fold)
+        sizes = panel.frame.groupby("unique_id")["ds"].transform("size").to_numpy()
+        extra = sizes[prepared.windows.origin][:, None, None].repeat(prepared.windows.past.shape[1], axis=1)
+        past = np.concatenate([prepared.windows.past, extra], axis=2)
+        return prepared._replace(windows=prepared.windows._replace(past=past))
 
 
 class FeaturesOfAllCells(Life):
@@ -253,6 +268,8 @@ def test_an_honest_run_on_cells_is_causal(configure, overrides):
     [
         (ScaledByAllCells, "scaling", []),
         (FeaturesOfAllCells, "features", ["features=factors"]),
+        (FeaturesOfValidationCells, "features", ["features=factors"]),
+        (KnowsHowLongTheRecordIs, "inputs", []),
         (SyntheticBeforeSplitOfCells, "augmentation", ["augmentation=mixup"]),
     ],
 )
@@ -285,7 +302,9 @@ def with_column(name, value):
 
 
 @pytest.mark.parametrize(
-    "value", [lambda f: f["y"], lambda f: f["ds"], lambda f: 3.0 - 2 * f["y"]], ids=["target", "clock", "line"]
+    "value",
+    [lambda f: f["y"], lambda f: f["ds"], lambda f: 3.0 - 2 * f["y"], lambda f: np.sqrt(f["ds"]) + f["ds"] % 2 / 1e6],
+    ids=["target", "clock", "line", "counter"],
 )
 def test_the_target_or_a_clock_among_the_covariates_is_named(configure, value):
     found = life_audit(configure, change=with_column("innocent", value))
@@ -298,14 +317,45 @@ def test_measured_covariates_are_no_clock(configure):
     assert told_by_covariates(panel).verdict == "causal"
 
 
-def test_select_keeps_the_audit_honest(configure):
-    """The training windows the audit scales by are those the run learns from."""
-    cfg = configure(*SMALL)
+def test_a_leak_in_training_itself_is_what_the_audit_sees(configure, tmp_path):
+    """The audit rebuilds what training learns from by the very method that training calls."""
+    cfg = configure(*SMALL, SHORT, "model=ridge", "model/component=joint")
     panel = build(cfg.source).load()
-    (fold,) = build(cfg.split).folds(panel, 1)
-    job = Series(cfg)
-    windows: Windows = job.windows(panel, job.contenders()[0])
-    np.testing.assert_array_equal(job.scaled_by(windows, fold).past, select(windows, fold, TRAIN).past)
+    folds = build(cfg.split).folds(panel, 1)
+    called = []
+
+    class Watched(Series):
+        def training_batch(self, cfg, fitted, windows, fold):
+            called.append(len(windows.y))
+            return super().training_batch(cfg, fitted, windows, fold)
+
+    list(Watched(cfg).outcomes(panel, folds, tmp_path))
+    trained = len(called)
+    Watched(cfg).audit(panel, folds, tmp_path)
+    assert trained == 1
+    assert len(called) > trained
+
+
+def test_the_model_of_a_run_comes_first_even_where_it_is_among_the_baselines(configure):
+    assert Series(configure("experiment=smoke", "decomposition=identity")).contenders()[0].label == "CNN-LSTM-AM"
+    assert Series(configure("experiment=smoke", "model=persistence")).contenders()[0].label == "Persistence"
+    assert Life(configure("experiment=battery", "model=ridge")).contenders()[0].label == "Ridge"
+
+
+@pytest.mark.parametrize(
+    ("job", "overrides", "said"),
+    [
+        (Series, ["model=clock"], "counts the cycles of cells"),
+        (Series, ["intervals=by_cell"], "intervals=by_cell is for cells"),
+        (Life, ["intervals=adaptive"], "is known at the end only"),
+        (Life, ["horizon=5"], "set horizon=1"),
+        (Life, ["scaling=minmax", "~scaling.clip"], "needs scaling=standard"),
+    ],
+)
+def test_what_is_made_for_the_other_job_is_refused_before_any_work(configure, job, overrides, said):
+    experiment = "experiment=smoke" if job is Series else "experiment=battery"
+    with pytest.raises(ConfigError, match=said):
+        job(configure(experiment, *overrides))
 
 
 def test_settings_of_the_other_job_are_refused():

@@ -340,3 +340,11 @@ def test_predict_names_an_unknown_argument(smoke):
     done = run("predict.py", f"run={smoke[0]}", "hotizon=3")
     assert done.returncode == 2
     assert "hotizon" in done.stderr
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_is_told_and_nothing_is_lost(tmp_path):
+    done = run("train.py", *SMALL, "model.optimizer.lr=1e30", f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    assert "is not scored" in done.stdout.replace("\n", " ")
+    assert (tmp_path / "run" / "report.html").exists()

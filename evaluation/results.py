@@ -1,0 +1,296 @@
+"""The results page: what finished runs have shown, each with the command that makes it again.
+
+``python -m evaluation.results outputs/csi300/20260101-120000-000000 [more folders] --out docs/results.md``
+"""
+
+import argparse
+import json
+import math
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf import OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
+
+from evaluation import life_table, table
+from evaluation.life_table import JOB, LifeMetrics, job_of
+from evaluation.page_tables import duration, four
+from evaluation.table import Metrics, MetricsError
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+FAULT = 2                               # exit code if anything given could not be used
+FOLDER_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)-\d{6}")      # how train.py names the folder of a run
+PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")                  # texts that Hydra reads as such without quotes
+WORDS = {"null", "true", "false", "nan", "inf", "yes", "no", "on", "off"}
+BY_HAND = "mkdir -p outputs/again && cp config.yaml outputs/again/     # of this run's folder\n" \
+    "python train.py resume=outputs/again"
+
+
+class ResultsError(ValueError):
+    """A run no result can be told of; the message names the file and the fault."""
+
+
+class Composed(NamedTuple):
+    """What train.py would run."""
+
+    leaves: dict[str, Any]
+    """Every value by its dotted key, resolved."""
+    own: set[str]
+    """Keys that do not follow another one."""
+    groups: list[str]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page of all runs that can be read, complain of the rest and return the exit code."""
+    parser = argparse.ArgumentParser(description="Write a page of the results of finished runs.")
+    parser.add_argument("folders", nargs="+", type=Path, help="searched for runs, with all their subfolders")
+    parser.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the Markdown file to write")
+    options = parser.parse_args(arguments)
+    faults: list[str] = []
+    parts = []
+    for folder in found(options.folders, faults):
+        try:
+            parts.append(section(folder))
+        except (MetricsError, ResultsError) as error:
+            faults.append(str(error))
+    if parts:
+        try:
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(page(parts), encoding="utf-8")
+            print(f"{len(parts)} {'run' if len(parts) == 1 else 'runs'} written to {options.out}")
+        except OSError as error:
+            faults.append(f"Nothing can be written to {options.out} ({error.strerror}).  Name another file with --out.")
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return FAULT if faults else 0
+
+
+def found(folders: Sequence[Path], faults: list[str]) -> list[Path]:
+    """Return every folder of a finished run below the folders, once; what holds none is added to the faults."""
+    runs: dict[Path, Path] = {}
+    for folder in folders:
+        below = sorted(path.parent for path in folder.rglob("metrics.json"))
+        if not below:
+            what = "holds no finished run: there is no metrics.json" if folder.is_dir() else "is no folder"
+            faults.append(f"{folder} {what}.  Give the folder of a run that has ended.")
+        runs |= {run.resolve(): run for run in below}
+    return list(runs.values())
+
+
+def page(sections: Sequence[str]) -> str:
+    """Return the page of the sections of its runs."""
+    opening = (
+        "# Results\n\n"
+        "Written by `python -m evaluation.results` from the files of finished runs, not by hand.  The first bold\n"
+        "sentence of each is what the [leak audit](leakage.md) found.\n"
+    )
+    return "\n".join([opening, *sections])
+
+
+def section(folder: Path) -> str:
+    """Return what a finished run has shown, as Markdown.
+
+    Raises
+    ------
+    MetricsError, ResultsError
+        If one of its files is missing or broken.
+    """
+    card, settings = _mapping(folder / "run.json"), _mapping(folder / "config.yaml")
+    # audit.py looks at a run again and keeps what it finds in run.json, so that is the last word.
+    audit = card.get("audit")
+    metrics: Metrics | LifeMetrics
+    if job_of(folder / "metrics.json") == JOB:
+        life = life_table.read_metrics(folder / "metrics.json")
+        metrics = replace(life, audit=audit or life.audit)
+        shown = life_table.to_markdown(metrics)
+    else:
+        series = table.read_metrics(folder / "metrics.json")
+        metrics = replace(series, audit=audit or series.audit)
+        shown = table.to_markdown(metrics)
+    lines = [f"## {metrics.experiment}: {metrics.model} on {metrics.title}", "", made(folder, card), ""]
+    lines += _remark(metrics.audit)
+    lines += [shown.rstrip("\n"), "", coverage(metrics), "", "```sh", command(settings) or BY_HAND, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def made(folder: Path, card: Mapping[str, Any]) -> str:
+    """Say with what data and code a run was made, when, and how long it took."""
+    data = card.get("data") or {}
+    facts = [f"{data['rows']} rows, SHA-256 {data['sha256']}"] if {"rows", "sha256"} <= set(data) else []
+    if times := FOLDER_TIME.findall(str(folder.resolve())):
+        facts.append("-".join(times[-1]))
+    if card.get("commit"):
+        facts.append(f"commit {str(card['commit'])[:7]}")
+        facts[-1] += " and uncommitted changes" if card.get("uncommitted_changes") else ""
+    seeds = card.get("seeds") or []
+    facts.append(f"seed {', '.join(map(str, seeds))}" if len(seeds) < 2 else f"seeds {', '.join(map(str, seeds))}")
+    spent = sum(value for value in (card.get("seconds") or {}).values() if isinstance(value, (int, float)))
+    facts.append(f"fitted in {duration(float(spent))} on {card.get('cores')} cores")
+    cost = (card.get("audit") or {}).get("seconds")
+    if isinstance(cost, (int, float)):
+        facts.append(f"audited in {duration(float(cost))}")
+    return "; ".join(facts) + "."
+
+
+def coverage(metrics: Metrics | LifeMetrics) -> str:
+    """Say how many truths the intervals of the run's model hold."""
+    rows = metrics.coverage
+    told = []
+    if rows is not None and len(rows):
+        own = rows[(rows["model"] == metrics.model) & (rows["part"] == "all")].sort_values("level")
+        told = [
+            f"{row['level']:g} %: {100 * row['coverage']:.1f} % of {int(row['n'])} truths inside, mean width "
+            f"{four(float(row['width']))} {metrics.unit}"
+            for _, row in own.iterrows()
+            if row["coverage"] is not None and math.isfinite(row["coverage"])
+        ]
+    return f"Intervals of {metrics.model}: {'; '.join(told)}." if told else f"{metrics.model} has no intervals."
+
+
+def command(settings: Mapping[str, Any]) -> str | None:
+    """Return the command that composes these settings, or None where none is found.
+
+    The experiment comes first, then the choices and the values that differ from what it would compose
+    by itself.  What is returned has been composed and compared with every setting.
+
+    Parameters
+    ----------
+    settings : mapping
+        The content of config.yaml.
+    """
+    names = settings.get("names")
+    if not isinstance(names, Mapping) or "experiment" not in names:
+        return None
+    kept = _leaves(settings)
+    words = [f"experiment={names['experiment']}"]
+    try:
+        composed = _composed(tuple(words))
+        words += [
+            f"{group}={_text(choice)}"
+            for group, choice in names.items()
+            if choice is not None and composed.leaves.get(f"names.{group}") != choice
+        ]
+        words += _swapped(words, kept, names)
+        for own in (True, False):           # first what others follow by interpolation, such as the seed
+            composed = _composed(tuple(words))
+            words += [
+                f"{key}={_text(value)}"
+                for key, value in kept.items()
+                if key in composed.leaves and composed.leaves[key] != value and (key in composed.own) is own
+            ]
+        same = _composed(tuple(words)).leaves == kept
+    except (HydraException, OmegaConfBaseException):
+        return None                         # made with settings this version does not know
+    return f"python train.py {shlex.join(words)}" if same else None
+
+
+def _swapped(words: Sequence[str], kept: Mapping[str, Any], noted: Mapping[str, Any]) -> list[str]:
+    """Return the choices of groups that are not noted that bring the settings closer to those kept."""
+    swapped: list[str] = []
+    start = _composed(tuple(words))
+    closest = start.leaves
+    for group in start.groups:
+        key = group.replace("/", ".")
+        if group in noted or "@" in group or _below(closest, key) == _below(kept, key):
+            continue
+        best = None
+        for option in sorted(path.stem for path in (CONF / group).glob("*.yaml")):
+            try:
+                tried = _composed((*words, *swapped, f"{group}={option}")).leaves
+            except (HydraException, OmegaConfBaseException):
+                continue                    # not every choice goes with every other
+            if _apart(tried, kept) < _apart(closest, kept):
+                best, closest = option, tried
+        if best is not None:
+            swapped.append(f"{group}={best}")
+    return swapped
+
+
+@cache                                  # runs on one page are mostly variants of each other
+def _composed(words: tuple[str, ...]) -> Composed:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", overrides=list(words), return_hydra_config=True)
+    choices = {str(group): choice for group, choice in cfg.hydra.runtime.choices.items()}
+    with open_dict(cfg):
+        del cfg.hydra, cfg.folder, cfg.resume                   # of a place, not of a run
+        cfg.names = {name: choices[str(name)] for name in cfg.names}
+    written = _leaves(OmegaConf.to_container(cfg, resolve=False))
+    return Composed(
+        leaves=_leaves(OmegaConf.to_container(cfg, resolve=True)),
+        own={key for key, value in written.items() if not str(value).startswith("${")},
+        groups=[group for group in choices if not group.startswith("hydra/")],
+    )
+
+
+def _leaves(settings: Any, prefix: str = "") -> dict[str, Any]:
+    """Return every value that is no mapping by its dotted key."""
+    leaves: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            leaves |= _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves[f"{prefix}{key}"] = value
+    return leaves
+
+
+def _below(leaves: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in leaves.items() if name == key or name.startswith(f"{key}.")}
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    """Count the keys that are not in both with the same value."""
+    return sum(key not in one or key not in other or one[key] != other[key] for key in one.keys() | other.keys())
+
+
+def _text(value: Any) -> str:
+    """Return a value as Hydra reads it on a command line."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, str) and not (PLAIN.fullmatch(value) and value.lower() not in WORDS):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value)
+
+
+def _remark(audit: Mapping[str, Any] | None) -> list[str]:
+    """Return what must be said of an audit besides its sentence, which the table has."""
+    if audit is None:
+        return ["**not audited**", ""]
+    expected = audit.get("expected") or []
+    if audit.get("verdict") == "LEAKS" and expected:
+        return [f"Repeats a published protocol, whose leak is expected in: {', '.join(expected)}.", ""]
+    return []
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    """Read a JSON or YAML file that holds a mapping.
+
+    Raises
+    ------
+    ResultsError
+        If it does not.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        content: Any = json.loads(text) if path.suffix == ".json" else OmegaConf.to_container(OmegaConf.create(text))
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be read ({error.strerror}).  Run the experiment again.") from None
+    except (ValueError, YAMLError):
+        raise ResultsError(f"{path} is broken.  Run the experiment again.") from None
+    if not isinstance(content, dict):
+        raise ResultsError(f"{path} holds no settings of a run.  Run the experiment again.")
+    return content
+
+
+if __name__ == "__main__":
+    sys.exit(main())
