@@ -30,6 +30,9 @@ FIRST = 10                                          # errors that must be known 
 ANY = None                                          # in place of a series' name: whichever
 
 
+OWN = "own_"                            # begins the columns of what a model has learnt itself
+
+
 class Offset(NamedTuple):
     """How far an interval reaches, at each of some forecasts; between them it is interpolated."""
 
@@ -83,6 +86,36 @@ class NoIntervals:
 
     def latest(self, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> list[dict[str, Any]]:
         """Return nothing."""
+        return []
+
+
+class OwnQuantiles:
+    """What a model of quantiles has learnt itself (``model/component=quantiles``); others have none.
+
+    Nothing is calibrated: how many truths they hold is for the report to say.
+
+    Parameters
+    ----------
+    levels : sequence of int
+        [%] of truths an interval shall hold, as the model's quantiles have them.
+    """
+
+    def __init__(self, levels: Sequence[int]) -> None:
+        self.levels = _valid(levels)
+
+    def apply(self, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Return the forecasts with ``lo_<level>`` and ``hi_<level>``, NaN where a model has none."""
+        absent = [f"{OWN}{name}" for name in bound_columns(self.levels) if f"{OWN}{name}" not in forecasts.columns]
+        if absent:
+            raise ForecastsError(
+                f"No model has learnt {', '.join(absent)}.  Choose model/component=quantiles with these levels, or "
+                f"another choice of intervals."
+            )
+        known = {name: forecasts[f"{OWN}{name}"] for name in bound_columns(self.levels)}
+        return forecasts.assign(**known)
+
+    def latest(self, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> list[dict[str, Any]]:
+        """Return nothing: what is not calibrated is not carried beyond the end of the data."""
         return []
 
 

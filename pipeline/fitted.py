@@ -11,6 +11,8 @@ from omegaconf import DictConfig
 from safetensors.numpy import load_file, save_file
 
 from data.contracts import Feature, FloatArray, Scaling, Windows
+from evaluation.intervals import OWN
+from models.components import Quantiles
 from models.forecaster import Forecaster
 from runtime.build import build
 
@@ -37,6 +39,22 @@ class Fitted(NamedTuple):
         trained = isinstance(self.model, Forecaster)
         scaled = _forward(self.model, batch.past) if trained else self.model.predict(batch)     # (K, n, H)
         return self.model.component.restore(scaled, windows, self.scaling)
+
+    def own_intervals(self, windows: Windows) -> dict[str, FloatArray]:
+        """Return the ends ``(n, H)`` of the intervals a model has learnt, by column: own_lo_95 and so on.
+
+        Only a model of quantiles has any.
+        """
+        component = getattr(self.model, "component", None)
+        if not isinstance(component, Quantiles) or not len(windows.origin):
+            return {}
+        scaled = _forward(self.model, self.scaling.transform(windows).past)
+        found = component.intervals(scaled, windows, self.scaling)
+        return {
+            f"{OWN}{side}_{round(100 * coverage)}": end
+            for coverage, ends in found.items()
+            for side, end in zip(("lo", "hi"), ends, strict=True)
+        }
 
     @property
     def keeps(self) -> bool:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Outcome, Panel
 from data.panel import DataError, fingerprint
+from evaluation.intervals import OWN
 from evaluation.leakage import Audit
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted, gather, members, unfitted
@@ -220,8 +221,9 @@ def averaged(outcomes: Sequence[Outcome], name: str) -> pd.DataFrame:
     keys = ["model", "fold", "unique_id", "origin", "step"]
     if not len({outcome.seed for outcome in outcomes}) > 1 or table.empty:
         return table
-    mean = table.groupby(keys, sort=False)["y_hat"].transform(lambda forecast: forecast.mean(skipna=False))
-    return table.assign(y_hat=mean).drop_duplicates(keys, ignore_index=True)
+    told = ["y_hat", *(column for column in table.columns if str(column).startswith(OWN))]
+    mean = table.groupby(keys, sort=False)[told].transform(lambda forecast: forecast.mean(skipna=False))
+    return table.assign(**{column: mean[column] for column in told}).drop_duplicates(keys, ignore_index=True)
 
 
 def seed_errors(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

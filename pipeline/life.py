@@ -175,8 +175,9 @@ class Life:
             )
             fitted = learnt.fitted
             held_out, forecast = (self.forecast(panel, fitted, chosen) for chosen in (validation, test))
+            ends = fitted.own_intervals(test)
         else:
-            learnt = Trained(fresh(self.cfg), [], None)
+            learnt, ends = Trained(fresh(self.cfg), [], None), {}
             fitted = learnt.fitted
             fitted.model.fit(panel.frame.loc[fold.role == TRAIN, ["unique_id", "ds", "y"]])
             held_out, forecast = (
@@ -186,7 +187,7 @@ class Life:
         outcome = Outcome(
             model=row.label,
             fold=fold.name,
-            forecasts=table(panel, test, row.label, forecast),
+            forecasts=table(panel, test, row.label, forecast, ends),
             calibration=table(panel, validation, row.label, held_out),
             validation_mae=float(np.abs(held_out - validation.y).mean()) if len(validation.y) else None,
             losses=learnt.losses,
@@ -445,8 +446,10 @@ def settled(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> FloatA
     return forecast
 
 
-def table(panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> pd.DataFrame:
-    """Return forecasts ``(n, 1)`` as a long table, one row a cycle."""
+def table(
+    panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray] | None = None
+) -> pd.DataFrame:
+    """Return forecasts ``(n, 1)``, and the ends of a model's own intervals, as a long table, one row a cycle."""
     rows = panel.frame.iloc[windows.origin]
     return pd.DataFrame(
         {
@@ -458,6 +461,7 @@ def table(panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> p
             "y": windows.y[:, 0],
             "y_hat": forecast[:, 0],
         }
+        | {name: np.maximum(end[:, 0], 0.0) for name, end in (ends or {}).items()}
     )
 
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -340,7 +340,7 @@ class Series:
         outcome = Outcome(
             model=contender.label,
             fold=fold.name,
-            forecasts=table(panel, test, contender.label, fitted.forecast(test)),
+            forecasts=table(panel, test, contender.label, fitted.forecast(test), fitted.own_intervals(test)),
             calibration=table(panel, validation, contender.label, held_out),
             validation_mae=float(np.abs(held_out - validation.y).mean()) if len(validation.y) else None,
             losses=learnt.losses,
@@ -390,8 +390,10 @@ def leaks(cfg: DictConfig, contender: Contender) -> bool:
     return not build(cfg.scope).causal and not getattr(built, "pointwise_causal", False)
 
 
-def table(panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> pd.DataFrame:
-    """Return forecasts ``(n, H)`` as a long table, one row a target."""
+def table(
+    panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray] | None = None
+) -> pd.DataFrame:
+    """Return forecasts ``(n, H)``, and the ends of a model's own intervals, as a long table, one row a target."""
     n_windows, horizon = windows.y.shape
     origin = np.repeat(windows.origin, horizon)
     step = np.tile(1 + np.arange(horizon), n_windows)
@@ -406,6 +408,7 @@ def table(panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> p
             "y": windows.y.ravel(),
             "y_hat": forecast.ravel(),
         }
+        | {name: end.ravel() for name, end in (ends or {}).items()}
     )
 
 

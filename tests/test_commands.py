@@ -12,7 +12,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
-    "group", ["experiment", "source", "scope", "decomposition", "model", "scaling", "split", "parallel"]
+    "group",
+    [
+        "experiment", "source", "job", "scope", "decomposition", "features", "augmentation", "model", "scaling",
+        "split", "intervals", "parallel",
+    ],
 )
 def test_the_readme_lists_every_choice(group):
     (row,) = [line for line in README.splitlines() if line.startswith(f"| `{group}` |")]

@@ -66,7 +66,7 @@ def committed(name):
     part = OmegaConf.masked_copy(cfg, ["seed", "features"])
     features = OmegaConf.create(OmegaConf.to_container(part, resolve=True)).features
     for step in features.steps.values():
-        if "autoencoder" in step:
+        if step is not None and "autoencoder" in step:
             step.autoencoder.update(SMALL)
         if "candidates" in step:
             step.candidates = [2, 3]

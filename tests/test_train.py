@@ -348,3 +348,22 @@ def test_a_training_that_diverges_is_told_and_nothing_is_lost(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "is not scored" in done.stdout.replace("\n", " ")
     assert (tmp_path / "run" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_network_of_quantiles_gives_its_own_intervals(tmp_path):
+    more = ["model/component=quantiles", "intervals=own", "model=mlp", "seeds=2"]
+    done = run("train.py", *SMALL, *more, f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    forecasts = pd.read_parquet(tmp_path / "run" / "forecasts.parquet")
+    own = forecasts[forecasts["model"] == "WAVELET-PACKET-MLP"]
+    assert (own["lo_95"] <= own["lo_80"]).all()
+    assert (own["hi_80"] <= own["hi_95"]).all()
+    assert (own["hi_95"] > own["lo_95"]).all()
+    assert forecasts.loc[forecasts["model"] == "Drift", "lo_95"].isna().all()
+
+
+def test_intervals_no_model_has_learnt_are_refused(tmp_path):
+    done = run("train.py", *SMALL, "model=drift", "intervals=own", f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 2
+    assert "No model has learnt own_lo_80" in done.stderr
