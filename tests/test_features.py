@@ -65,8 +65,8 @@ def committed(name):
         cfg = compose("train", overrides=chosen)
     part = OmegaConf.masked_copy(cfg, ["seed", "features"])
     features = OmegaConf.create(OmegaConf.to_container(part, resolve=True)).features
-    for step in features.steps.values():
-        if step is not None and "autoencoder" in step:
+    for step in filter(None, features.steps.values()):
+        if "autoencoder" in step:
             step.autoencoder.update(SMALL)
         if "candidates" in step:
             step.candidates = [2, 3]
