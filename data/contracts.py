@@ -109,10 +109,10 @@ class Outcome(NamedTuple):
     """One record an epoch; empty for models that are not trained in epochs."""
     seed: int
     """Of weights, shuffling and sampling."""
-    augmented: bool | None
-    """Whether synthetic windows were kept, where they were on trial; else None."""
     seconds: float
     """Wall time of fit and forecast."""
+    augmented: bool | None = None
+    """Whether synthetic windows were kept, where they were on trial; else None."""
 
 
 class Source(Protocol):

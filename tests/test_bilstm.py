@@ -138,7 +138,7 @@ def test_segments_that_leave_nothing_to_choose_from_are_refused(segment):
     ],
 )
 def test_attention_can_be_read_from_the_network(name, contexts):
-    network = life(name, "model/component=ensemble").network.eval()
+    network = life(name, "model/component=ensemble", "model.component.n_members=5").network.eval()
     weights = network.attention(torch.randn(1, 4, 15, 11).expand(5, -1, -1, -1))
     assert list(weights) == contexts
     for found in weights.values():
@@ -187,3 +187,17 @@ def test_a_nonnegative_head_is_linear_well_above_zero():
     values = torch.tensor([-2.0, 0.0, 0.5, 1.0])
     wanted = torch.tensor([0.0, 0.0693, 0.5007, 1.0])
     torch.testing.assert_close(head(values.view(1, -1, 1)).flatten(), wanted, atol=1e-4, rtol=0)
+
+
+def test_noise_shifts_a_feature_of_a_window_at_all_its_steps_and_in_training_only():
+    network = BiLSTMForecast(1, 3, 15, 1, [4], 0.0, "linear", noise=1.0)
+    seen = []
+    network.states.layers[0].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    past = torch.randn(1, 6, 15, 3)
+    network.train()(past)
+    network.eval()(past)
+    moved = seen[0] - past
+    torch.testing.assert_close(moved, moved[:, :, :1].expand_as(moved))
+    assert moved[:, :, 0].std() > 0.3
+    assert (moved[0, 0, 0] != moved[0, 1, 0]).all()
+    torch.testing.assert_close(seen[1], past, rtol=0, atol=0)

@@ -39,17 +39,17 @@ lengths = st.lists(st.integers(2, 12), min_size=3, max_size=9)
 
 @pytest.mark.parametrize("name", [n for n in choices("split") if config(n)["_target_"].startswith("data.cell_splits.")])
 def test_every_split_of_cells_gives_each_row_a_role_and_says_what_it_leaks(name: str) -> None:
-    split = build(config(name))
+    split, panel = build(config(name)), panel_of_cells(30, 20, 25, 40, 22, 31)
     assert split.causal == (split.leak is None)
-    folds = split.folds(PANEL, 1)
+    folds = split.folds(panel, 1)
     assert len({fold.name for fold in folds}) == len(folds)
     for fold in folds:
         assert fold.role.dtype == np.int8
-        assert fold.role.shape == (len(PANEL.frame),)
+        assert fold.role.shape == (len(panel.frame),)
         assert set(np.unique(fold.role)) <= {TRAIN, VALIDATION, TEST}
         assert (fold.role == TRAIN).any()
         assert (fold.role == TEST).any()
-    again = split.folds(PANEL, 1)
+    again = split.folds(panel, 1)
     assert all(np.array_equal(a.role, b.role) for a, b in zip(folds, again, strict=True))
 
 

@@ -94,7 +94,7 @@ def test_members_differ_before_and_after_training():
 
 def test_an_ensemble_without_dropout_is_its_members_alone():
     """Member k takes the steps that a single network with its start would take."""
-    sizes = ["model.network.hidden=[4]", "model.network.dropout=0.0"]
+    sizes = ["model.network.hidden=[4]", "model.network.dropout=0.0", "model.network.noise=0.0"]
     live = {"n_components": 2, "lookback": 5, "horizon": 1}
     rng = np.random.default_rng(0)
     data = Batch(rng.standard_normal((60, 5, 2)), rng.standard_normal((60, 1, 2)))
