@@ -195,7 +195,8 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(tmp_path):
-    stopped = interrupted(tmp_path / "run", signal.SIGINT)
+    endless = ["trainer.max_epochs=5000", "callbacks.best_weights.patience=null"]
+    stopped = interrupted(tmp_path / "run", signal.SIGINT, *endless)
     assert stopped.returncode == 130, stopped.stderr
     assert f"python train.py resume={tmp_path}/run" in stopped.stderr
     assert "Traceback" not in stopped.stderr
