@@ -17,7 +17,8 @@ from evaluation.metrics import ForecastsError
 from evaluation.scoring import interval_scores
 from tests.conftest import ROOT, choices
 
-IN_TIME = [name for name in choices("intervals") if name != "by_cell"]
+CONFORMAL = [name for name in choices("intervals") if name != "own"]      # what a model learns itself needs a model
+IN_TIME = [name for name in CONFORMAL if name != "by_cell"]
 
 
 def built(name: str) -> Any:
@@ -66,7 +67,7 @@ def widths(table: pd.DataFrame, level: int = 95) -> np.ndarray:
     return (table[f"hi_{level}"] - table[f"lo_{level}"]).to_numpy()
 
 
-@pytest.fixture(params=choices("intervals"))
+@pytest.fixture(params=CONFORMAL)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -141,7 +142,7 @@ def test_models_do_not_see_each_other(name: str) -> None:
     pd.testing.assert_frame_equal(both[both["model"] == "m"].reset_index(drop=True), alone)
 
 
-@pytest.mark.parametrize("name", choices("intervals"))
+@pytest.mark.parametrize("name", CONFORMAL)
 def test_folds_do_not_see_each_other_and_the_last_goes_on(name: str) -> None:
     first, second = tables_for(name, seed=2), tables_for(name, seed=3)
     forecasts, calibration = (
@@ -384,3 +385,16 @@ def test_a_cell_cannot_calibrate_itself() -> None:
 def test_settings_that_cannot_work_are_refused(make: Callable[[], object], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_own_quantiles_become_the_bounds_of_the_models_that_have_them():
+    table, calibration = in_time(np.zeros(20), 8)
+    table = pd.concat([table, table.assign(model="other")], ignore_index=True)
+    learnt = table["model"] == "m"
+    for level, reach in ((80, 1.0), (95, 2.0)):
+        table[f"own_lo_{level}"] = np.where(learnt, table["y_hat"] - reach, np.nan)
+        table[f"own_hi_{level}"] = np.where(learnt, table["y_hat"] + reach, np.nan)
+    found = built("own").apply(table, calibration)
+    assert (widths(found[learnt]) == 4).all()
+    assert found.loc[~learnt, "lo_95"].isna().all()
+    assert built("own").latest(found, calibration) == []
