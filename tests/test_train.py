@@ -161,18 +161,32 @@ def test_a_leaking_run_says_so_everywhere(tmp_path):
     assert {row["model"] for row in scores if row["leaks"]} == {"WAVELET-PACKET-CNN-LSTM-AM"}
 
 
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to a command in the background: it would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def interrupted(folder: Path, how: signal.Signals, *more: str) -> subprocess.CompletedProcess[str]:
     """Start a run and stop it once its first checkpoint is written."""
     line, environment = command("train.py", *SMALL, "trainer.max_epochs=12", *more, f"hydra.run.dir={folder}")
     started = subprocess.Popen(
-        line, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        line,
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_ctrl_c,
     )
     for _ in range(1200):
         if list(folder.glob("unfinished/*.ckpt")) or started.poll() is not None:
             break
         time.sleep(0.05)
     started.send_signal(how)
-    out, err = started.communicate(timeout=120)
+    try:
+        out, err = started.communicate(timeout=120)
+    finally:
+        started.kill()
     return subprocess.CompletedProcess(line, started.returncode, out, err)
 
 
