@@ -136,7 +136,7 @@ def write(out: Path, series: Sequence[Comparison], life: Sequence[LifeComparison
         written += ["compare.md", "compare.csv", "compare.png"]
     if life:
         (out / "compare_life.md").write_text(life_comparison.to_markdown(life), encoding="utf-8")
-        (out / "compare_life.csv").write_text(life_comparison.to_csv(life), encoding="utf-8")
+        (out / "compare_life.csv").write_text(comparison.to_csv(life), encoding="utf-8")
         save(life_figures.comparison_figure(life), out / "compare_life.png")
         written += ["compare_life.md", "compare_life.csv", "compare_life.png"]
     return [*written, write_comparison_page(out, [*series, *life]).name]

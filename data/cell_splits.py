@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
 from data.panel import DataError
+from data.splits import check_shares
 
 Roles = NDArray[np.int8]
 
@@ -102,7 +103,7 @@ class WithinCell:
     )
 
     def __init__(self, validation: float, test: float) -> None:
-        _check_shares(validation, test)
+        check_shares(validation, test)
         self.validation, self.test = validation, test
 
     def folds(self, panel: Panel, horizon: int) -> list[Fold]:
@@ -129,7 +130,7 @@ class RowsInOrder:
     )
 
     def __init__(self, validation: float, test: float) -> None:
-        _check_shares(validation, test)
+        check_shares(validation, test)
         self.validation, self.test = validation, test
 
     def folds(self, panel: Panel, horizon: int) -> list[Fold]:
@@ -155,7 +156,7 @@ class LeakyRandom:
     )
 
     def __init__(self, validation: float, test: float, seed: int = 0) -> None:
-        _check_shares(validation, test)
+        check_shares(validation, test)
         self.validation, self.test, self.seed = validation, test, seed
 
     def folds(self, panel: Panel, horizon: int) -> list[Fold]:
@@ -177,10 +178,3 @@ def _in_order(n: int, validation: float, test: float) -> Roles:
     role[last - round(validation * n) : last] = VALIDATION
     role[last:] = TEST
     return role
-
-
-def _check_shares(validation: float, test: float) -> None:
-    if not (0 <= validation < 1 and 0 < test < 1 and validation + test < 1):
-        raise ValueError(
-            f"split.validation={validation} and split.test={test} must be fractions whose sum is below 1."
-        )

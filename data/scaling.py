@@ -5,9 +5,14 @@ Shapes
 n window, L lookback, H horizon, C component
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from data.contracts import Batch, FloatArray, Windows
+
+OF_COMPONENTS = ("series", "job=life needs scaling=standard: the others scale the components of a series.")
+"""The only job of what scales components, and why."""
 
 
 class MinMax:
@@ -15,6 +20,8 @@ class MinMax:
 
     A level beyond the training range lands outside [0, 1], where a network has seen nothing.
     """
+
+    only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
 
     def __init__(self) -> None:
         self._low = self._span = np.empty(0)                    # (C + 1,), the sum last
@@ -57,6 +64,8 @@ class WindowMinMax:
     Nothing is fitted, and a level never seen in training looks like any other.  What is forecast
     is measured on the scale of its own window and may land outside [0, 1].
     """
+
+    only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
 
     def fit(self, train: Windows) -> "WindowMinMax":
         """Learn nothing."""
@@ -101,6 +110,8 @@ class Anchored:
     level never seen in training looks like any other.  The other components swing about zero
     and are divided by their training deviation.
     """
+
+    only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
 
     def __init__(self) -> None:
         self._past = self._change = np.empty(0)                 # (C,) and (C + 1,)

@@ -22,10 +22,7 @@ class ByTime:
     """
 
     def __init__(self, validation: float, test: float, gap: int | None = None) -> None:
-        if not (0 <= validation < 1 and 0 < test < 1 and validation + test < 1):
-            raise ValueError(
-                f"split.validation={validation} and split.test={test} must be fractions whose sum is below 1."
-            )
+        check_shares(validation, test)
         self.validation, self.test, self.gap = validation, test, gap
 
     def folds(self, panel: Panel, horizon: int) -> list[Fold]:
@@ -82,6 +79,20 @@ class WalkForward:
             validation = test - round(self.validation * test)
             folds.append(Fold(_roles(time, validation, test, stop, gap), f"refit {len(folds) + 1}"))
         return folds
+
+
+def check_shares(validation: float, test: float) -> None:
+    """Refuse shares that leave nothing to learn from or to judge by.
+
+    Raises
+    ------
+    ValueError
+        If they are no fractions, or add up to all there is.
+    """
+    if not (0 <= validation < 1 and 0 < test < 1 and validation + test < 1):
+        raise ValueError(
+            f"split.validation={validation} and split.test={test} must be fractions whose sum is below 1."
+        )
 
 
 def _steps(panel: Panel) -> tuple[IntArray, int]:

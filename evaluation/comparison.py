@@ -1,9 +1,10 @@
 """Many runs in one table, beside the numbers that were published."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,35 @@ PAPER = " (paper)"
 MAE_AT = 1                              # place of its column
 SPREAD = re.compile(r"±\S+")
 SAME = 1e-6                             # relative difference of numbers that are called equal
+
+
+class Compared(Protocol):
+    """What comparisons of all jobs have in common."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the choice, as in the configuration."""
+        ...
+
+    @property
+    def experiment(self) -> str:
+        """Name of the choice, as in the configuration."""
+        ...
+
+    @property
+    def heading(self) -> str:
+        """What the table is called."""
+        ...
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """A row a model."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences without which the table misleads."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -101,26 +131,38 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
         style = "red" if row["leaks"] else "cyan" if naive else ""
         shorter = [cell if place == MAE_AT else SPREAD.sub("", cell) for place, cell in enumerate(cells)]
         table.add_row(*(Text(shorter[place]) for place in kept), style=style, end_section=naive)
+    print_table(console, table, left_out, comparison.notes)
+
+
+def print_table(console: Console, table: Table, left_out: Sequence[str], notes: Sequence[str]) -> None:
+    """Print the table of a comparison, what the console was too narrow for, and what must be known to read it."""
     console.print(table)
     if left_out:
         console.print(f"A wider console shows {', '.join(left_out)}.", style="dim", highlight=False)
-    for note in comparison.notes:
+    for note in notes:
         console.print(f"[red]![/red] {escape(note)}")
 
 
 def to_markdown(comparisons: Sequence[Comparison]) -> str:
     """Return all tables as Markdown."""
+    return as_markdown(comparisons, _header, _cells)
+
+
+def as_markdown(
+    comparisons: Sequence[Compared], header: Callable[[Any], list[str]], cells: Callable[[Any], list[list[str]]]
+) -> str:
+    """Return tables of any job as Markdown; ``header`` and ``cells`` say what stands in that of a comparison."""
     parts = []
     for comparison in comparisons:
-        lines = [f"## {comparison.heading}", "", *markdown_table(_header(comparison), _cells(comparison))]
+        lines = [f"## {comparison.heading}", "", *markdown_table(header(comparison), cells(comparison))]
         if comparison.notes:
             lines += ["", *(f"> {note}  " for note in comparison.notes)]
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 
-def to_csv(comparisons: Sequence[Comparison]) -> str:
-    """Return all rows, unrounded, as CSV."""
+def to_csv(comparisons: Sequence[Compared]) -> str:
+    """Return all rows of the comparisons of a job, unrounded, as CSV."""
     tables = []
     for comparison in comparisons:
         table = comparison.rows.copy()

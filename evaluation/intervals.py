@@ -15,7 +15,7 @@ puts it around new forecasts.
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,13 @@ STREAM = ["model", "unique_id", "step"]             # whose errors belong togeth
 FIRST = 10                                          # errors that must be known before their size is believed
 ANY = None                                          # in place of a series' name: whichever
 
+
+BY_TIME = (
+    "series",
+    "intervals=adaptive and split learn from truths as they arrive, but a remaining life is known at the end only; "
+    "choose by_cell or none.",
+)
+"""The only job of what learns from truths as they arrive, and why."""
 
 OWN = "own_"                            # begins the columns of what a model has learnt itself
 
@@ -133,6 +140,8 @@ class Split:
         Shares of truths the intervals shall hold [%].
     """
 
+    only_for: ClassVar[tuple[str, str]] = BY_TIME
+
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = _valid(levels)
 
@@ -189,6 +198,8 @@ class Adaptive:
     halflife : float
         After so many further errors, an error counts half in their present size [forecasts].
     """
+
+    only_for: ClassVar[tuple[str, str]] = BY_TIME
 
     def __init__(self, levels: Sequence[int], window: int, gamma: float, halflife: float) -> None:
         self.levels = _valid(levels)
@@ -264,6 +275,8 @@ class ByCell:
     stages : int
         Parts of life with a width of their own; 1 gives the same width everywhere.
     """
+
+    only_for: ClassVar[tuple[str, str]] = ("life", "intervals=by_cell is for cells; choose adaptive, split or none.")
 
     def __init__(self, levels: Sequence[int], stages: int) -> None:
         self.levels = _valid(levels)

@@ -10,7 +10,7 @@ from evaluation.bootstrap import metric_intervals
 from evaluation.leakage import Audit
 from evaluation.metrics import remarks, scores, scores_by_step
 from evaluation.model_confidence_set import model_confidence_set, superior_predictive_ability
-from evaluation.scoring import interval_scores
+from evaluation.scoring import coverage
 from evaluation.significance import against_persistence, direction, pairwise
 
 BOUNDED = ["mae", "rmse", "mase", "skill"]          # metrics whose bootstrap interval a row keeps
@@ -73,7 +73,7 @@ def judge(
     notes = [leak_note(model, audit) for model in table.loc[table["leaks"], "model"]] + remarks(forecasts)
     tests = _of_the_set(table) + _of_spa(superior_predictive_ability(forecasts, leaking))
     steps = scores_by_step(forecasts, scale) if forecasts["step"].max() > 1 else None
-    return Judgement(table, steps, _coverage(forecasts), pairwise(forecasts), notes, tests)
+    return Judgement(table, steps, coverage(forecasts, "year"), pairwise(forecasts), notes, tests)
 
 
 def leak_note(model: str, audit: Audit | None = None) -> str:
@@ -105,16 +105,6 @@ def _over_seeds(models: "pd.Series[str]", seeds: Sequence[Mapping[str, Any]]) ->
     rows = pd.DataFrame(list(seeds), columns=["model", "seed", "mae", "rmse"]).groupby("model")["mae"]
     found = pd.DataFrame({"n_seeds": rows.size(), "seed_mae": rows.mean(), "seed_mae_std": rows.std(ddof=1)})
     return found.reindex(models).fillna({"n_seeds": 1}).astype({"n_seeds": np.int64}).rename_axis("model").reset_index()
-
-
-def _coverage(forecasts: pd.DataFrame) -> pd.DataFrame | None:
-    bounds = [column for column in forecasts.columns if str(column).startswith("lo_")]
-    if not bounds or forecasts[bounds].isna().all(axis=None):
-        return None
-    parts = [interval_scores(forecasts)]
-    if isinstance(forecasts["ds"].iloc[0], pd.Timestamp):
-        parts.append(interval_scores(forecasts, "year"))
-    return pd.concat(parts, ignore_index=True)
 
 
 def _of_the_set(table: pd.DataFrame) -> list[str]:

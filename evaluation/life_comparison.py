@@ -11,15 +11,14 @@ import numpy as np
 import pandas as pd
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.comparison import PAPER, SPREAD, differ
+from evaluation.comparison import PAPER, SPREAD, as_markdown, differ, print_table
 from evaluation.life_metrics import CLOCK, CLOCK_WINS, verdict, why_the_clock_wins
 from evaluation.life_table import LifeMetrics
 from evaluation.significance import holm
-from evaluation.table import LEAKS, VERDICTS, decimals_for, markdown_table, shown
+from evaluation.table import LEAKS, VERDICTS, decimals_for, shown
 
 PUBLISHED = Path(__file__).with_name("published") / "paper2.csv"
 PUBLISHED_AS = "paper 2, tables 9 to 12"
@@ -115,33 +114,12 @@ def print_comparison(console: Console, comparison: LifeComparison) -> None:
         whole = [column.startswith(("model", "MAE")) for column in header]
         shorter = [cell if keep else SPREAD.sub("", cell) for cell, keep in zip(cells, whole, strict=True)]
         table.add_row(*(Text(shorter[place]) for place in kept), style=style, end_section=clock)
-    console.print(table)
-    if left_out:
-        console.print(f"A wider console shows {', '.join(left_out)}.", style="dim", highlight=False)
-    for note in comparison.notes:
-        console.print(f"[red]![/red] {escape(note)}")
+    print_table(console, table, left_out, comparison.notes)
 
 
 def to_markdown(comparisons: Sequence[LifeComparison]) -> str:
     """Return all tables as Markdown."""
-    parts = []
-    for comparison in comparisons:
-        lines = [f"## {comparison.heading}", "", *markdown_table(_header(comparison), _cells(comparison))]
-        if comparison.notes:
-            lines += ["", *(f"> {note}  " for note in comparison.notes)]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"
-
-
-def to_csv(comparisons: Sequence[LifeComparison]) -> str:
-    """Return all rows, unrounded, as CSV."""
-    tables = []
-    for comparison in comparisons:
-        table = comparison.rows.copy()
-        table.insert(0, "experiment", comparison.experiment)
-        table.insert(0, "dataset", comparison.dataset)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True).to_csv(index=False, lineterminator="\n")
+    return as_markdown(comparisons, _header, _cells)
 
 
 def _comparison(runs: Sequence[LifeMetrics], published: pd.DataFrame) -> LifeComparison:

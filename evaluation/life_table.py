@@ -1,8 +1,6 @@
 """The result table of a run on remaining life: kept as metrics.json, shown on the console, in Markdown and CSV."""
 
-import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +26,7 @@ from evaluation.table import (
     or_null,
     read_content,
     shown,
+    write_content,
 )
 
 JOB = "life"
@@ -118,10 +117,7 @@ def write_metrics(path: Path, metrics: LifeMetrics) -> None:
     content |= {name: as_records(getattr(metrics, name)) for name in TABLES}
     content["coverage"] = None if metrics.coverage is None else as_records(metrics.coverage)
     content["audit"] = metrics.audit
-    unfinished = path.with_name(path.name + ".part")
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    write_content(path, content)
 
 
 def read_metrics(path: Path) -> LifeMetrics:

@@ -60,6 +60,19 @@ def interval_scores(forecasts: pd.DataFrame, by: By = "all") -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def coverage(forecasts: pd.DataFrame, by: By) -> pd.DataFrame | None:
+    """Return the ``interval_scores`` of all rows together and then by ``by``; None where no row has an interval.
+
+    Years are left out where time is counted in steps.
+    """
+    bounds = [column for column in forecasts.columns if str(column).startswith("lo_")]
+    if not bounds or forecasts[bounds].isna().all(axis=None):
+        return None
+    dated = isinstance(forecasts["ds"].iloc[0], pd.Timestamp)
+    parts: list[By] = ["all"] if by == "year" and not dated else ["all", by]
+    return pd.concat([interval_scores(forecasts, part) for part in parts], ignore_index=True)
+
+
 def interval_levels(forecasts: pd.DataFrame) -> list[int]:
     """Return the levels a table has bounds of [%], ascending.
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,11 @@ def write_metrics(path: Path, metrics: Metrics) -> None:
         content[name] = None if table is None else as_records(table)
     content["seeds"] = [{name: or_null(value) for name, value in row.items()} for row in metrics.seeds]
     content |= {"audit": metrics.audit, "tests": metrics.tests}
+    write_content(path, content)
+
+
+def write_content(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON, whole or not at all; it holds no number that does not exist."""
     unfinished = path.with_name(path.name + ".part")
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     unfinished.write_text(text, encoding="utf-8")

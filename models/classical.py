@@ -31,6 +31,7 @@ class Persistence:
     """
 
     scaled: ClassVar[bool] = False
+    only_for: ClassVar[tuple[str, str]] = ("series", "goes on with a series, which job=life does not forecast.")
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
@@ -61,6 +62,7 @@ class Drift:
     """
 
     scaled: ClassVar[bool] = False
+    only_for: ClassVar[tuple[str, str]] = ("series", "goes on with a series, which job=life does not forecast.")
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         if lookback < 2:

@@ -34,6 +34,7 @@ class Clock:
 
     scaled: ClassVar[bool] = False
     sees: ClassVar[str] = "cycles"
+    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
@@ -72,6 +73,7 @@ class CycleRidge:
 
     scaled: ClassVar[bool] = False
     sees: ClassVar[str] = "cycles"
+    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
 
     def __init__(self, label: str, alpha: float, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
@@ -112,6 +114,7 @@ class LastRul:
 
     scaled: ClassVar[bool] = False
     sees: ClassVar[str] = "cycles"
+    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label

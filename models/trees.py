@@ -11,7 +11,7 @@ Shapes
 n window, L lookback, H horizon, C component, K network, F feature
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -21,7 +21,64 @@ from data.contracts import Batch, FloatArray
 from models.components import Component
 
 
-class ExtraTrees:
+class Trees(ABC):
+    """What all of them have in common; a subclass says what a forest is.
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    component : Component
+        Which features are seen and which target is learnt.
+    """
+
+    scaled: ClassVar[bool] = True
+    kept: ClassVar[bool] = False                    # a file that holds trees could run code
+
+    def __init__(self, label: str, component: Component) -> None:
+        self.label = label
+        self.component = component
+        self._forests: list[list[Any]] = []                                           # [K][H]
+
+    @abstractmethod
+    def _forest(self) -> Any:
+        """Return a forest of scikit-learn that has learnt nothing yet."""
+
+    def fit(self, train: Batch) -> None:
+        """Learn from scaled windows: a forest for every network and step of the horizon."""
+        targets = self.component.targets(train.target)                                # (K, n, H)
+        self._forests = [
+            [self._forest().fit(rows, column) for column in target.T]
+            for rows, target in zip(self._newest(train), targets, strict=True)
+        ]
+
+    def predict(self, batch: Batch) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``."""
+        return np.stack(
+            [
+                np.stack([forest.predict(rows) for forest in steps], axis=1)
+                for rows, steps in zip(self._newest(batch), self._forests, strict=True)
+            ]
+        )
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return nothing: a forest is not kept."""
+        return {}
+
+    def load_state(self, state: dict[str, FloatArray]) -> NoReturn:
+        """Refuse: a forest is not kept."""
+        raise ValueError(
+            f"{self.label} was fitted for its row of the table and not kept, so it cannot forecast for a finished "
+            f"run.  Give predict.py a run of another model."
+        )
+
+    def _newest(self, batch: Batch) -> FloatArray:
+        """Map ``past (n, L, C)`` to what every network sees of the newest step, ``(K, n, F)``."""
+        inputs: FloatArray = self.component.inputs(batch.past)                        # (K, n, L, F)
+        return inputs[:, :, -1]
+
+
+class ExtraTrees(Trees):
     """Mean of trees that are split at random places (Geurts et al., 2006).
 
     Parameters
@@ -40,9 +97,6 @@ class ExtraTrees:
         C, L [steps] and H [steps]; given by the data.
     """
 
-    scaled: ClassVar[bool] = True
-    kept: ClassVar[bool] = False                    # a file that holds trees could run code
-
     def __init__(
         self,
         label: str,
@@ -54,28 +108,10 @@ class ExtraTrees:
         lookback: int,
         horizon: int,
     ) -> None:
-        self.label = label
-        self.component = component
+        super().__init__(label, component)
         self.n_trees = n_trees
         self.max_features = max_features
         self.seed = seed
-        self._forests: list[list[Any]] = []
-
-    def fit(self, train: Batch) -> None:
-        """Learn from scaled windows."""
-        self._forests = _fit(self.component, train, self._forest)
-
-    def predict(self, batch: Batch) -> FloatArray:
-        """Return scaled forecasts ``(K, n, H)``."""
-        return _predict(self.component, batch, self._forests)
-
-    def state(self) -> dict[str, FloatArray]:
-        """Return nothing: a forest is not kept."""
-        return {}
-
-    def load_state(self, state: dict[str, FloatArray]) -> None:
-        """Refuse: a forest is not kept."""
-        _refuse(self.label)
 
     def _forest(self) -> ExtraTreesRegressor:
         return ExtraTreesRegressor(
@@ -83,7 +119,7 @@ class ExtraTrees:
         )
 
 
-class HistBoosting:
+class HistBoosting(Trees):
     """Trees one after another, each of what those before it left over, on binned features.
 
     Parameters
@@ -102,9 +138,6 @@ class HistBoosting:
         C, L [steps] and H [steps]; given by the data.
     """
 
-    scaled: ClassVar[bool] = True
-    kept: ClassVar[bool] = False                    # a file that holds trees could run code
-
     def __init__(
         self,
         label: str,
@@ -116,62 +149,12 @@ class HistBoosting:
         lookback: int,
         horizon: int,
     ) -> None:
-        self.label = label
-        self.component = component
+        super().__init__(label, component)
         self.n_trees = n_trees
         self.learning_rate = learning_rate
         self.seed = seed
-        self._forests: list[list[Any]] = []
-
-    def fit(self, train: Batch) -> None:
-        """Learn from scaled windows."""
-        self._forests = _fit(self.component, train, self._forest)
-
-    def predict(self, batch: Batch) -> FloatArray:
-        """Return scaled forecasts ``(K, n, H)``."""
-        return _predict(self.component, batch, self._forests)
-
-    def state(self) -> dict[str, FloatArray]:
-        """Return nothing: a forest is not kept."""
-        return {}
-
-    def load_state(self, state: dict[str, FloatArray]) -> None:
-        """Refuse: a forest is not kept."""
-        _refuse(self.label)
 
     def _forest(self) -> HistGradientBoostingRegressor:
         return HistGradientBoostingRegressor(
             learning_rate=self.learning_rate, max_iter=self.n_trees, early_stopping=False, random_state=self.seed
         )
-
-
-def _fit(component: Component, train: Batch, forest: Callable[[], Any]) -> list[list[Any]]:
-    """Return a forest for every network and step of the horizon, ``[K][H]``."""
-    targets = component.targets(train.target)                                         # (K, n, H)
-    return [
-        [forest().fit(rows, column) for column in target.T]
-        for rows, target in zip(_newest(component, train), targets, strict=True)
-    ]
-
-
-def _predict(component: Component, batch: Batch, forests: list[list[Any]]) -> FloatArray:
-    """Return scaled forecasts ``(K, n, H)``."""
-    return np.stack(
-        [
-            np.stack([forest.predict(rows) for forest in steps], axis=1)
-            for rows, steps in zip(_newest(component, batch), forests, strict=True)
-        ]
-    )
-
-
-def _newest(component: Component, batch: Batch) -> FloatArray:
-    """Map ``past (n, L, C)`` to what every network sees of the newest step, ``(K, n, F)``."""
-    inputs: FloatArray = component.inputs(batch.past)                                 # (K, n, L, F)
-    return inputs[:, :, -1]
-
-
-def _refuse(label: str) -> NoReturn:
-    raise ValueError(
-        f"{label} was fitted for its row of the table and not kept, so it cannot forecast for a finished run.  "
-        f"Give predict.py a run of another model."
-    )

@@ -19,6 +19,7 @@ from evaluation.cluster_figures import criteria_figure
 from evaluation.figures import save
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted
+from runtime.record import write_json
 
 PREFIX = "evidence_"
 ENOUGH = 200                            # windows of a kind from which on their likeness is measured
@@ -70,11 +71,11 @@ def keep_attention(folder: Path, panel: Panel, windows: Windows, fold: Fold, fit
 def draw_evidence(evidence: Path, figures: Path, title: str) -> None:
     """Draw the number of clusters, the losses of an autoencoder and the synthetic windows, where they are kept."""
     figures.mkdir(exist_ok=True)
-    if (found := _read(evidence / "clusters.json")) is not None:
+    if (found := read_json(evidence / "clusters.json")) is not None:
         save(criteria_figure(found["table"], found["chosen"], f"{title}: number of clusters"), figures / "clusters.png")
-    if (found := _read(evidence / "augmentation.json")) is not None:
+    if (found := read_json(evidence / "augmentation.json")) is not None:
         save(augmentation_figure(found, f"{title}: synthetic windows"), figures / "augmentation.png")
-    losses = _read(evidence / "losses.json") or {}
+    losses = read_json(evidence / "losses.json") or {}
     if "autoencoder" in losses:
         drawn = autoencoder_figure({"autoencoder": [losses["autoencoder"]]}, f"{title}: autoencoder")
         save(drawn, figures / "autoencoder.png")
@@ -107,10 +108,11 @@ def _long(name: str, weights: NDArray[Any], panel: Panel, windows: Windows) -> p
     )
 
 
-def _read(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """Return what a file of evidence holds, or None where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def _write(folder: Path, name: str, found: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{PREFIX}{name}.json").write_text(json.dumps(found), encoding="utf-8")
+    write_json(folder / f"{PREFIX}{name}.json", found)

@@ -59,6 +59,8 @@ def train(
     """
     if cfg.augmentation._target_ != AUTO:
         fitted = fresh(cfg)
+        if not fitted.model.scaled:
+            return Trained(fitted, [], None)                        # naive: there is nothing to learn
         return Trained(fitted, fit(cfg, fitted, label, batch_of(cfg, fitted), validation, checkpoint), None)
     if not len(validation.y):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")

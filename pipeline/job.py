@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 from hydra.utils import get_object
@@ -16,9 +17,10 @@ from data.panel import DataError, fingerprint
 from evaluation.intervals import OWN
 from evaluation.leakage import Audit
 from models.forecaster import Forecaster
+from pipeline.evidence import read_json
 from pipeline.fitted import Fitted, gather, members, unfitted
 from pipeline.parts import part_of
-from runtime.build import ConfigError
+from runtime.build import ConfigError, as_message
 from runtime.record import WEIGHTS, surroundings, write_json
 
 FROM_DATA = {"n_components", "lookback", "horizon"}
@@ -102,6 +104,12 @@ def trained(fresh: Callable[[], Fitted], folder: Path) -> list[Fitted]:
         raise DataError(f"{path} cannot be used ({str(error).splitlines()[0]}).  Train the run again.") from None
 
 
+def offsets_of(folder: Path) -> list[dict[str, Any]]:
+    """Return what a finished run has learned of the width of its intervals."""
+    found: list[dict[str, Any]] = read_json(folder / "evidence" / "intervals.json") or []
+    return found
+
+
 def once_each(rows: Sequence[Contender]) -> list[Contender]:
     """Return the contenders, the first of each label, in their order: the run's model stays first."""
     unique: dict[str, Contender] = {}
@@ -127,7 +135,7 @@ def check_settings(cfg: DictConfig) -> None:
         if cfg[name] < 1:
             faults.append(f"{name}={cfg[name]} must be at least 1.")
     if faults:
-        raise ConfigError("The configuration has faults:\n  " + "\n  ".join(faults))
+        raise ConfigError(as_message(faults))
 
 
 def refuse_strangers(cfg: DictConfig, job: str, groups: Sequence[str]) -> None:
@@ -173,40 +181,20 @@ def seeded(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:
 
 
 def refuse_unfit(cfg: DictConfig, job: str) -> None:
-    """Refuse models and intervals that are made for the other job.
+    """Refuse models, scalings and intervals that say they are made for the other job (``only_for``).
 
     Raises
     ------
     ConfigError
         Naming them all.
     """
-    counts = [
-        node.label for node in [cfg.model, *cfg.baselines.values()] if hasattr(get_object(node._target_), "sees")
-    ]
-    naive = [
-        node.label for node in [cfg.model, *cfg.baselines.values()]
-        if not get_object(node._target_).scaled and not hasattr(get_object(node._target_), "sees")
-    ]
-    by_cell = str(cfg.intervals._target_).endswith("ByCell")
-    by_time = str(cfg.intervals._target_).endswith(("Adaptive", "Split"))
     faults = []
-    if job == "series" and counts:
-        faults.append(f"{', '.join(counts)} counts the cycles of cells, which job=series has none of.")
-    if job == "series" and by_cell:
-        faults.append("intervals=by_cell is for cells; choose adaptive, split or none.")
-    if job == "life" and naive:
-        faults.append(f"{', '.join(naive)} goes on with a series, which job=life does not forecast.")
-    if job == "life" and by_time:
-        faults.append(
-            "intervals=adaptive and split learn from truths as they arrive, but a remaining life is known at the end "
-            "only; choose by_cell or none."
-        )
-    if job == "life" and cfg.horizon != 1:
-        faults.append(f"horizon={cfg.horizon}: job=life asks for the life left at one cycle; set horizon=1.")
-    if job == "life" and not str(cfg.scaling._target_).endswith(".Standard"):
-        faults.append("job=life needs scaling=standard: the others scale the components of a series.")
+    for node in [cfg.model, *cfg.baselines.values(), cfg.scaling, cfg.intervals]:
+        made_for, why = getattr(get_object(node._target_), "only_for", (job, ""))
+        if made_for != job:
+            faults.append(f"{node.label} {why}" if "label" in node else why)
     if faults:
-        raise ConfigError("The configuration has faults:\n  " + "\n  ".join(faults))
+        raise ConfigError(as_message(faults))
 
 
 def seeds_of(cfg: DictConfig, model: DictConfig) -> list[int]:
@@ -257,7 +245,7 @@ def opening(panel: Panel, folds: Sequence[Fold]) -> str:
     n_series = panel.frame["unique_id"].nunique()
     several = f" in the last of {len(folds)} folds" if len(folds) > 1 else ""
     return (
-        f"{panel.name}: {n_series} series, {len(panel.frame)} rows, {_day(dates.min())} .. {_day(dates.max())}; "
+        f"{panel.name}: {n_series} series, {len(panel.frame)} rows, {day(dates.min())} .. {day(dates.max())}; "
         f"{counts} targets{several}"
     )
 
@@ -297,5 +285,6 @@ def outcomes_of_last_fold(outcomes: Sequence[Outcome], model: str) -> list[Outco
     return [outcome for outcome in own if outcome.fold == own[-1].fold]
 
 
-def _day(date: Any) -> str:
-    return f"{date:%Y-%m-%d}" if isinstance(date, pd.Timestamp) else str(date)
+def day(date: Any) -> str:
+    """Return a date without its time, and a step as it is."""
+    return f"{pd.Timestamp(date):%Y-%m-%d}" if isinstance(date, np.datetime64 | pd.Timestamp) else str(date)

@@ -1,6 +1,5 @@
 """The second job: tell how many cycles a battery cell has left."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,8 +31,16 @@ from data.sequences import select_rows, sequences, short_cells
 from evaluation.intervals import Intervals, extend
 from evaluation.leakage import WAYS, Audit, Change, Finding, How, Stage, compare, in_one_row, joined, replacement
 from evaluation.life_report import LifeSubject, report
-from evaluation.scoring import interval_scores
-from pipeline.evidence import collect, draw_evidence, held_out_windows, keep_attention, keep_features, keep_quality
+from evaluation.scoring import coverage
+from pipeline.evidence import (
+    collect,
+    draw_evidence,
+    held_out_windows,
+    keep_attention,
+    keep_features,
+    keep_quality,
+    read_json,
+)
 from pipeline.fitted import Fitted, members, unfitted
 from pipeline.fitting import Trained, learnt_from
 from pipeline.fitting import train as train_model
@@ -42,6 +49,7 @@ from pipeline.job import (
     Prediction,
     averaged,
     keep,
+    offsets_of,
     once_each,
     outcomes_of_last_fold,
     refuse_strangers,
@@ -54,7 +62,7 @@ from pipeline.job import (
 from pipeline.parts import leave_behind, left_behind, part_of
 from runtime.build import ConfigError, build
 from runtime.quiet import quiet
-from runtime.record import UNFINISHED, WEIGHTS
+from runtime.record import UNFINISHED, WEIGHTS, write_json
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 RIDGE = OmegaConf.create(
@@ -100,6 +108,8 @@ class Life:
     def __init__(self, cfg: DictConfig, train_every: int = 1, monotone: bool = False) -> None:
         refuse_strangers(cfg, "life", ["scope", "decomposition"])
         refuse_unfit(cfg, "life")
+        if cfg.horizon != 1:
+            raise ConfigError(f"horizon={cfg.horizon}: job=life asks for the life left at one cycle; set horizon=1.")
         if train_every < 1:
             raise ConfigError(f"job.train_every={train_every} must be at least 1 cycle.")
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
@@ -261,13 +271,13 @@ class Life:
         losses = {
             f"{o.model} {o.fold} seed {o.seed}": o.losses for o in outcomes_of_last_fold(outcomes, model) if o.losses
         }
-        kept = evidence / "losses.json"
-        losses |= json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}     # of an autoencoder
-        kept.write_text(json.dumps(losses), encoding="utf-8")
+        losses |= read_json(evidence / "losses.json") or {}                     # of an autoencoder
+        write_json(evidence / "losses.json", losses)
         intervals: Intervals = build(cfg.intervals)
         calibration = averaged(outcomes, "calibration")
         forecasts = intervals.apply(averaged(outcomes, "forecasts"), calibration)
-        (evidence / "intervals.json").write_text(json.dumps(intervals.latest(forecasts, calibration)), encoding="utf-8")
+        write_json(evidence / "intervals.json", intervals.latest(forecasts, calibration))
+        factors = read_json(evidence / "factors.json")
         subject = LifeSubject(
             experiment=cfg.names.experiment,
             dataset=cfg.names.source,
@@ -280,9 +290,9 @@ class Life:
             lives={str(name): float(life) for name, life in lives(panel).items()},
             notes=panel.notes,
             choices={str(name): str(choice) for name, choice in cfg.names.items()},
-            factors=_table_of(evidence / "factors.json"),
+            factors=None if factors is None else pd.DataFrame(factors),
             attention=_parquet_of(evidence / "attention.parquet"),
-            coverage=coverage(forecasts),
+            coverage=coverage(forecasts, "stage"),
             audit=audit,
         )
         draw_evidence(evidence, folder / "figures", panel.name)
@@ -333,7 +343,7 @@ class Life:
         origin = windows.origin
         table = frame[["unique_id", "ds"]].iloc[origin].reset_index(drop=True)
         table = table.assign(step=0, model=row.label, y_hat=np.mean(forecasts, axis=0)[:, 0])
-        table = extend(table, json.loads((folder / "evidence" / "intervals.json").read_text(encoding="utf-8")))
+        table = extend(table, offsets_of(folder))
         table = table.drop(columns=["step", "model"]).rename(
             columns={"unique_id": "cell", "ds": "cycle", "y_hat": "RUL"}
         )
@@ -429,14 +439,6 @@ def longest_life(panel: Panel) -> float:
     return float(lives(panel).max())
 
 
-def coverage(forecasts: pd.DataFrame) -> pd.DataFrame | None:
-    """Return how many truths the intervals hold, overall and by stage of life; None without intervals."""
-    bounds = [column for column in forecasts.columns if str(column).startswith("lo_")]
-    if not bounds or forecasts[bounds].isna().all(axis=None):
-        return None
-    return pd.concat([interval_scores(forecasts), interval_scores(forecasts, "stage")], ignore_index=True)
-
-
 def settled(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> FloatArray:
     """Return forecasts ``(n, 1)``, cells in cycle order, that are not negative and, if asked, never rise."""
     forecast = np.maximum(forecast, 0.0)
@@ -500,10 +502,10 @@ def told_by_covariates(panel: Panel) -> Finding:
     frame = panel.frame
     known: list[str] = []
     counting: list[str] = []
+    cells, target = list(frame.groupby("unique_id").indices.values()), frame["y"].to_numpy()
     for name in panel.covariates:
         value = frame[name].to_numpy(dtype=np.float64)
-        cells = list(frame.groupby("unique_id").indices.values())
-        if all(_is_line(value[own], frame["y"].to_numpy()[own]) for own in cells):
+        if all(_is_line(value[own], target[own]) for own in cells):
             known.append(name)
         elif all(_counts(value[own]) for own in cells if np.ptp(value[own]) > 0):
             counting.append(name)
@@ -564,10 +566,6 @@ def _replaced(
     for column in columns:
         frame[column] = replacement(frame[column].to_numpy(dtype=np.float64), rows, how, rng)
     return replace(panel, frame=frame)
-
-
-def _table_of(path: Path) -> pd.DataFrame | None:
-    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else None
 
 
 def _parquet_of(path: Path) -> pd.DataFrame | None:

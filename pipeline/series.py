@@ -1,6 +1,5 @@
 """The first job: forecast the next steps of a series from its components."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -51,13 +50,15 @@ from evaluation.leakage import (
 from evaluation.metrics import naive_scale
 from evaluation.report import Subject, report
 from pipeline.fitted import Fitted, members, unfitted
-from pipeline.fitting import Trained, learnt_from
+from pipeline.fitting import learnt_from
 from pipeline.fitting import train as train_model
 from pipeline.job import (
     Contender,
     Prediction,
     averaged,
+    day,
     keep,
+    offsets_of,
     once_each,
     outcomes_of_last_fold,
     refuse_strangers,
@@ -192,7 +193,7 @@ class Series:
             part = pd.DataFrame({"unique_id": key, "ds": days, "step": steps})
             parts.append(part.assign(**{label: forecast[n] for label, forecast in found.items()}))
         table = pd.concat(parts, ignore_index=True)
-        bounds = extend(table.assign(model=row.label, y_hat=table[row.label]), _offsets(folder))
+        bounds = extend(table.assign(model=row.label, y_hat=table[row.label]), offsets_of(folder))
         table = table.join(bounds[[column for column in bounds if str(column).startswith(("lo_", "hi_"))]])
         notes = []
         if card["audit"]["verdict"] == "LEAKS":
@@ -200,7 +201,7 @@ class Series:
                 f"{row.label} was trained on inputs shaped by the future, which a forecast cannot have: expect far "
                 f"larger errors than its table shows.  ({card['audit']['sentence']})"
             )
-        return Prediction(table, f"{panel.name} in {panel.unit}, after {_day(frame['ds'].max())}", notes)
+        return Prediction(table, f"{panel.name} in {panel.unit}, after {day(frame['ds'].max())}", notes)
 
     def stages(
         self, panel: Panel, fold: Fold, contender: Contender, origins: IntArray | None, fitted: Fitted | None
@@ -255,7 +256,7 @@ class Series:
                 frame = panel.frame.assign(y=_in_each(panel, replaced, how, rng))
                 other = replace(panel, frame=frame)
                 yield Change(
-                    f"what comes after {_day(at)} is {how}",
+                    f"what comes after {day(at)} is {how}",
                     replaced,
                     self.stages(other, fold, contender, chosen, fitted),
                 )
@@ -266,7 +267,7 @@ class Series:
             there = None if chosen is None else np.searchsorted(rows, np.intersect1d(chosen, rows))
             part = Fold(fold.role[~gone], fold.name)
             yield Change(
-                f"what comes after {_day(at)} is left out",
+                f"what comes after {day(at)} is left out",
                 gone,
                 self.stages(other, part, contender, there, fitted),
                 rows,
@@ -328,13 +329,10 @@ class Series:
                 )
         began = time.perf_counter()
         fresh = partial(seeded, model=contender.model, n_components=train.past.shape[2])
-        if fresh(cfg).model.scaled:
-            learnt = train_model(
-                cfg, fresh, lambda own, model: self.training_batch(own, model, windows, fold), contender.label,
-                validation, part.with_suffix(".ckpt"),
-            )
-        else:
-            learnt = Trained(fresh(cfg), [], None)
+        learnt = train_model(
+            cfg, fresh, lambda own, model: self.training_batch(own, model, windows, fold), contender.label, validation,
+            part.with_suffix(".ckpt"),
+        )
         fitted = learnt.fitted
         held_out = fitted.forecast(validation)
         outcome = Outcome(
@@ -499,22 +497,9 @@ def _refuse_misfit(panel: Panel, trained_on: dict[str, float]) -> None:
         )
 
 
-def _offsets(folder: Path) -> list[dict[str, Any]]:
-    """Return what a run has learned of the width of its intervals."""
-    path = folder / "evidence" / "intervals.json"
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    return found
-
-
 def _is_naive(node: DictConfig) -> bool:
     return not get_object(node._target_).scaled
 
 
 def _plain(node: DictConfig) -> Any:
     return OmegaConf.to_container(node, resolve=True)
-
-
-def _day(date: Any) -> str:
-    return f"{pd.Timestamp(date):%Y-%m-%d}" if isinstance(date, np.datetime64 | pd.Timestamp) else str(date)
-
-

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any, get_type_hints
 
@@ -40,7 +40,7 @@ def build(node: DictConfig, **live: Any) -> Any:
     """
     faults = [fault for key, target in _targets(node) if (fault := _untrusted(key, target))]
     if faults:
-        raise ConfigError(_report(faults))
+        raise ConfigError(as_message(faults))
     try:
         return instantiate(node, **live, _convert_="all")
     except InstantiationException as error:
@@ -62,10 +62,11 @@ def check(cfg: DictConfig, live: Mapping[str, set[str]]) -> None:
         given_later = {name for pattern, names in live.items() if fnmatch(key, pattern) for name in names}
         faults += _faults(key, node, given_later)
     if faults:
-        raise ConfigError(_report(faults))
+        raise ConfigError(as_message(faults))
 
 
-def _report(faults: list[str]) -> str:
+def as_message(faults: Sequence[str]) -> str:
+    """Return all faults of a configuration as one message."""
     return "The configuration has faults:\n  " + "\n  ".join(faults)
 
 
@@ -81,7 +82,7 @@ def _targets(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
             try:
                 child = node[name]
             except OmegaConfBaseException as error:
-                raise ConfigError(_report([f"{key}.{name} cannot be resolved: {error}"])) from None
+                raise ConfigError(as_message([f"{key}.{name} cannot be resolved: {error}"])) from None
             yield from _targets(child, f"{key}.{name}".lstrip("."))
 
 

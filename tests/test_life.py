@@ -3,17 +3,15 @@
 import json
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from safetensors.numpy import load_file
 
 from data.sources.synthetic_cells import SyntheticCells
 from pipeline.life import settled
-from tests.test_train import command, run
+from tests.test_train import assert_same_weights, run, stopped_at_a_checkpoint
 
 SMALL = [
     "experiment=smoke_battery", "baselines=cycles", "source.n_cells=3", "split.folds=null", "split.cells=[cell 02]"
@@ -155,21 +153,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     more = [*SMALL, "trainer.max_epochs=6", "audit=none", "parallel=local"]
     whole = run("train.py", *more, f"hydra.run.dir={tmp_path}/whole")
     assert whole.returncode == 0, whole.stderr
-    line, environment = command("train.py", *more, f"hydra.run.dir={tmp_path}/broken")
-    started = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    for _ in range(1200):
-        if list(tmp_path.glob("broken/unfinished/*.ckpt")) or started.poll() is not None:
-            break
-        time.sleep(0.05)
-    started.send_signal(signal.SIGKILL)
-    started.communicate(timeout=60)
+    killed = stopped_at_a_checkpoint(tmp_path / "broken", signal.SIGKILL, *more)
+    assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "broken" / "metrics.json").exists()
     resumed = run("train.py", f"resume={tmp_path}/broken")
     assert resumed.returncode == 0, resumed.stderr
-    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken"))
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        np.testing.assert_array_equal(second[name], value, err_msg=name)
+    assert_same_weights(tmp_path / "whole", tmp_path / "broken")
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from evaluation.comparison import to_csv
 from evaluation.life_comparison import (
     OF_SEEDS,
     PUBLISHED,
@@ -16,7 +17,6 @@ from evaluation.life_comparison import (
     LifeComparison,
     compare,
     print_comparison,
-    to_csv,
     to_markdown,
 )
 from evaluation.life_metrics import CLOCK, CLOCK_WINS, judge, seed_scores

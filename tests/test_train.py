@@ -167,8 +167,22 @@ def _heed_ctrl_c() -> None:
 
 
 def interrupted(folder: Path, how: signal.Signals, *more: str) -> subprocess.CompletedProcess[str]:
+    """Start a small run on a series and stop it once its first checkpoint is written."""
+    return stopped_at_a_checkpoint(folder, how, *SMALL, "trainer.max_epochs=12", *more)
+
+
+def assert_same_weights(first: Path, second: Path) -> None:
+    kept, others = (load_file(folder / "model.safetensors") for folder in (first, second))
+    assert kept.keys() == others.keys()
+    for name, value in kept.items():
+        np.testing.assert_array_equal(others[name], value, err_msg=name)
+
+
+def stopped_at_a_checkpoint(
+    folder: Path, how: signal.Signals, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """Start a run and stop it once its first checkpoint is written."""
-    line, environment = command("train.py", *SMALL, "trainer.max_epochs=12", *more, f"hydra.run.dir={folder}")
+    line, environment = command("train.py", *arguments, f"hydra.run.dir={folder}")
     started = subprocess.Popen(
         line,
         cwd=ROOT,
@@ -199,10 +213,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     assert not (tmp_path / "broken" / "metrics.json").exists()
     resumed = run("train.py", f"resume={tmp_path}/broken")
     assert resumed.returncode == 0, resumed.stderr
-    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "broken"))
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        np.testing.assert_array_equal(second[name], value, err_msg=name)
+    assert_same_weights(tmp_path / "whole", tmp_path / "broken")
     tables = [pd.read_parquet(tmp_path / name / "forecasts.parquet") for name in ("whole", "broken")]
     pd.testing.assert_frame_equal(*tables)
 

@@ -1,5 +1,6 @@
 """The part that every step shares: it knows the names of its columns, before and after."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
@@ -12,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from data.features._rows import ordered
 
 
-class Named(TransformerMixin, BaseEstimator):
+class Named(TransformerMixin, BaseEstimator, ABC):
     """A transformer that has learned the names of its columns, and maybe no more.
 
     A step writes ``_names_out`` and ``_transformed``, and, if it learns more, ``_learn``, ``_learned``
@@ -50,9 +51,9 @@ class Named(TransformerMixin, BaseEstimator):
         """Return the names of the results for those of the inputs; they are the same unless a step says otherwise."""
         return inputs
 
+    @abstractmethod
     def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return the results for the columns of the fit, in their order then."""
-        raise NotImplementedError(f"{type(self).__name__} makes nothing of a table; write _transformed.")
 
     def _learn(self, X: pd.DataFrame, y: "pd.Series[float]") -> None:
         """Learn more than the names."""
