@@ -6,15 +6,15 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from data.panel import DataError, fingerprint
-from evaluation.page import write_page
 from pipeline.job import LIVE, Job, check_settings
+from report.page import write_page
 from runtime.build import ConfigError, build, check
 from runtime.command_line import told_in_one_sentence
 from runtime.quiet import console, quiet
 from runtime.record import finished, load_run, write_json
 
 KEYS = ["run", "audit"]
-LEAKS = 1                               # exit code where a leak is found that nobody announced
+LEAKS = 1  # exit code where a leak is found that nobody announced
 
 
 @told_in_one_sentence

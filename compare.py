@@ -12,17 +12,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from evaluation import bill, comparison, life_comparison, life_figures
-from evaluation.comparison import Comparison
-from evaluation.figures import comparison_figure, save
-from evaluation.life_comparison import LifeComparison
-from evaluation.life_table import JOB, LifeMetrics, job_of
-from evaluation.life_table import read_metrics as read_life
-from evaluation.page_comparison import write_comparison_page
-from evaluation.table import Metrics, MetricsError, read_metrics
+from report import bill, comparison, life_comparison, life_figures
+from report.comparison import Comparison
+from report.figures import comparison_figure, save
+from report.life_comparison import LifeComparison
+from report.life_table import JOB, LifeMetrics, job_of
+from report.life_table import read_metrics as read_life
+from report.page_comparison import write_comparison_page
+from report.table import Metrics, MetricsError, read_metrics
 from runtime.quiet import console as wide_console
 
-FAULT = 2                               # exit code if anything given could not be used
+FAULT = 2  # exit code if anything given could not be used
 ROOT = Path(__file__).resolve().parent
 WAYS = {
     "overall": ["scope=overall", "expected_leaks=[decomposition]"],

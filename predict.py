@@ -14,7 +14,7 @@ from runtime.quiet import console
 from runtime.record import load_run
 
 KEYS = ["run", "source", "out"]
-SHOWN = 12                              # rows printed; the file holds them all
+SHOWN = 12  # rows printed; the file holds them all
 
 
 @told_in_one_sentence
@@ -53,7 +53,7 @@ def source_of(cfg: DictConfig, given: DictConfig, any_file: str) -> DictConfig:
     if cfg.source._target_ == node._target_:
         node.merge_with(cfg.source)
         if "cells" in node:
-            node.cells = None                               # those of the run; a new file has others
+            node.cells = None  # those of the run; a new file has others
     unknown = [str(key) for key in given.source if key not in list(node)]
     if unknown:
         raise ConfigError(f"source.{unknown[0]} is not known; a file takes {', '.join(map(str, list(node)[1:]))}.")

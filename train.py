@@ -4,8 +4,8 @@ import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from data.panel import fingerprint
-from evaluation.page import write_page
 from pipeline.job import LIVE, Job, check_settings, closing, opening
+from report.page import write_page
 from runtime.build import build, check
 from runtime.command_line import CONF, folder_of, start, told_in_one_sentence
 from runtime.quiet import console, quiet

@@ -41,10 +41,10 @@ class Plain(pl.LightningModule):
 
     def forward(self, past: Tensor) -> Tensor:
         """Map ``(B, L)`` to ``(B, 1)``."""
-        shapes = self.pool(self.conv(past[:, None]).relu())                           # (B, C, T)
-        states, _ = self.lstm(shapes.mT)                                              # (B, T, D)
+        shapes = self.pool(self.conv(past[:, None]).relu())  # (B, C, T)
+        states, _ = self.lstm(shapes.mT)  # (B, T, D)
         scores = self.score * torch.tanh(self.query(states[:, -1:]) + self.key(states))
-        weights = scores.flatten(1).softmax(1)                                        # (B, T D)
+        weights = scores.flatten(1).softmax(1)  # (B, T D)
         return self.head(weights * states.flatten(1) * weights.shape[1])
 
     def training_step(self, batch: list[Tensor], _: int) -> Tensor:
@@ -66,7 +66,7 @@ def train_as_one(past: np.ndarray, target: np.ndarray) -> float:
     train = Batch(past, np.concatenate([target, total], axis=1)[:, None])
     none = Batch(train.past[:0], train.target[:0])
     model = build(node, n_components=COMPONENTS, lookback=LOOKBACK, horizon=1)
-    settings.max_epochs = 2                           # the first one warms up
+    settings.max_epochs = 2  # the first one warms up
     settings.enable_checkpointing = False
     clock = Clock()
     build(settings, callbacks=[clock]).fit(model, FoldData(train, none, BATCH, seed=0))
@@ -110,7 +110,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore")                 # hints on workers, which would slow both ways
+    warnings.filterwarnings("ignore")  # hints on workers, which would slow both ways
     rng = np.random.default_rng(0)
     past = rng.standard_normal((given.windows, LOOKBACK, COMPONENTS))
     target = rng.standard_normal((given.windows, COMPONENTS))

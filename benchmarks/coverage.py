@@ -31,18 +31,18 @@ from data.sources.csv import CSV
 from data.sources.sp500 import SP500
 from data.splits import ByTime
 from data.windows import Rolling, cut, select
-from evaluation.intervals import Adaptive, ByCell, Intervals, Split
+from evaluation.intervals.conformal import Adaptive, ByCell, Intervals, Split
+from evaluation.intervals.scoring import interval_scores
 from evaluation.metrics import PERSISTENCE
-from evaluation.scoring import interval_scores
 from models.classical import Ridge
 from models.components import Joint
 
-LOOKBACK = 30                               # [days] the regression sees
-HISTORY = 512                               # [days] before the first forecast, as in the default experiment
-LEVELS = [80, 95]                           # [%]
+LOOKBACK = 30  # [days] the regression sees
+HISTORY = 512  # [days] before the first forecast, as in the default experiment
+LEVELS = [80, 95]  # [%]
 STATISTICS = ["mean", "std", "max", "min"]  # of the last 15 cycles
-SHORT = 60                                  # [days] a year needs to be called the worst
-PAPER_END = "2024-07-01"                    # last day of the papers' series
+SHORT = 60  # [days] a year needs to be called the worst
+PAPER_END = "2024-07-01"  # last day of the papers' series
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "intervals.png"
 KINDS: dict[str, Intervals] = {
     "split": Split(LEVELS),
@@ -86,13 +86,20 @@ def forecast(panel: Panel, validation: float = 0.1, test: float = 0.2) -> Judged
     ridge.fit(scaling.transform(train))
 
     def table(chosen: Windows) -> pd.DataFrame:
-        scaled = ridge.predict(scaling.transform(chosen))                                 # (1, n, 1)
+        scaled = ridge.predict(scaling.transform(chosen))  # (1, n, 1)
         guesses = {PERSISTENCE: chosen.past[:, -1, 0], "Ridge": scaling.restore_total(scaled[0], chosen)[:, 0]}
         dates = panel.frame["ds"].to_numpy()
         parts = [
             pd.DataFrame(
-                {"unique_id": panel.name, "ds": dates[chosen.origin + 1], "origin": dates[chosen.origin], "step": 1,
-                 "model": model, "y": chosen.y[:, 0], "y_hat": guess}
+                {
+                    "unique_id": panel.name,
+                    "ds": dates[chosen.origin + 1],
+                    "origin": dates[chosen.origin],
+                    "step": 1,
+                    "model": model,
+                    "y": chosen.y[:, 0],
+                    "y_hat": guess,
+                }
             )
             for model, guess in guesses.items()
         ]
@@ -122,8 +129,16 @@ def cells(folder: Path, n_calibration: int) -> Judged:
             cycle = table.loc[chosen, "Cycle_Index"].astype(int)
             kept.append(
                 pd.DataFrame(
-                    {"unique_id": table.loc[chosen, "cell"], "ds": cycle, "origin": cycle, "step": 0, "fold": name,
-                     "model": "Extra trees", "y": table.loc[chosen, "RUL"], "y_hat": trees.predict(inputs[chosen])}
+                    {
+                        "unique_id": table.loc[chosen, "cell"],
+                        "ds": cycle,
+                        "origin": cycle,
+                        "step": 0,
+                        "fold": name,
+                        "model": "Extra trees",
+                        "y": table.loc[chosen, "RUL"],
+                        "y_hat": trees.predict(inputs[chosen]),
+                    }
                 )
             )
     return Judged("HNEI", pd.concat(tested, ignore_index=True), pd.concat(held_out, ignore_index=True))
@@ -137,9 +152,7 @@ def print_cells(folder: Path) -> None:
         judged = cells(folder, n_calibration)
         for stages in (1, 3, 5):
             table = ByCell(LEVELS, stages).apply(judged.forecasts, judged.calibration)
-            by_cell = pd.concat(
-                [interval_scores(part).assign(cell=cell) for cell, part in table.groupby("unique_id")]
-            )
+            by_cell = pd.concat([interval_scores(part).assign(cell=cell) for cell, part in table.groupby("unique_id")])
             by_stage = interval_scores(table, "stage")
             for row in interval_scores(table).itertuples():
                 worst = by_cell.loc[by_cell["level"] == row.level, "coverage"].min()
@@ -192,8 +205,10 @@ def print_settings(sets: list[Judged]) -> None:
     grid = itertools.product((5, 10, 20, 40, 1e9), (250, 500, 1000), (0.0, 0.005, 0.02))
     for halflife, window, gamma in grid:
         found = _mean_scores(sets, lambda h=halflife, w=window, g=gamma: Adaptive(LEVELS, w, g, h))  # type: ignore[misc]
-        cells = [f"{(found['coverage'] - found.index.get_level_values('level') / 100).abs()[:, :, level].max():.1%}"
-                 for level in LEVELS]
+        cells = [
+            f"{(found['coverage'] - found.index.get_level_values('level') / 100).abs()[:, :, level].max():.1%}"
+            for level in LEVELS
+        ]
         cells += [f"{(found['winkler'] / fixed['winkler'])[:, :, level].mean():.3f}" for level in LEVELS]
         name = f"{halflife:g}" if halflife < 1e9 else "all errors alike"
         print(f"| {name} | {window} | {gamma} | " + " | ".join(cells) + " |")
@@ -223,21 +238,52 @@ def draw(judged: Judged, spans: dict[str, tuple[str, str]]) -> Figure:
     for axes, (title, (start, stop)) in zip(below, spans.items(), strict=True):
         rows = {kind: table[table["ds"].between(start, stop)] for kind, table in tables.items()}
         adaptive, split = rows["adaptive"], rows["split"]
-        axes.fill_between(adaptive["ds"], adaptive["lo_95"], adaptive["hi_95"], color="#0072B2", alpha=0.22, lw=0,
-                          label="adaptive, 95 %")
-        axes.fill_between(adaptive["ds"], adaptive["lo_80"], adaptive["hi_80"], color="#0072B2", alpha=0.28, lw=0,
-                          label="adaptive, 80 %")
+        axes.fill_between(
+            adaptive["ds"],
+            adaptive["lo_95"],
+            adaptive["hi_95"],
+            color="#0072B2",
+            alpha=0.22,
+            lw=0,
+            label="adaptive, 95 %",
+        )
+        axes.fill_between(
+            adaptive["ds"],
+            adaptive["lo_80"],
+            adaptive["hi_80"],
+            color="#0072B2",
+            alpha=0.28,
+            lw=0,
+            label="adaptive, 80 %",
+        )
         for side in ("lo_95", "hi_95"):
-            axes.plot(split["ds"], split[side], color="#D55E00", lw=1, ls=(0, (4, 1.5)),
-                      label="split, 95 %" if side == "lo_95" else None)
+            axes.plot(
+                split["ds"],
+                split[side],
+                color="#D55E00",
+                lw=1,
+                ls=(0, (4, 1.5)),
+                label="split, 95 %" if side == "lo_95" else None,
+            )
         axes.plot(adaptive["ds"], adaptive["y"], color="#1A1A1A", lw=0, marker="o", ms=2.6, label="truth")
         out = (adaptive["y"] < adaptive["lo_95"]) | (adaptive["y"] > adaptive["hi_95"])
-        axes.plot(adaptive.loc[out, "ds"], adaptive.loc[out, "y"], color="#B3001B", lw=0, marker="o", ms=5, mfc="none",
-                  label="outside adaptive, 95 %")
-        held = {kind: ((table["lo_95"] <= table["y"]) & (table["y"] <= table["hi_95"])).mean()
-                for kind, table in rows.items()}
-        axes.set_title(f"{title}: adaptive holds {held['adaptive']:.0%}, split {held['split']:.0%}", loc="left",
-                       fontsize=10)
+        axes.plot(
+            adaptive.loc[out, "ds"],
+            adaptive.loc[out, "y"],
+            color="#B3001B",
+            lw=0,
+            marker="o",
+            ms=5,
+            mfc="none",
+            label="outside adaptive, 95 %",
+        )
+        held = {
+            kind: ((table["lo_95"] <= table["y"]) & (table["y"] <= table["hi_95"])).mean()
+            for kind, table in rows.items()
+        }
+        axes.set_title(
+            f"{title}: adaptive holds {held['adaptive']:.0%}, split {held['split']:.0%}", loc="left", fontsize=10
+        )
     below[0].legend(ncols=5, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.1))
     for axes in (top, *below):
         locator = AutoDateLocator(minticks=3, maxticks=9)
@@ -269,8 +315,10 @@ def main() -> None:
     KINDS["adaptive"].apply(sets[-1].forecasts, sets[-1].calibration)
     rows = len(sets[-1].forecasts) + len(sets[-1].calibration)
     print(f"\nadaptive: {1e6 * (time.perf_counter() - start) / rows:.0f} us a row")
-    calm_and_wild = {"calm, spring to autumn 2017": ("2017-03-01", "2017-10-31"),
-                     "wild, summer 2015 to spring 2016": ("2015-07-15", "2016-03-15")}
+    calm_and_wild = {
+        "calm, spring to autumn 2017": ("2017-03-01", "2017-10-31"),
+        "wild, summer 2015 to spring 2016": ("2015-07-15", "2016-03-15"),
+    }
     draw(sets[-1], calm_and_wild).savefig(PICTURE, dpi=150, metadata={"Software": None})
     print(f"Drawn: {PICTURE.name}")
 

@@ -78,9 +78,7 @@ def pyemd(epsilon: float, trials: int = 100) -> Callable[[FloatArray], FloatArra
     return decompose
 
 
-def cold(
-    series: FloatArray, epsilon: float = 0.005, trials: int = 100, threads: int | None = None
-) -> FloatArray:
+def cold(series: FloatArray, epsilon: float = 0.005, trials: int = 100, threads: int | None = None) -> FloatArray:
     SHELF.clear()
     return ceemdan(series, trials=trials, epsilon=epsilon, threads=threads)
 
@@ -103,8 +101,20 @@ def one() -> None:
                 threads["warm"] = min(threads["warm"], wall(partial(ceemdan, x, epsilon=epsilon)))
             p = best["PyEMD"]
             rows.append(
-                [size, epsilon, p, best["emd"], best["cold"], best["warm"], p / best["cold"], p / best["warm"],
-                 best["emd"] / best["cold"], p / threads["cold"], p / threads["warm"], best["ICEEMDAN warm"]]
+                [
+                    size,
+                    epsilon,
+                    p,
+                    best["emd"],
+                    best["cold"],
+                    best["warm"],
+                    p / best["cold"],
+                    p / best["warm"],
+                    best["emd"] / best["cold"],
+                    p / threads["cold"],
+                    p / threads["warm"],
+                    best["ICEEMDAN warm"],
+                ]
             )
     print(f"\nOne CEEMDAN, 100 trials, {name}; CPU seconds on one thread, ratios; 'all' is wall time on every core")
     ratios = "PyEMD/cold|PyEMD/warm|emd/cold|PyEMD/cold, all|PyEMD/warm, all"
@@ -187,7 +197,7 @@ def edges() -> None:
             decomposition = instantiate(OmegaConf.merge(settings, {"boundary": boundary, "n_components": 10}))
             early = batch.tails(decomposition, [series[end - 512 : end] for end in ends], 30)
             late[boundary] = batch.tails(decomposition, [series[end - 512 : end + 200] for end in ends], 230)[:, :, :30]
-            error = (early - late[boundary]) / spread                               # (n, C, 30)
+            error = (early - late[boundary]) / spread  # (n, C, 30)
             neutral = (early - late["mirror"]) / spread
             rows.append(
                 [
@@ -208,7 +218,7 @@ def noise() -> None:
     """How much of the noise stays in the result, and how much of two tones is mixed up."""
     steps = np.arange(2000)
     slow = np.sin(2 * np.pi * steps / 180)
-    fast = np.where((steps > 700) & (steps < 1300), np.sin(2 * np.pi * steps / 25), 0.0)      # comes and goes
+    fast = np.where((steps > 700) & (steps < 1300), np.sin(2 * np.pi * steps / 25), 0.0)  # comes and goes
     name, series = closes()
     rows: list[list[object]] = []
     for function in (ceemdan, iceemdan):

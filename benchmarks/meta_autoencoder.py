@@ -16,9 +16,9 @@ from omegaconf import DictConfig
 
 from data.contracts import FloatArray
 from data.features.codes import last_cells
-from evaluation.autoencoder_figures import autoencoder_figure
-from evaluation.figures import save
 from models.meta_autoencoder import MetaAutoencoder
+from report.autoencoder_figures import autoencoder_figure
+from report.figures import save
 from runtime.build import build
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -52,8 +52,10 @@ def main() -> None:
     parser.add_argument("--figure", type=Path, default=Path("outputs/meta_autoencoder.png"))
     given = parser.parse_args()
     train, validation, test, cell = features_of(given.source, given.cell)
-    print(f"{given.source} without {cell}: {len(train)} rows of {train.shape[1]} features to learn from, "
-          f"{len(validation)} for validation, {len(test)} held out\n")
+    print(
+        f"{given.source} without {cell}: {len(train)} rows of {train.shape[1]} features to learn from, "
+        f"{len(validation)} for validation, {len(test)} held out\n"
+    )
     runs: dict[str, list[list[dict[str, float]]]] = {way: [] for way in WAYS}
     scores = []
     nodes = {
@@ -74,8 +76,10 @@ def main() -> None:
     columns = ["optimiser", "validation", "held out", "rises", "epochs", "seconds"]
     by_way = pd.DataFrame(scores, columns=columns).groupby("optimiser", sort=False)
     means, spreads = by_way.mean().to_dict("index"), by_way.std().to_dict("index")
-    print("Mean squared error of the reconstruction, mean (sd) over seeds; rises: all steps up of the validation\n"
-          "loss added up, 0 for a curve that only falls.\n")
+    print(
+        "Mean squared error of the reconstruction, mean (sd) over seeds; rises: all steps up of the validation\n"
+        "loss added up, 0 for a curve that only falls.\n"
+    )
     print("| optimiser | validation | cell held out | rises | epochs | CPU s |\n|---|--:|--:|--:|--:|--:|")
     for way in WAYS:
         mean, spread = means[way], spreads[way]

@@ -40,11 +40,11 @@ from data.sources.sp500 import SP500
 from data.splits import ByTime
 from data.windows import cut, select
 
-HISTORY = 512                               # [steps] of a window
-LOOKBACK = 30                               # [steps] a model sees
-N_COMPONENTS = 10                           # of the EMD family
-FEW = 5                                     # of them, the slow ones merged into the last
-ALPHAS = np.logspace(0, 6, 13)              # [squared scaled units] penalties tried on the validation windows
+HISTORY = 512  # [steps] of a window
+LOOKBACK = 30  # [steps] a model sees
+N_COMPONENTS = 10  # of the EMD family
+FEW = 5  # of them, the slow ones merged into the last
+ALPHAS = np.logspace(0, 6, 13)  # [squared scaled units] penalties tried on the validation windows
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "stability.png"
 
 ADAPTIVE: dict[str, Callable[[FloatArray], FloatArray]] = {"emd": emd, "ceemdan": ceemdan, "iceemdan": iceemdan}
@@ -96,17 +96,17 @@ def measure(windows: list[FloatArray]) -> Iterator[Measured]:
     """Decompose all windows in every way."""
     for name, decompose in ADAPTIVE.items():
         start = time.perf_counter()
-        raw = list(watched(map(decompose, windows), len(windows)))                        # n of (M + 1, time)
+        raw = list(watched(map(decompose, windows), len(windows)))  # n of (M + 1, time)
         seconds = time.perf_counter() - start
         n_modes = np.array([len(modes) - 1 for modes in raw])
         for align in ("index", "period"):
-            aligned = [align_modes(modes, N_COMPONENTS, align) for modes in raw]          # n of (C, time)
+            aligned = [align_modes(modes, N_COMPONENTS, align) for modes in raw]  # n of (C, time)
             yield Measured(f"{name}, {align}", *_summarised(aligned), n_modes, seconds)
             few = [align_modes(modes, FEW, align) for modes in raw]
             yield Measured(f"{name}, {align}, {FEW} channels", *_summarised(few), n_modes, seconds)
     for name, decomposition in FIXED.items():
         start = time.perf_counter()
-        found = tails(decomposition, windows, HISTORY)                                    # (n, C, time)
+        found = tails(decomposition, windows, HISTORY)  # (n, C, time)
         seconds = time.perf_counter() - start
         n_modes = np.full(len(windows), decomposition.n_components)
         yield Measured(name, *_summarised(found), n_modes, seconds)
@@ -124,7 +124,7 @@ def revisions(components: FloatArray) -> FloatArray:
     The root of the summed squares of all channels' moves on the shared points, over the standard
     deviation of the close there: comparable however many channels the series is split into.
     """
-    before, after = components[:-1, :, 1:], components[1:, :, :-1]                        # (n - 1, C, L - 1)
+    before, after = components[:-1, :, 1:], components[1:, :, :-1]  # (n - 1, C, L - 1)
     moved = np.square(after - before).mean(axis=2).sum(axis=1)
     shares: FloatArray = np.sqrt(moved / before.sum(axis=1).var(axis=1))
     return shares
@@ -135,7 +135,7 @@ def changes(components: FloatArray) -> FloatArray:
 
     0 is what has been said stays said; 1 is a difference as large as the channel itself.
     """
-    before, after = components[:-1, :, 1:], components[1:, :, :-1]                        # (n - 1, C, L - 1)
+    before, after = components[:-1, :, 1:], components[1:, :, :-1]  # (n - 1, C, L - 1)
     moved = np.sqrt(np.square(after - before).mean(axis=2))
     swing = np.sqrt((before.var(axis=2) + after.var(axis=2)) / 2)
     return np.where(swing > 0, moved / np.where(swing > 0, swing, 1.0), np.nan)
@@ -176,13 +176,13 @@ def forecast_errors(measured: Measured) -> tuple[float, float]:
                 for c in range(windows.past.shape[2])
             ],
             axis=1,
-        )                                                                                 # (n, C)
+        )  # (n, C)
         return _relative(scaling.restore_components(forecast[:, None, :], judged), judged)
 
     def together(alpha: float, judged: Windows) -> float:
         seen, asked = scaling.transform(train), scaling.transform(judged)
         model = Ridge(alpha).fit(seen.past.reshape(len(seen.past), -1), seen.target[:, 0, -1])
-        forecast = model.predict(asked.past.reshape(len(asked.past), -1))                 # (n,)
+        forecast = model.predict(asked.past.reshape(len(asked.past), -1))  # (n,)
         return _relative(scaling.restore_total(forecast[:, None], judged), judged)
 
     def tuned(error: Callable[[float, Windows], float]) -> float:
@@ -243,7 +243,7 @@ def draw(results: list[Measured], path: Path) -> None:
     mpl.use("Agg")
     shown = [one for one in results if one.name != "identity" and not one.name.endswith("channels")]
     figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    colours = dict(zip([*ADAPTIVE, *FIXED], plt.cm.tab10.colors, strict=False))           # type: ignore[attr-defined]
+    colours = dict(zip([*ADAPTIVE, *FIXED], plt.cm.tab10.colors, strict=False))  # type: ignore[attr-defined]
     for one in shown:
         name = one.name.split(",")[0]
         style = "--" if one.name.endswith("index") else "-"
@@ -267,7 +267,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--picture", type=Path, default=PICTURE, help="file to draw to")
     picture = parser.parse_args().picture
-    (_, closes), = SP500().load().series()
+    ((_, closes),) = SP500().load().series()
     windows = list(sliding_window_view(closes, HISTORY))
     print(f"{len(windows)} windows of {HISTORY} closes of the S&P 500; the last {LOOKBACK} points of each.\n")
     results = list(measure(windows))

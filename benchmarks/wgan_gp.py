@@ -22,19 +22,19 @@ from sklearn.linear_model import RidgeCV
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from data.cell_splits import LeaveCellsOut
+from data.cells.sequences import select_rows, sequences
+from data.cells.splits import LeaveCellsOut
 from data.contracts import TEST, TRAIN, VALIDATION, Augmentation, Batch, FloatArray, Panel
 from data.scaling import Standard
-from data.sequences import select_rows, sequences
 from data.sources.hnei import HNEI
 from evaluation.augmentation_quality import augmentation_quality
 from runtime.build import build
 from runtime.command_line import CONF
 
-LOOKBACK = 15                               # [cycles]
+LOOKBACK = 15  # [cycles]
 CLUSTERS = 3
-MOST = 1200                                 # training windows, evenly thinned
-EVERY = 3                                   # of the test windows, each such one judges
+MOST = 1200  # training windows, evenly thinned
+EVERY = 3  # of the test windows, each such one judges
 CHOICES = {
     "jitter": ("jitter",),
     "mixup": ("mixup",),

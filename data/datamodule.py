@@ -14,8 +14,8 @@ class Rows(Dataset[Batch]):
     """All windows as two resident tensors; one look-up fetches a whole batch."""
 
     def __init__(self, windows: Batch) -> None:
-        self.past = torch.as_tensor(windows.past, dtype=torch.float32)           # (n, L, C)
-        self.target = torch.as_tensor(windows.target, dtype=torch.float32)       # (n, H, C + 1)
+        self.past = torch.as_tensor(windows.past, dtype=torch.float32)  # (n, L, C)
+        self.target = torch.as_tensor(windows.target, dtype=torch.float32)  # (n, H, C + 1)
 
     def __len__(self) -> int:
         return len(self.past)
@@ -51,7 +51,7 @@ class BatchOrder(Sampler[Tensor]):
             order = torch.randperm(self.size, generator=generator)
         batches = list(order.split(self.batch_size))
         rank, n_processes = _share()
-        batches += batches[: -len(batches) % n_processes]       # every process takes the same number of steps
+        batches += batches[: -len(batches) % n_processes]  # every process takes the same number of steps
         yield from batches[rank::n_processes]
 
 
@@ -92,5 +92,5 @@ def _share() -> tuple[int, int]:
 
 
 def _loader(rows: Rows, order: BatchOrder) -> DataLoader[Batch]:
-    generator = torch.Generator().manual_seed(0)        # of its own: leaves the global one alone
+    generator = torch.Generator().manual_seed(0)  # of its own: leaves the global one alone
     return DataLoader(rows, batch_size=None, sampler=order, generator=generator)

@@ -17,12 +17,12 @@ import pandas as pd
 import pooch
 import requests
 
-from data._cell_files import data_folder
+from data.cells.files import data_folder
 from data.panel import DataError
 from data.sources.calce import read_records
 
-TIMEOUT = 60.0                          # [s] without an answer
-CHUNK = 1 << 20                         # [bytes]
+TIMEOUT = 60.0  # [s] without an answer
+CHUNK = 1 << 20  # [bytes]
 
 
 class FetchError(RuntimeError):
@@ -145,7 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("cells", nargs="*", help="names of cells, such as CS2_33; none fetches the usual ones")
     parser.add_argument("--folder", type=Path, default=None, help="default: $MODECAST_DATA, or ~/.cache/modecast")
     given = parser.parse_args(arguments)
-    logging.getLogger("pooch").setLevel(logging.WARNING)                         # it speaks of its own options
+    logging.getLogger("pooch").setLevel(logging.WARNING)  # it speaks of its own options
     wanted = DATA_SETS[given.name]
     folder = (given.folder or data_folder()) / wanted.folder
     try:
@@ -185,7 +185,7 @@ class _Resuming:
             tag.write_text(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
             length = answer.headers.get("Content-Length")
             whole = start + int(length) if length else None
-            answer.raw.enforce_content_length = False    # or the last bytes before a break would be thrown away
+            answer.raw.enforce_content_length = False  # or the last bytes before a break would be thrown away
             with self.left.open("ab" if start else "wb") as sink:
                 for chunk in answer.iter_content(CHUNK):
                     sink.write(chunk)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from data.contracts import Panel
 
-SHOWN = 3                               # faulty dates listed before "and n more"
+SHOWN = 3  # faulty dates listed before "and n more"
 KEYS = ["unique_id", "ds", "y"]
 
 

@@ -24,11 +24,11 @@ class MinMax:
     only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
 
     def __init__(self) -> None:
-        self._low = self._span = np.empty(0)                    # (C + 1,), the sum last
+        self._low = self._span = np.empty(0)  # (C + 1,), the sum last
 
     def fit(self, train: Windows) -> "MinMax":
         """Learn the ranges from the training windows."""
-        seen = np.concatenate([_flat(train.past), _flat(train.target)])          # (rows, C)
+        seen = np.concatenate([_flat(train.past), _flat(train.target)])  # (rows, C)
         totals = np.r_[train.past.sum(axis=2).ravel(), train.y.ravel()]
         self._low = np.r_[seen.min(axis=0), totals.min()]
         self._span = _nonzero(np.r_[seen.max(axis=0), totals.max()] - self._low)
@@ -73,7 +73,7 @@ class WindowMinMax:
 
     def transform(self, windows: Windows) -> Batch:
         """Return ``past (n, L, C)`` and ``target (n, H, C + 1)``."""
-        low, span = self._ranges(windows)                                        # (n, 1, C + 1) each
+        low, span = self._ranges(windows)  # (n, 1, C + 1) each
         target = np.concatenate([windows.target, windows.y[:, :, None]], axis=2)
         past = (windows.past - low[:, :, :-1]) / span[:, :, :-1]
         return Batch(past, (target - low) / span)
@@ -114,7 +114,7 @@ class Anchored:
     only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
 
     def __init__(self) -> None:
-        self._past = self._change = np.empty(0)                 # (C,) and (C + 1,)
+        self._past = self._change = np.empty(0)  # (C,) and (C + 1,)
 
     def fit(self, train: Windows) -> "Anchored":
         """Learn the deviations from the training windows."""
@@ -151,8 +151,8 @@ class Anchored:
 
     @staticmethod
     def _changes(windows: Windows) -> FloatArray:
-        last = _last(windows)[:, None, :]                                        # (n, 1, C)
-        total = windows.y[:, :, None] - last.sum(axis=2, keepdims=True)          # (n, H, 1)
+        last = _last(windows)[:, None, :]  # (n, 1, C)
+        total = windows.y[:, :, None] - last.sum(axis=2, keepdims=True)  # (n, H, 1)
         return np.concatenate([windows.target - last, total], axis=2)
 
 
@@ -182,15 +182,15 @@ class Standard:
         if not clip > 0:
             raise ValueError(f"scaling.clip={clip} leaves nothing of a channel; it must be above 0 deviations.")
         self.clip = clip
-        self._mean = self._deviation = np.empty(0)              # (C,)
-        self._largest = np.empty(0)                             # ()
+        self._mean = self._deviation = np.empty(0)  # (C,)
+        self._largest = np.empty(0)  # ()
 
     def fit(self, train: Windows) -> "Standard":
         """Learn means, deviations and the largest target from the training windows."""
-        seen = _flat(train.past)                                                 # (rows, C)
+        seen = _flat(train.past)  # (rows, C)
         binary = ((seen == 0) | (seen == 1)).all(axis=0)
         mean, deviation = seen.mean(axis=0), seen.std(axis=0)
-        still = deviation <= 1e-9 * np.abs(seen).max(axis=0)                     # but for rounding
+        still = deviation <= 1e-9 * np.abs(seen).max(axis=0)  # but for rounding
         self._mean = np.where(binary, 0.0, mean)
         self._deviation = np.where(binary, 1.0, np.where(still, np.inf, deviation))
         self._largest = _nonzero(np.abs(train.y).max())
@@ -221,7 +221,7 @@ class Standard:
 
 
 def _last(windows: Windows) -> FloatArray:
-    return windows.past[:, -1, :]                                                # (n, C)
+    return windows.past[:, -1, :]  # (n, C)
 
 
 def _flat(array: FloatArray) -> FloatArray:

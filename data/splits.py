@@ -74,7 +74,7 @@ class WalkForward:
         folds: list[Fold] = []
         starts = list(range(n_dates - round(self.test * n_dates), n_dates, self.every))
         if len(starts) > 1 and n_dates - starts[-1] < horizon:
-            del starts[-1]                  # too few steps for a forecast: the refit before goes on to the end
+            del starts[-1]  # too few steps for a forecast: the refit before goes on to the end
         for test, stop in zip(starts, [*starts[1:], n_dates], strict=True):
             validation = test - round(self.validation * test)
             folds.append(Fold(_roles(time, validation, test, stop, gap), f"refit {len(folds) + 1}"))
@@ -90,9 +90,7 @@ def check_shares(validation: float, test: float) -> None:
         If they are no fractions, or add up to all there is.
     """
     if not (0 <= validation < 1 and 0 < test < 1 and validation + test < 1):
-        raise ValueError(
-            f"split.validation={validation} and split.test={test} must be fractions whose sum is below 1."
-        )
+        raise ValueError(f"split.validation={validation} and split.test={test} must be fractions whose sum is below 1.")
 
 
 def _steps(panel: Panel) -> tuple[IntArray, int]:

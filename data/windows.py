@@ -87,7 +87,7 @@ class Overall:
         """Return the last ``keep`` steps up to each end of one decomposition of everything."""
         if not len(ends):
             return np.empty((0, decomposition.n_components, keep))
-        components = decomposition(series)                            # (C, time)
+        components = decomposition(series)  # (C, time)
         return sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)[ends - keep + 1]
 
     def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
@@ -203,14 +203,14 @@ def _windows(
     components : array ``(end, C, L)``
     origins : array ``(n,)``
     """
-    rows = np.searchsorted(ends, origins)                                       # (n,)
-    steps = 1 + np.arange(horizon)                                              # (H,)
-    arrived = components[:, :, -1]                                              # (end, C)
+    rows = np.searchsorted(ends, origins)  # (n,)
+    steps = 1 + np.arange(horizon)  # (H,)
+    arrived = components[:, :, -1]  # (end, C)
     return Windows(
-        past=components[rows].transpose(0, 2, 1),                               # (n, L, C)
-        target=arrived[rows[:, None] + steps],                                  # (n, H, C)
-        y=series[origins[:, None] + steps],                                     # (n, H)
-        origin=start + origins,                                                 # (n,)
+        past=components[rows].transpose(0, 2, 1),  # (n, L, C)
+        target=arrived[rows[:, None] + steps],  # (n, H, C)
+        y=series[origins[:, None] + steps],  # (n, H)
+        origin=start + origins,  # (n,)
     )
 
 
@@ -242,7 +242,7 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
 def select(windows: Windows, fold: Fold, role: int) -> Windows:
     """Return the windows all of whose targets have the role."""
     horizon = windows.y.shape[1]
-    targets = windows.origin[:, None] + 1 + np.arange(horizon)                  # (n, H)
+    targets = windows.origin[:, None] + 1 + np.arange(horizon)  # (n, H)
     chosen = (fold.role[targets] == role).all(axis=1)
     return Windows(*(array[chosen] for array in windows))
 

@@ -15,10 +15,10 @@ from sklearn.neighbors import NearestNeighbors
 
 from data.contracts import Batch, FloatArray, IntArray
 
-MOST = 500                              # windows compared of each kind
-FEWEST = 20                             # windows of each kind that say something
-WIDTHS = (0.25, 1.0, 4.0)               # squared widths of the kernels over the median squared distance of real windows
-COPIES = 0.01                           # share of held-out windows that lie as close to training as a near copy
+MOST = 500  # windows compared of each kind
+FEWEST = 20  # windows of each kind that say something
+WIDTHS = (0.25, 1.0, 4.0)  # squared widths of the kernels over the median squared distance of real windows
+COPIES = 0.01  # share of held-out windows that lie as close to training as a near copy
 
 
 class _Kind(NamedTuple):
@@ -77,9 +77,7 @@ def augmentation_quality(
     """
     _check_shapes(train, held_out, synthetic)
     centre, deviation = _scale(train, n_conditions)
-    everything, unseen, made = (
-        _kind(batch, n_conditions, centre, deviation) for batch in (train, held_out, synthetic)
-    )
+    everything, unseen, made = (_kind(batch, n_conditions, centre, deviation) for batch in (train, held_out, synthetic))
     real, other, drawn = _matched([everything, unseen, made], np.random.default_rng(seed))
     gamma = 1.0 / _typical(real.rows)
     near = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(everything.rows)
@@ -146,7 +144,7 @@ def _scale(train: Batch, n_conditions: int) -> tuple[FloatArray, FloatArray]:
 
 def _kind(batch: Batch, n_conditions: int, centre: FloatArray, deviation: FloatArray) -> _Kind:
     n_drawn = batch.past.shape[2] - n_conditions
-    flags = batch.past[:, -1, n_drawn:]                                          # (n, K)
+    flags = batch.past[:, -1, n_drawn:]  # (n, K)
     condition = flags.argmax(axis=1) if n_conditions else np.zeros(len(flags), dtype=np.int64)
     rows = ((batch.past[:, :, :n_drawn] - centre) / deviation).reshape(len(flags), -1)
     return _Kind(rows, batch.target[:, :, -1], condition)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation.scoring import interval_scores
+from evaluation.intervals.scoring import interval_scores
 
 VOLATILITY = 20  # [steps] trailing, of a regime
 

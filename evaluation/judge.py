@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from evaluation.bootstrap import metric_intervals
-from evaluation.leakage import Audit
+from evaluation.inference.bootstrap import metric_intervals
+from evaluation.inference.model_confidence_set import model_confidence_set, superior_predictive_ability
+from evaluation.inference.significance import against_persistence, direction, pairwise
+from evaluation.intervals.scoring import coverage
+from evaluation.leakage.prove import Audit
 from evaluation.metrics import remarks, scores, scores_by_step
-from evaluation.model_confidence_set import model_confidence_set, superior_predictive_ability
-from evaluation.scoring import coverage
-from evaluation.significance import against_persistence, direction, pairwise
 
-BOUNDED = ["mae", "rmse", "mase", "skill"]          # metrics whose bootstrap interval a row keeps
+BOUNDED = ["mae", "rmse", "mase", "skill"]  # metrics whose bootstrap interval a row keeps
 
 
 class Judgement(NamedTuple):

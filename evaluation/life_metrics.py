@@ -15,26 +15,26 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import Outcome
+from evaluation.inference.significance import LEVEL, holm
 from evaluation.metrics import COLUMNS, CONFIDENCE, ForecastsError
-from evaluation.significance import LEVEL, holm
 
 CLOCK = "Clock"
-ROW = ["unique_id", "ds"]                           # names one row of the truth
+ROW = ["unique_id", "ds"]  # names one row of the truth
 ERRORS = ["mae", "rmse", "r2", "mape", "accuracy_15", "bias"]
 ENDS = ["alpha_lambda", "eol_mae", "eol_bias"]
 SCALED = ["mae_scaled", "rmse_scaled"]
 SCORES = [*ERRORS, *SCALED, *ENDS]
 TESTS = ["difference", "difference_low", "difference_high", "p_clock", "p_corrected"]
 STAGES = ["early", "middle", "late"]
-WITHIN = 0.15                                       # of the truth, of BatteryLife's accuracy
-CONE = 0.2                                          # alpha: of the truth, around it
-HALFWAY = 0.5                                       # lambda: fraction of life at which cells are asked
-NEAR = 0.01                                         # [fraction of life] that a forecast may lie away from it
-DEAD = 0.5                                          # [cycles] a forecast below rounds to no life left
-FEWEST = 6                                          # cells from which on p can be below 5 %
+WITHIN = 0.15  # of the truth, of BatteryLife's accuracy
+CONE = 0.2  # alpha: of the truth, around it
+HALFWAY = 0.5  # lambda: fraction of life at which cells are asked
+NEAR = 0.01  # [fraction of life] that a forecast may lie away from it
+DEAD = 0.5  # [cycles] a forecast below rounds to no life left
+FEWEST = 6  # cells from which on p can be below 5 %
 RESAMPLES = 10_000
-CLOCK_WINS = "No model errs less than the clock"    # begin of a sentence that holds for one table only
-ALIKE = 0.05                                        # standard deviation of lives over their mean
+CLOCK_WINS = "No model errs less than the clock"  # begin of a sentence that holds for one table only
+ALIKE = 0.05  # standard deviation of lives over their mean
 
 
 class Judgement(NamedTuple):
@@ -444,7 +444,7 @@ def _ends(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _in_cone(rows: pd.DataFrame, fraction: float) -> dict[str, float]:
     """Return the share of cells of one model that are within the cone at a fraction of life."""
-    rows = rows.sort_values(["age", "ds"])              # of two that are equally near the earlier is asked
+    rows = rows.sort_values(["age", "ds"])  # of two that are equally near the earlier is asked
     away = (rows["age"] - fraction * rows["life"]).abs()
     nearest = away.groupby(rows["unique_id"]).idxmin()
     reach = np.maximum(NEAR * rows.loc[nearest, "life"], 1.0)
@@ -461,7 +461,7 @@ def _interval(by_cell: pd.DataFrame, seed: int) -> tuple[float, float]:
     total, count = by_cell["sum"].to_numpy(dtype=np.float64), by_cell["count"].to_numpy(dtype=np.float64)
     means = total / count
     if np.ptp(means) <= 1e-12 * np.abs(means).max():
-        return float(means[0]), float(means[0])         # every resample is the same
+        return float(means[0]), float(means[0])  # every resample is the same
     result = bootstrap(
         (total, count),
         lambda total, count, axis: total.sum(axis=axis) / count.sum(axis=axis),

@@ -25,9 +25,9 @@ from utilsforecast.losses import mae, mape, rmse
 
 PERSISTENCE = "Persistence"
 COLUMNS = ["unique_id", "ds", "origin", "step", "model", "y", "y_hat"]
-TARGET = ["unique_id", "origin", "step"]            # names one row of the truth
+TARGET = ["unique_id", "origin", "step"]  # names one row of the truth
 SCORES = ["mae", "rmse", "mape", "r2", "mase", "skill", "direction", "direction_low", "direction_high"]
-CONFIDENCE = 0.95                                   # of the interval around the direction
+CONFIDENCE = 0.95  # of the interval around the direction
 
 
 class ForecastsError(ValueError):
@@ -106,16 +106,12 @@ def remarks(forecasts: pd.DataFrame) -> list[str]:
     bad = forecasts[~np.isfinite(forecasts["y_hat"])]
     for model, rows in bad.groupby("model", sort=False):
         first = _date(rows["ds"].iloc[0])
-        sentences.append(
-            f"{model} is not scored: {len(rows)} of its forecasts are not finite, the first for {first}."
-        )
+        sentences.append(f"{model} is not scored: {len(rows)} of its forecasts are not finite, the first for {first}.")
     zeros = forecasts.loc[forecasts["y"] == 0, TARGET].drop_duplicates()
     if len(zeros):
         sentences.append(f"MAPE is undefined: the truth is 0 in {len(zeros)} rows.")
     if forecasts["step"].max() > 1:
-        sentences.append(
-            "Directions of overlapping horizons are not independent: their intervals are too narrow."
-        )
+        sentences.append("Directions of overlapping horizons are not independent: their intervals are too narrow.")
     return sentences
 
 
@@ -172,6 +168,7 @@ def _with_last_value(forecasts: pd.DataFrame, scale: Mapping[str, float]) -> pd.
 
 def _errors(rows: pd.DataFrame) -> pd.DataFrame:
     """Return MAE, RMSE, MAPE, R2 and MASE of every model."""
+
     def over_models(loss: object, table: pd.DataFrame) -> pd.Series:
         return loss(table, ["y_hat"], id_col="model").set_index("model")["y_hat"]  # type: ignore[operator]
 
@@ -192,7 +189,7 @@ def _r2(rows: pd.DataFrame) -> float:
     """Return the share of the variance around each series' own mean that is explained."""
     mean = rows.groupby("unique_id")["y"].transform("mean")
     if (rows["y"] == mean).all():
-        return np.nan                           # a single row, or a constant truth, has no variance
+        return np.nan  # a single row, or a constant truth, has no variance
     return float(r2_score(rows["y"] - mean, rows["y_hat"] - mean))
 
 

@@ -46,9 +46,9 @@ class MapAttention(nn.Module):
 
     def weights(self, states: Tensor) -> Tensor:
         """Map hidden states ``(K, B, T, D)`` to weights ``(K, B, T, D)`` that sum to one."""
-        query = self.query(states[:, :, -1:])                                         # (K, B, 1, D)
-        scores = self.score[:, None, None] * tanh(query + self.key(states))       # (K, B, T, D)
-        return scores.flatten(2).softmax(dim=2).unflatten(2, states.shape[2:])        # (K, B, T, D)
+        query = self.query(states[:, :, -1:])  # (K, B, 1, D)
+        scores = self.score[:, None, None] * tanh(query + self.key(states))  # (K, B, T, D)
+        return scores.flatten(2).softmax(dim=2).unflatten(2, states.shape[2:])  # (K, B, T, D)
 
     def forward(self, states: Tensor) -> Tensor:
         """Map hidden states ``(K, B, T, D)`` to the weighted map times T D, ``(K, B, T, D)``."""
@@ -93,14 +93,14 @@ class AdaptiveAttention(nn.Module):
 
     def weights(self, states: Tensor) -> Tensor:
         """Map hidden states ``(K, B, T, D)`` to weights ``(K, B, T)`` that sum to one over T."""
-        scores = tanh(self.dense(states)) * self.score[:, None, None]                 # (K, B, T, D)
-        scores = scores.sum(dim=3, keepdim=True)                                      # (K, B, T, 1)
+        scores = tanh(self.dense(states)) * self.score[:, None, None]  # (K, B, T, D)
+        scores = scores.sum(dim=3, keepdim=True)  # (K, B, T, 1)
         # Over a last axis, the last bits of the gradient of softmax would depend on the number of threads.
-        return scores.softmax(dim=2).squeeze(3)                                       # (K, B, T)
+        return scores.softmax(dim=2).squeeze(3)  # (K, B, T)
 
     def forward(self, states: Tensor) -> Tensor:
         """Map hidden states ``(K, B, T, D)`` to their context ``(K, B, D)``."""
-        return (self.weights(states)[..., None] * states).sum(dim=2)                  # (K, B, D)
+        return (self.weights(states)[..., None] * states).sum(dim=2)  # (K, B, D)
 
 
 class HierarchicalAttention(nn.Module):
@@ -154,18 +154,18 @@ class HierarchicalAttention(nn.Module):
         A step weighs what its segment does times its share of it, which is the mean over the features.
         """
         shares, summaries = self._within(states)
-        of_segments = self.between.weights(summaries)[..., None]                      # (K, B, S, 1)
+        of_segments = self.between.weights(summaries)[..., None]  # (K, B, S, 1)
         return (of_segments * shares.mean(dim=4)).flatten(2)[:, :, -states.shape[2] :]  # (K, B, T)
 
     def forward(self, states: Tensor) -> Tensor:
         """Map hidden states ``(K, B, T, D)`` to their context ``(K, B, D)``."""
         _, summaries = self._within(states)
-        return self.between(summaries)                                                # (K, B, D)
+        return self.between(summaries)  # (K, B, D)
 
     def _within(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Return the shares ``(K, B, S, P, D)`` of the first level and the summaries ``(K, B, S, D)``."""
-        scores = tanh(self.dense(states)) * self.score[:, None, None]                 # (K, B, T, D)
-        before = (0, 0, -states.shape[2] % self.segment, 0)     # steps that the oldest segment lacks
+        scores = tanh(self.dense(states)) * self.score[:, None, None]  # (K, B, T, D)
+        before = (0, 0, -states.shape[2] % self.segment, 0)  # steps that the oldest segment lacks
         split = (-1, self.segment)
         shares = pad(scores, before, value=-torch.inf).unflatten(2, split).softmax(dim=3)  # (K, B, S, P, D)
         return shares, (shares * pad(states, before).unflatten(2, split)).sum(dim=3)

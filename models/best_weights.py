@@ -27,9 +27,9 @@ class BestWeights(pl.Callback):
         if patience is not None and patience < 1:
             raise ValueError(f"patience must be at least 1 epoch, or null for no end, not {patience}.")
         self.patience = patience
-        self._losses: Tensor | None = None            # (K,), of the best epochs
-        self._weights: dict[str, Tensor] = {}         # of the best epochs, every one (K, ...)
-        self._idle = 0                                # epochs since the last gain
+        self._losses: Tensor | None = None  # (K,), of the best epochs
+        self._weights: dict[str, Tensor] = {}  # of the best epochs, every one (K, ...)
+        self._idle = 0  # epochs since the last gain
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop at once if the checkpoint was written by a training that had ended."""
@@ -41,12 +41,12 @@ class BestWeights(pl.Callback):
             return
         assert isinstance(pl_module, Forecaster)
         assert pl_module.validation_losses is not None
-        losses = pl_module.validation_losses.cpu()                                     # (K,)
+        losses = pl_module.validation_losses.cpu()  # (K,)
         weights = pl_module.network.state_dict()
         if self._losses is None:
             self._losses = torch.full_like(losses, torch.inf)
             self._weights = {name: weight.cpu().clone() for name, weight in weights.items()}
-        better = losses < self._losses                                                 # (K,)
+        better = losses < self._losses  # (K,)
         self._losses[better] = losses[better]
         for name, weight in weights.items():
             self._weights[name][better] = weight.cpu()[better]

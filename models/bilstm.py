@@ -54,10 +54,10 @@ class BiLSTMStates(nn.Module):
         """Map the past ``(K, B, L, F)`` to the states ``(K, B, L, 2 D)``, the forward direction first."""
         states = past
         if self.training and self.noise:
-            states = past + self.noise * torch.randn_like(past[:, :, :1])     # (K, B, L, F)
+            states = past + self.noise * torch.randn_like(past[:, :, :1])  # (K, B, L, F)
         for layer in self.layers:
             states = self.dropout(layer(states))
-        return states                                             # (K, B, L, 2 D)
+        return states  # (K, B, L, 2 D)
 
 
 class BiLSTMForecast(nn.Module):
@@ -101,6 +101,6 @@ class BiLSTMForecast(nn.Module):
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
-        forward, backward = self.states(past).chunk(2, dim=3)     # (K, B, L, D) each
-        last = torch.cat([forward[:, :, -1], backward[:, :, 0]], dim=2)     # (K, B, 2 D)
-        return self.head(last)                                    # (K, B, H)
+        forward, backward = self.states(past).chunk(2, dim=3)  # (K, B, L, D) each
+        last = torch.cat([forward[:, :, -1], backward[:, :, 0]], dim=2)  # (K, B, 2 D)
+        return self.head(last)  # (K, B, H)

@@ -52,9 +52,7 @@ class BiLSTMAttention(nn.Module):
     ) -> None:
         super().__init__()
         if not contexts:
-            raise ValueError(
-                "model.network.contexts is empty; name at least one attention, or choose model=bilstm."
-            )
+            raise ValueError("model.network.contexts is empty; name at least one attention, or choose model=bilstm.")
         self.states = BiLSTMStates(n_networks, n_features, hidden, dropout, noise)
         width = self.states.width
         self.contexts = nn.ModuleDict(
@@ -68,14 +66,14 @@ class BiLSTMAttention(nn.Module):
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
-        states = self.states(past)                                # (K, B, L, 2 D)
+        states = self.states(past)  # (K, B, L, 2 D)
         context = torch.cat([attention(states) for attention in self.contexts.values()], dim=2)  # (K, B, A 2 D)
-        return self.head(context + torch.relu(self.dense(context)))         # (K, B, H)
+        return self.head(context + torch.relu(self.dense(context)))  # (K, B, H)
 
     def attention(self, past: Tensor) -> dict[str, Tensor]:
         """Return how much each attention looks at each step of the past ``(K, B, L, F)``.
 
         The weights ``(K, B, L)`` of an attention sum to one over L; oldest step first.
         """
-        states = self.states(past)                                # (K, B, L, 2 D)
+        states = self.states(past)  # (K, B, L, 2 D)
         return {name: cast(StepAttention, module).weights(states) for name, module in self.contexts.items()}

@@ -39,8 +39,8 @@ class Persistence:
 
     def predict(self, windows: Windows) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        last = windows.past[:, -1:].sum(axis=2)                                       # (n, 1)
-        return last.repeat(self.horizon, axis=1)                                      # (n, H)
+        last = windows.past[:, -1:].sum(axis=2)  # (n, 1)
+        return last.repeat(self.horizon, axis=1)  # (n, H)
 
 
 class Drift:
@@ -75,9 +75,9 @@ class Drift:
 
     def predict(self, windows: Windows) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        y = windows.past.sum(axis=2)                                                  # (n, L)
-        mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)                       # (n, 1)
-        return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)               # (n, H)
+        y = windows.past.sum(axis=2)  # (n, L)
+        mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)  # (n, 1)
+        return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
 
 
 class Ridge:
@@ -109,16 +109,14 @@ class Ridge:
         self.label = label
         self.component = component
         self.alpha = alpha
-        self._weight = np.empty(0)                                                    # (K, L F, H)
-        self._bias = np.empty(0)                                                      # (K, 1, H)
+        self._weight = np.empty(0)  # (K, L F, H)
+        self._bias = np.empty(0)  # (K, 1, H)
 
     def fit(self, train: Batch) -> None:
         """Learn from scaled windows."""
         fits = [
             linear_model.Ridge(self.alpha, solver="svd").fit(rows, target)
-            for rows, target in zip(
-                _rows(self.component, train), self.component.targets(train.target), strict=True
-            )
+            for rows, target in zip(_rows(self.component, train), self.component.targets(train.target), strict=True)
         ]
         self._weight = np.stack([np.atleast_2d(fit.coef_).T for fit in fits])
         self._bias = np.stack([np.atleast_2d(fit.intercept_) for fit in fits])
@@ -179,18 +177,18 @@ class SVR:
 
     def fit(self, train: Batch) -> None:
         """Learn from scaled windows."""
-        targets = self.component.targets(train.target)                                # (K, n, H)
-        for k, rows in enumerate(_rows(self.component, train)):                       # (n, L F)
+        targets = self.component.targets(train.target)  # (K, n, H)
+        for k, rows in enumerate(_rows(self.component, train)):  # (n, L F)
             gamma = 1 / (rows.shape[1] * (rows.var() or 1.0))
             for h in range(self.horizon):
-                target = targets[k, :, h]                                             # (n,)
+                target = targets[k, :, h]  # (n,)
                 centre, spread = target.mean(), target.std() or 1.0
                 machine = svm.SVR(gamma=gamma, C=self.cost, epsilon=self.tube, cache_size=1000)
                 machine.fit(rows, (target - centre) / spread)
                 self._fitted |= {
-                    f"vectors_{k}_{h}": machine.support_vectors_,                     # (S, L F)
-                    f"weights_{k}_{h}": machine.dual_coef_[0] * spread,               # (S,)
-                    f"bias_{k}_{h}": machine.intercept_ * spread + centre,            # (1,)
+                    f"vectors_{k}_{h}": machine.support_vectors_,  # (S, L F)
+                    f"weights_{k}_{h}": machine.dual_coef_[0] * spread,  # (S,)
+                    f"bias_{k}_{h}": machine.intercept_ * spread + centre,  # (1,)
                     f"gamma_{k}_{h}": np.array([gamma]),
                 }
 
@@ -203,7 +201,7 @@ class SVR:
                 self._fitted[f"{name}_{k}_{h}"] for name in ("vectors", "weights", "bias", "gamma")
             )
             forecast[k, :, h] = bias
-            if weights.size:                                    # none: the tube holds all windows
+            if weights.size:  # none: the tube holds all windows
                 forecast[k, :, h] += rbf_kernel(rows[k], vectors, gamma=gamma[0]) @ weights
         return forecast
 
@@ -218,5 +216,5 @@ class SVR:
 
 def _rows(component: Separate | Joint, batch: Batch) -> FloatArray:
     """Map ``past (n, L, C)`` to what every network sees of a window, side by side: ``(K, n, L F)``."""
-    inputs: FloatArray = component.inputs(batch.past)                                 # (K, n, L, F)
+    inputs: FloatArray = component.inputs(batch.past)  # (K, n, L, F)
     return inputs.reshape(*inputs.shape[:2], -1)

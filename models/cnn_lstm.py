@@ -50,6 +50,6 @@ class CNNLSTM(nn.Module):
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
-        shapes = torch.relu(self.pool(self.conv(past)))           # (K, B, T, C)
-        states = self.lstm(shapes)                                # (K, B, T, D)
-        return self.head(states[:, :, -1])                        # (K, B, H)
+        shapes = torch.relu(self.pool(self.conv(past)))  # (K, B, T, C)
+        states = self.lstm(shapes)  # (K, B, T, D)
+        return self.head(states[:, :, -1])  # (K, B, H)

@@ -57,10 +57,10 @@ class CNNLSTMAttention(nn.Module):
     def hidden_map(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to the hidden states ``(K, B, T, D)`` attention looks at."""
         # ReLU after pooling gives what ReLU before it gives, on half of the values.
-        shapes = torch.relu(self.pool(self.conv(past)))           # (K, B, T, C)
-        return self.lstm(shapes)                                  # (K, B, T, D)
+        shapes = torch.relu(self.pool(self.conv(past)))  # (K, B, T, C)
+        return self.lstm(shapes)  # (K, B, T, D)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
-        weighted = self.attention(self.hidden_map(past))          # (K, B, T, D)
-        return self.head(weighted.flatten(2))                     # (K, B, H)
+        weighted = self.attention(self.hidden_map(past))  # (K, B, T, D)
+        return self.head(weighted.flatten(2))  # (K, B, H)

@@ -174,7 +174,7 @@ class Quantiles:
     """
 
     def __init__(self, levels: Sequence[float]) -> None:
-        q = np.asarray(levels, dtype=np.float64)                                      # (K,)
+        q = np.asarray(levels, dtype=np.float64)  # (K,)
         faults = [
             fault
             for fault, found in {
@@ -221,8 +221,8 @@ class Quantiles:
 
         ``penalty`` has no say: what an error costs follows from the level.
         """
-        q = forecast.new_tensor(self.levels)[:, None, None]                           # (K, 1, 1)
-        above = target - forecast                                                     # (K, B, H)
+        q = forecast.new_tensor(self.levels)[:, None, None]  # (K, 1, 1)
+        above = target - forecast  # (K, B, H)
         return torch.maximum(q * above, (q - 1) * above).mean(dim=(1, 2))
 
     def restore(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> FloatArray:

@@ -93,7 +93,7 @@ class Forecaster(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the sum of the networks' losses."""
-        losses = self._losses(batch)                                        # (K,)
+        losses = self._losses(batch)  # (K,)
         self._train.add(losses.detach(), len(batch.past))
         if self.trainer.is_last_batch:
             loss = self._mean_of(self._train).mean()
@@ -106,7 +106,7 @@ class Forecaster(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean loss, and keep that of each network for those who choose weights."""
-        self.validation_losses = self._mean_of(self._validation)            # (K,)
+        self.validation_losses = self._mean_of(self._validation)  # (K,)
         self.log("val/loss", self.validation_losses.mean(), batch_size=1)
 
     def configure_optimizers(self) -> Any:
@@ -132,7 +132,7 @@ class Forecaster(pl.LightningModule):
             self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
             return
         gradients = [p.grad for p in self.parameters() if p.grad is not None]
-        squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])   # (parameter, K)
+        squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])  # (parameter, K)
         factors = (gradient_clip_val / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1)  # (K,)
         for g in gradients:
             g.mul_(factors.view(-1, *[1] * (g.ndim - 1)))
@@ -172,7 +172,7 @@ class _RunningMean:
         self._count = 0
 
     def add(self, losses: Tensor, n_windows: int) -> None:
-        share = losses * n_windows                                          # (K,)
+        share = losses * n_windows  # (K,)
         self._sum = share if self._sum is None else self._sum + share
         self._count += n_windows
 

@@ -36,12 +36,12 @@ class Linear(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, ..., I)`` to ``(K, ..., O)``."""
-        rows = inputs.flatten(1, -2)                                                  # (K, rows, I)
+        rows = inputs.flatten(1, -2)  # (K, rows, I)
         if self.bias is None:
-            outputs = rows @ self.weight.mT                                           # (K, rows, O)
+            outputs = rows @ self.weight.mT  # (K, rows, O)
         else:
             outputs = torch.baddbmm(self.bias[:, None], rows, self.weight.mT)
-        return outputs.unflatten(1, inputs.shape[1:-1])                               # (K, ..., O)
+        return outputs.unflatten(1, inputs.shape[1:-1])  # (K, ..., O)
 
 
 class Conv1d(nn.Module):
@@ -65,11 +65,11 @@ class Conv1d(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, B, T, F)`` to ``(K, B, T - W + 1, C)``."""
-        patches = inputs.unfold(2, self.kernel, 1)                                    # (K, B, T', F, W)
+        patches = inputs.unfold(2, self.kernel, 1)  # (K, B, T', F, W)
         n_networks, n_windows, n_steps = patches.shape[:3]
-        rows = patches.reshape(n_networks, n_windows * n_steps, -1)                   # (K, B T', F W)
+        rows = patches.reshape(n_networks, n_windows * n_steps, -1)  # (K, B T', F W)
         outputs = torch.baddbmm(self.bias[..., None], self.weight.flatten(2), rows.mT)  # (K, C, B T')
-        return outputs.mT.unflatten(1, (n_windows, n_steps))                          # (K, B, T', C)
+        return outputs.mT.unflatten(1, (n_windows, n_steps))  # (K, B, T', C)
 
 
 class MaxPool(nn.Module):
@@ -92,7 +92,7 @@ class MaxPool(nn.Module):
         """Map ``(K, B, T, C)`` to ``(K, B, T // size, C)``."""
         n_steps = inputs.shape[2] // self.size
         groups = inputs[:, :, -n_steps * self.size :].unflatten(2, (n_steps, self.size))
-        largest, *others = groups.unbind(3)                                           # (K, B, T', C) each
+        largest, *others = groups.unbind(3)  # (K, B, T', C) each
         for other in others:
             largest = torch.maximum(largest, other)
         return largest
@@ -124,16 +124,15 @@ class LSTM(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, B, T, I)`` to the hidden states of the last layer ``(K, B, T, D)``."""
-        states = inputs.transpose(1, 2)                                               # (K, T, B, I)
-        with torch.autocast(inputs.device.type, enabled=False):        # rounding would add up over the steps
+        states = inputs.transpose(1, 2)  # (K, T, B, I)
+        with torch.autocast(inputs.device.type, enabled=False):  # rounding would add up over the steps
             for layer in range(self.n_layers):
                 w_ih, w_hh, b_ih, b_hh = (
-                    getattr(self, f"{name}_l{layer}")
-                    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                    getattr(self, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
                 )
-                weight = torch.cat([w_ih, w_hh], dim=2)                               # (K, 4 D, I + D)
+                weight = torch.cat([w_ih, w_hh], dim=2)  # (K, 4 D, I + D)
                 states = _LSTMLayer.apply(states.to(weight.dtype), weight, b_ih + b_hh)  # (K, T, B, D)
-        return states.transpose(1, 2)                                                 # (K, B, T, D)
+        return states.transpose(1, 2)  # (K, B, T, D)
 
 
 class BiLSTM(nn.Module):
@@ -164,7 +163,7 @@ class BiLSTM(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, B, T, I)`` to the states ``(K, B, T, 2 D)``, the forward direction first."""
         parameters: dict[str, Tensor] = dict(self.named_parameters())
-        with torch.autocast(inputs.device.type, enabled=False):        # rounding would add up over the steps
+        with torch.autocast(inputs.device.type, enabled=False):  # rounding would add up over the steps
             inputs = inputs.to(parameters["weight_ih_l0"].dtype)
             if inputs.shape[3] == 1:
                 # The gradient of a single column is summed by threads, and its last bits depend on
@@ -172,7 +171,7 @@ class BiLSTM(nn.Module):
                 inputs = pad(inputs, (0, 1))
                 for name in ("weight_ih_l0", "weight_ih_l0_reverse"):
                     parameters[name] = pad(parameters[name], (0, 1))
-            rest = inputs.new_zeros(2, inputs.shape[1], self.hidden)                  # (2, B, D)
+            rest = inputs.new_zeros(2, inputs.shape[1], self.hidden)  # (2, B, D)
             states = [
                 torch.lstm(
                     past,
@@ -187,7 +186,7 @@ class BiLSTM(nn.Module):
                 )[0]
                 for past, *weights in zip(inputs, *parameters.values(), strict=True)
             ]
-        return torch.stack(states)                                                    # (K, B, T, 2 D)
+        return torch.stack(states)  # (K, B, T, 2 D)
 
 
 class NonNegativeLinear(Linear):
@@ -236,9 +235,9 @@ class _LSTMLayer(torch.autograd.Function):
         """Map ``(K, T, B, I)``, ``(K, 4 D, I + D)`` and ``(K, 4 D)`` to states ``(K, T, B, D)``."""
         n_networks, n_steps, n_windows, width = inputs.shape
         hidden = weight.shape[2] - width
-        twice = _double_candidate(hidden, weight)                                     # (4 D,)
+        twice = _double_candidate(hidden, weight)  # (4 D,)
         weight = weight * twice[:, None]
-        bias = (bias * twice)[:, None]                                                # (K, 1, 4 D)
+        bias = (bias * twice)[:, None]  # (K, 1, 4 D)
 
         # A step sees its input and the state before it.
         seen = inputs.new_empty(n_networks, n_steps + 1, n_windows, width + hidden)
@@ -246,10 +245,10 @@ class _LSTMLayer(torch.autograd.Function):
         seen[:, 0, :, width:] = 0
         gates = inputs.new_empty(n_steps, n_networks, n_windows, 4 * hidden)
         cell = inputs.new_zeros(n_steps + 1, n_networks, n_windows, hidden)
-        squashed = torch.empty_like(cell[1:])                                         # tanh(cell)
+        squashed = torch.empty_like(cell[1:])  # tanh(cell)
         for t in range(n_steps):
             torch.baddbmm(bias, seen[:, t], weight.mT, out=gates[t]).sigmoid_()
-            i, f, g, o = gates[t].chunk(4, dim=-1)                                    # (K, B, D) each
+            i, f, g, o = gates[t].chunk(4, dim=-1)  # (K, B, D) each
             g.mul_(2).sub_(1)
             torch.mul(i, g, out=cell[t + 1]).addcmul_(f, cell[t])
             torch.mul(cell[t + 1], 2, out=squashed[t]).sigmoid_().mul_(2).sub_(1)
@@ -264,36 +263,36 @@ class _LSTMLayer(torch.autograd.Function):
         weight, seen, gates, cell, squashed = ctx.saved_tensors
         n_networks, n_steps, n_windows, hidden = d_states.shape
         width = weight.shape[2] - hidden
-        i, f, g, o = gates.chunk(4, dim=-1)                                           # (T, K, B, D) each
+        i, f, g, o = gates.chunk(4, dim=-1)  # (T, K, B, D) each
 
         # What a change of the cell (or, for o, of the state) does to each gate before its sigmoid;
         # the loop turns it into the gradient.
         d_gates = gates.new_empty(n_networks, n_steps, n_windows, 4 * hidden)
-        slopes = d_gates.transpose(0, 1)                                              # (T, K, B, 4 D)
+        slopes = d_gates.transpose(0, 1)  # (T, K, B, 4 D)
         slope_i, slope_f, slope_g, slope_o = slopes.chunk(4, dim=-1)
         torch.addcmul(gates, gates, gates, value=-1, out=slopes)
         slope_i.mul_(g)
         slope_f.mul_(cell[:-1])
         torch.mul(g, g, out=slope_g).neg_().add_(1).mul_(i).mul_(0.5)
         slope_o.mul_(squashed)
-        d_cell_of_state = torch.addcmul(o, o * squashed, squashed, value=-1)          # (T, K, B, D)
+        d_cell_of_state = torch.addcmul(o, o * squashed, squashed, value=-1)  # (T, K, B, D)
 
         d_seen = gates.new_empty(n_steps + 1, n_networks, n_windows, width + hidden)
         d_seen[-1] = 0
         d_cell = torch.zeros_like(cell[0])
         with torch.autocast(d_states.device.type, enabled=False):
             for t in reversed(range(n_steps)):
-                d_state = d_states[:, t] + d_seen[t + 1, ..., width:]                 # (K, B, D)
+                d_state = d_states[:, t] + d_seen[t + 1, ..., width:]  # (K, B, D)
                 d_cell.addcmul_(d_state, d_cell_of_state[t])
                 slopes[t].unflatten(-1, (4, hidden))[..., :3, :].mul_(d_cell.unsqueeze(-2))
                 slope_o[t].mul_(d_state)
                 torch.bmm(slopes[t], weight, out=d_seen[t])
                 d_cell.mul_(f[t])
 
-            d_gates = d_gates.flatten(1, 2)                                           # (K, T B, 4 D)
+            d_gates = d_gates.flatten(1, 2)  # (K, T B, 4 D)
             twice = _double_candidate(hidden, weight)
             d_weight = (d_gates.mT @ seen[:, :-1].flatten(1, 2)).mul_(twice[:, None])  # (K, 4 D, I + D)
-            d_bias = d_gates.sum(1).mul_(twice)                                       # (K, 4 D)
+            d_bias = d_gates.sum(1).mul_(twice)  # (K, 4 D)
         return d_seen[:-1, ..., :width].transpose(0, 1), d_weight, d_bias
 
 

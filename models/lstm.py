@@ -31,5 +31,5 @@ class LSTMForecast(nn.Module):
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
-        states = self.lstm(past)                                  # (K, B, L, D)
-        return self.head(states[:, :, -1])                        # (K, B, H)
+        states = self.lstm(past)  # (K, B, L, D)
+        return self.head(states[:, :, -1])  # (K, B, H)

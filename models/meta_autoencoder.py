@@ -20,8 +20,8 @@ from torch.optim import Optimizer
 from data.contracts import FloatArray
 from models.meta_optimizer import MetaOptimizer
 
-BLOCK = 4096                            # rows that are encoded at once
-JUDGED = 1024                           # most rows, evenly spaced, that the validation loss of an epoch is of
+BLOCK = 4096  # rows that are encoded at once
+JUDGED = 1024  # most rows, evenly spaced, that the validation loss of an epoch is of
 
 
 class AutoencoderNetwork(nn.Module):
@@ -200,7 +200,11 @@ class MetaAutoencoder:
         return history
 
     def _epoch(
-        self, network: AutoencoderNetwork, optimizer: Optimizer, train: Tensor, validation: Tensor,
+        self,
+        network: AutoencoderNetwork,
+        optimizer: Optimizer,
+        train: Tensor,
+        validation: Tensor,
         draw: np.random.Generator,
     ) -> float:
         """Take a step a batch and return the mean error of the reconstruction before each."""

@@ -96,7 +96,7 @@ class MetaOptimizer(Optimizer):
         super().__init__(params, {})
         self._parameters = [p for group in self.param_groups for p in group["params"]]
         self._after: list[Tensor] = [torch.zeros_like(p) for p in self._parameters]
-        self._change: list[Tensor] = []                         # v - g of the last step; empty before the first
+        self._change: list[Tensor] = []  # v - g of the last step; empty before the first
 
     @torch.no_grad()
     def adapt(self, validation: Tensors) -> None:
@@ -129,8 +129,8 @@ class MetaOptimizer(Optimizer):
         gradients = self._gradients()
         self._change = [v - g for v, g in zip(self._after, gradients, strict=True)]
         for parameter, velocity, gradient in zip(self._parameters, self._after, gradients, strict=True):
-            velocity.lerp_(gradient, 1 - self.beta)                               # v' = beta v + (1 - beta) g
-            parameter.add_(velocity, alpha=-self.eta)                             # theta' = theta - eta v'
+            velocity.lerp_(gradient, 1 - self.beta)  # v' = beta v + (1 - beta) g
+            parameter.add_(velocity, alpha=-self.eta)  # theta' = theta - eta v'
         return loss
 
     def _gradients(self) -> list[Tensor]:

@@ -28,14 +28,12 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         widths = [lookback * n_features] + [hidden] * n_layers
-        self.layers = nn.ModuleList(
-            Linear(n_networks, inputs, hidden) for inputs in widths[:-1]
-        )
+        self.layers = nn.ModuleList(Linear(n_networks, inputs, hidden) for inputs in widths[:-1])
         self.head = Linear(n_networks, widths[-1], horizon)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
-        features = past.flatten(2)                                # (K, B, L F)
+        features = past.flatten(2)  # (K, B, L F)
         for layer in self.layers:
-            features = torch.relu(layer(features))                # (K, B, D)
-        return self.head(features)                                # (K, B, H)
+            features = torch.relu(layer(features))  # (K, B, D)
+        return self.head(features)  # (K, B, H)

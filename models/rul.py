@@ -38,7 +38,7 @@ class Clock:
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
-        self._life = np.empty(0)                                                      # () [cycles]
+        self._life = np.empty(0)  # () [cycles]
 
     def fit(self, rows: pd.DataFrame) -> None:
         """Learn from training rows, each cell with the same weight."""
@@ -78,7 +78,7 @@ class CycleRidge:
     def __init__(self, label: str, alpha: float, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
         self.alpha = alpha
-        self._slope = self._start = np.empty(0)                                       # (1,) each
+        self._slope = self._start = np.empty(0)  # (1,) each
 
     def fit(self, rows: pd.DataFrame) -> None:
         """Learn from training rows."""
@@ -150,11 +150,11 @@ class LastRul:
 
 
 def _cycles(rows: pd.DataFrame) -> FloatArray:
-    return rows[["ds"]].to_numpy(dtype=np.float64)                                    # (n, 1)
+    return rows[["ds"]].to_numpy(dtype=np.float64)  # (n, 1)
 
 
 def _never_negative(forecast: FloatArray) -> FloatArray:
-    floored: FloatArray = np.maximum(forecast, 0.0)                                   # NaN stays NaN
+    floored: FloatArray = np.maximum(forecast, 0.0)  # NaN stays NaN
     return floored
 
 

@@ -33,12 +33,12 @@ class Trees(ABC):
     """
 
     scaled: ClassVar[bool] = True
-    kept: ClassVar[bool] = False                    # a file that holds trees could run code
+    kept: ClassVar[bool] = False  # a file that holds trees could run code
 
     def __init__(self, label: str, component: Component) -> None:
         self.label = label
         self.component = component
-        self._forests: list[list[Any]] = []                                           # [K][H]
+        self._forests: list[list[Any]] = []  # [K][H]
 
     @abstractmethod
     def _forest(self) -> Any:
@@ -46,7 +46,7 @@ class Trees(ABC):
 
     def fit(self, train: Batch) -> None:
         """Learn from scaled windows: a forest for every network and step of the horizon."""
-        targets = self.component.targets(train.target)                                # (K, n, H)
+        targets = self.component.targets(train.target)  # (K, n, H)
         self._forests = [
             [self._forest().fit(rows, column) for column in target.T]
             for rows, target in zip(self._newest(train), targets, strict=True)
@@ -74,7 +74,7 @@ class Trees(ABC):
 
     def _newest(self, batch: Batch) -> FloatArray:
         """Map ``past (n, L, C)`` to what every network sees of the newest step, ``(K, n, F)``."""
-        inputs: FloatArray = self.component.inputs(batch.past)                        # (K, n, L, F)
+        inputs: FloatArray = self.component.inputs(batch.past)  # (K, n, L, F)
         return inputs[:, :, -1]
 
 
@@ -114,9 +114,7 @@ class ExtraTrees(Trees):
         self.seed = seed
 
     def _forest(self) -> ExtraTreesRegressor:
-        return ExtraTreesRegressor(
-            self.n_trees, max_features=self.max_features, random_state=self.seed, n_jobs=1
-        )
+        return ExtraTreesRegressor(self.n_trees, max_features=self.max_features, random_state=self.seed, n_jobs=1)
 
 
 class HistBoosting(Trees):

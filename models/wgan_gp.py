@@ -96,8 +96,13 @@ class ConditionalWganGP:
         patience: int,
     ) -> None:
         counts = {
-            "noise": noise, "batch_size": batch_size, "epochs": epochs, "critic_steps": critic_steps,
-            "check_every": check_every, "patience": patience, "max_steps": 1 if max_steps is None else max_steps,
+            "noise": noise,
+            "batch_size": batch_size,
+            "epochs": epochs,
+            "critic_steps": critic_steps,
+            "check_every": check_every,
+            "patience": patience,
+            "max_steps": 1 if max_steps is None else max_steps,
         }
         faults = [f"generator.{name}={count} must be at least 1." for name, count in counts.items() if count < 1]
         if not hidden or min(hidden) < 1:
@@ -120,8 +125,8 @@ class ConditionalWganGP:
         self.history: list[Check] = []
         """One record a look, of the last fit."""
         self._generator: nn.Module | None = None
-        self._mean = self._deviation = np.empty(0)                               # (D,)
-        self._known = np.empty((0, 0))                                           # (conditions, K)
+        self._mean = self._deviation = np.empty(0)  # (D,)
+        self._known = np.empty((0, 0))  # (conditions, K)
 
     def fit(self, rows: FloatArray, conditions: FloatArray, seed: int) -> "ConditionalWganGP":
         """Learn from rows ``(n, D)`` and their conditions ``(n, K)``, K = 0 for none, from the start.
@@ -147,8 +152,11 @@ class ConditionalWganGP:
         with _one_thread(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self._generator = self._trained(
-                _tensor(standardised[learnt]), _tensor(conditions[learnt]),
-                standardised[watched], conditions[watched], condition.ravel()[watched],
+                _tensor(standardised[learnt]),
+                _tensor(conditions[learnt]),
+                standardised[watched],
+                conditions[watched],
+                condition.ravel()[watched],
             )
         return self
 
@@ -172,7 +180,7 @@ class ConditionalWganGP:
             )
         noise = torch.randn(len(conditions), self.noise, generator=torch.Generator().manual_seed(seed))
         with _one_thread():
-            drawn = _generated(self._generator, noise, _tensor(conditions))      # (m, D)
+            drawn = _generated(self._generator, noise, _tensor(conditions))  # (m, D)
         return self._mean + self._deviation * drawn
 
     def _trained(
@@ -195,19 +203,19 @@ class ConditionalWganGP:
             critic.requires_grad_(True)
             for _ in range(self.critic_steps):
                 batch = torch.randint(n_rows, (self.batch_size,))
-                real, condition_of_real = rows[batch], given[batch]              # (B, D), (B, K)
+                real, condition_of_real = rows[batch], given[batch]  # (B, D), (B, K)
                 noise = torch.randn(self.batch_size, self.noise)
                 with torch.no_grad():
                     fake = generator(torch.cat([noise, condition_of_real], dim=1))
                 scores = critic(torch.cat([torch.cat([real, fake]), condition_of_real.repeat(2, 1)], dim=1))
-                real_score, fake_score = scores.chunk(2)                         # (B, 1) each
+                real_score, fake_score = scores.chunk(2)  # (B, 1) each
                 mix = torch.rand(self.batch_size, 1)
                 steep = gradient_penalty(critic, real, fake, condition_of_real, mix)
                 critic_loss = fake_score.mean() - real_score.mean() + self.penalty * steep
                 adam_c.zero_grad()
                 critic_loss.backward()
                 adam_c.step()
-            critic.requires_grad_(False)                                         # it only judges
+            critic.requires_grad_(False)  # it only judges
             wanted = given[torch.randint(n_rows, (self.batch_size,))]
             fake = generator(torch.cat([torch.randn(self.batch_size, self.noise), wanted], dim=1))
             adam_g.zero_grad()
@@ -250,7 +258,7 @@ def gradient_penalty(
     """
     between = (mix * real + (1 - mix) * fake).detach().requires_grad_()
     scores = critic(torch.cat([between, conditions], dim=1))
-    (slope,) = torch.autograd.grad(scores.sum(), between, create_graph=True)     # (B, D)
+    (slope,) = torch.autograd.grad(scores.sum(), between, create_graph=True)  # (B, D)
     return (torch.linalg.vector_norm(slope, dim=1) - 1).square().mean()
 
 

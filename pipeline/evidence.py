@@ -9,21 +9,21 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from data.cells.sequences import select_rows
 from data.contracts import TEST, VALIDATION, Batch, Fold, Panel, Windows
 from data.features.chain import Chain
-from data.sequences import select_rows
-from evaluation.augmentation_figures import augmentation_figure
 from evaluation.augmentation_quality import augmentation_quality
-from evaluation.autoencoder_figures import autoencoder_figure
-from evaluation.cluster_figures import criteria_figure
-from evaluation.figures import save
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted
+from report.augmentation_figures import augmentation_figure
+from report.autoencoder_figures import autoencoder_figure
+from report.cluster_figures import criteria_figure
+from report.figures import save
 from runtime.record import write_json
 
 PREFIX = "evidence_"
-ENOUGH = 200                            # windows of a kind from which on their likeness is measured
-MAPPED = 120                            # windows of the cell whose attention is kept
+ENOUGH = 200  # windows of a kind from which on their likeness is measured
+MAPPED = 120  # windows of the cell whose attention is kept
 
 
 @runtime_checkable
@@ -41,9 +41,7 @@ def keep_features(folder: Path, features: Chain) -> None:
         _write(folder, name, found)
 
 
-def keep_quality(
-    folder: Path, train: Batch, held_out: Batch, samples: Batch, n_conditions: int, seed: int
-) -> None:
+def keep_quality(folder: Path, train: Batch, held_out: Batch, samples: Batch, n_conditions: int, seed: int) -> None:
     """Write how much synthetic windows are like real ones, where there are enough of both to say."""
     if min(len(samples.past), len(held_out.past)) >= ENOUGH:
         _write(folder, "augmentation", augmentation_quality(train, held_out, samples, n_conditions, seed))

@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 from safetensors.numpy import load_file, save_file
 
 from data.contracts import Feature, FloatArray, Scaling, Windows
-from evaluation.intervals import OWN
+from evaluation.intervals.conformal import OWN
 from models.components import Quantiles
 from models.forecaster import Forecaster
 from runtime.build import build
 
-CHUNK = 1024                            # windows forecast at once
+CHUNK = 1024  # windows forecast at once
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -37,7 +37,7 @@ class Fitted(NamedTuple):
             return forecast
         batch = self.scaling.transform(windows)
         trained = isinstance(self.model, Forecaster)
-        scaled = _forward(self.model, batch.past) if trained else self.model.predict(batch)     # (K, n, H)
+        scaled = _forward(self.model, batch.past) if trained else self.model.predict(batch)  # (K, n, H)
         return self.model.component.restore(scaled, windows, self.scaling)
 
     def own_intervals(self, windows: Windows) -> dict[str, FloatArray]:
@@ -97,9 +97,7 @@ def save(fitted: Fitted, path: Path) -> None:
 
 def gather(members: Mapping[str, Path], path: Path) -> None:
     """Write the tensors of several files into one, each under its own name."""
-    tensors = {
-        f"{member}/{name}": value for member, kept in members.items() for name, value in load_file(kept).items()
-    }
+    tensors = {f"{member}/{name}": value for member, kept in members.items() for name, value in load_file(kept).items()}
     save_file(tensors, path.with_suffix(".part"))
     path.with_suffix(".part").replace(path)
 
@@ -112,9 +110,7 @@ def members(path: Path) -> dict[str, Tensors]:
 
 
 def _below(part: str, tensors: Tensors) -> dict[str, NDArray[Any]]:
-    return {
-        name.removeprefix(f"{part}/"): value for name, value in tensors.items() if name.startswith(f"{part}/")
-    }
+    return {name.removeprefix(f"{part}/"): value for name, value in tensors.items() if name.startswith(f"{part}/")}
 
 
 def _forward(model: Forecaster, past: FloatArray) -> FloatArray:
@@ -122,7 +118,7 @@ def _forward(model: Forecaster, past: FloatArray) -> FloatArray:
     tensor = torch.as_tensor(past, dtype=torch.float32)
     with torch.inference_mode():
         parts = [model(chunk.to(model.device)).cpu() for chunk in tensor.split(CHUNK)]
-    return torch.cat(parts, dim=1).double().numpy()                     # (K, n, H)
+    return torch.cat(parts, dim=1).double().numpy()  # (K, n, H)
 
 
 def _numpy(value: Any) -> NDArray[Any]:

@@ -60,7 +60,7 @@ def train(
     if cfg.augmentation._target_ != AUTO:
         fitted = fresh(cfg)
         if not fitted.model.scaled:
-            return Trained(fitted, [], None)                        # naive: there is nothing to learn
+            return Trained(fitted, [], None)  # naive: there is nothing to learn
         return Trained(fitted, fit(cfg, fitted, label, batch_of(cfg, fitted), validation, checkpoint), None)
     if not len(validation.y):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
@@ -78,9 +78,7 @@ def train(
     return Trained(fitted, losses, bool(number))
 
 
-def fit(
-    cfg: DictConfig, fitted: Fitted, label: str, batch: Batch, validation: Windows, checkpoint: Path
-) -> Losses:
+def fit(cfg: DictConfig, fitted: Fitted, label: str, batch: Batch, validation: Windows, checkpoint: Path) -> Losses:
     """Fit a model in place and return its losses; go on from ``checkpoint`` where there is one."""
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if cfg.threads is not None:

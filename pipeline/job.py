@@ -14,8 +14,8 @@ from safetensors import SafetensorError
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Outcome, Panel
 from data.panel import DataError, fingerprint
-from evaluation.intervals import OWN
-from evaluation.leakage import Audit
+from evaluation.intervals.conformal import OWN
+from evaluation.leakage.prove import Audit
 from models.forecaster import Forecaster
 from pipeline.evidence import read_json
 from pipeline.fitted import Fitted, gather, members, unfitted
@@ -268,9 +268,7 @@ def keep(
         "data": {"name": panel.name, "rows": len(panel.frame), "sha256": fingerprint(panel), **rest},
         "notes": list(panel.notes),
         "audit": audit.to_json(),
-        "augmented": {
-            f"{o.model}, {o.fold}, seed {o.seed}": o.augmented for o in outcomes if o.augmented is not None
-        },
+        "augmented": {f"{o.model}, {o.fold}, seed {o.seed}": o.augmented for o in outcomes if o.augmented is not None},
         "seconds": {f"{o.model}, {o.fold}, seed {o.seed}": round(o.seconds, 2) for o in outcomes},
     }
     write_json(folder / "run.json", card)

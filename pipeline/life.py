@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from data.cells.sequences import select_rows, sequences, short_cells
 from data.contracts import (
     TEST,
     TRAIN,
@@ -27,11 +28,9 @@ from data.contracts import (
 )
 from data.features.chain import Chain
 from data.panel import DataError
-from data.sequences import select_rows, sequences, short_cells
-from evaluation.intervals import Intervals, extend
-from evaluation.leakage import WAYS, Audit, Change, Finding, How, Stage, compare, in_one_row, joined, replacement
-from evaluation.life_report import LifeSubject, report
-from evaluation.scoring import coverage
+from evaluation.intervals.conformal import Intervals, extend
+from evaluation.intervals.scoring import coverage
+from evaluation.leakage.prove import WAYS, Audit, Change, Finding, How, Stage, compare, in_one_row, joined, replacement
 from pipeline.evidence import (
     collect,
     draw_evidence,
@@ -60,6 +59,7 @@ from pipeline.job import (
     with_seed,
 )
 from pipeline.parts import leave_behind, left_behind, part_of
+from report.life_report import LifeSubject, report
 from runtime.build import ConfigError, build
 from runtime.quiet import quiet
 from runtime.record import UNFINISHED, WEIGHTS, write_json
@@ -73,8 +73,8 @@ RIDGE = OmegaConf.create(
         "component": {"_target_": "models.components.Joint"},
     }
 )
-FEWEST_STEPS = 20                       # that a covariate must rise in a row to be taken for a clock
-FAR = 50.0                              # ratio of medians beyond which a column is in another unit
+FEWEST_STEPS = 20  # that a covariate must rise in a row to be taken for a clock
+FAR = 50.0  # ratio of medians beyond which a column is in another unit
 BRIEF = {"epochs": 2, "max_steps": 20}
 """How long the audit trains what a feature or an augmentation trains: long enough to show what it has seen."""
 
@@ -271,7 +271,7 @@ class Life:
         losses = {
             f"{o.model} {o.fold} seed {o.seed}": o.losses for o in outcomes_of_last_fold(outcomes, model) if o.losses
         }
-        losses |= read_json(evidence / "losses.json") or {}                     # of an autoencoder
+        losses |= read_json(evidence / "losses.json") or {}  # of an autoencoder
         write_json(evidence / "losses.json", losses)
         intervals: Intervals = build(cfg.intervals)
         calibration = averaged(outcomes, "calibration")

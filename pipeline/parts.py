@@ -17,7 +17,7 @@ TABLES = ("forecasts", "calibration")
 def part_of(folder: Path, label: str, fold: str, seed: int) -> Path:
     """Return where a model's work on a fold is left, without its suffix."""
     safe = "".join(letter if letter.isalnum() else "-" for letter in label.lower())[:40]
-    own = hashlib.sha256(f"{label}|{fold}".encode()).hexdigest()[:12]        # folds can have long names, and alike ones
+    own = hashlib.sha256(f"{label}|{fold}".encode()).hexdigest()[:12]  # folds can have long names, and alike ones
     return folder / UNFINISHED / f"{safe}_{own}_{seed}"
 
 

@@ -34,8 +34,8 @@ from data.contracts import (
 )
 from data.panel import DataError
 from data.windows import cut, cut_at, latest, select
-from evaluation.intervals import extend
-from evaluation.leakage import (
+from evaluation.intervals.conformal import extend
+from evaluation.leakage.prove import (
     WAYS,
     Audit,
     Change,
@@ -48,7 +48,6 @@ from evaluation.leakage import (
     replacement,
 )
 from evaluation.metrics import naive_scale
-from evaluation.report import Subject, report
 from pipeline.fitted import Fitted, members, unfitted
 from pipeline.fitting import learnt_from
 from pipeline.fitting import train as train_model
@@ -71,13 +70,14 @@ from pipeline.job import (
     with_seed,
 )
 from pipeline.parts import leave_behind, left_behind, part_of
+from report.report import Subject, report
 from runtime.build import build
 from runtime.cache import ArrayCache
 from runtime.record import WEIGHTS
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.classical.Persistence", "label": "Persistence"})
-FAR = 10.0                              # ratio of mean changes beyond which a file is of something else
+FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 8, VALIDATION: 2, TEST: 5}
 """Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
 
@@ -239,7 +239,7 @@ class Series:
         rng = np.random.default_rng(cfg.seed)
         known = _known_origins(panel, fold, cfg, build(cfg.scope))
         full = cfg.audit == "full"
-        within = known[TRAIN][[known[TRAIN].size // 2]]         # a training window must not see its future either
+        within = known[TRAIN][[known[TRAIN].size // 2]]  # a training window must not see its future either
         cuts = np.r_[known[TRAIN][-1] + cfg.horizon, within, _spread(known[TEST], 8 if full else 3)]
         chosen = None if full else np.union1d(_sampled(known, rng), cuts)
         fitted = self._kept(contender, fold, folder)
@@ -330,7 +330,11 @@ class Series:
         began = time.perf_counter()
         fresh = partial(seeded, model=contender.model, n_components=train.past.shape[2])
         learnt = train_model(
-            cfg, fresh, lambda own, model: self.training_batch(own, model, windows, fold), contender.label, validation,
+            cfg,
+            fresh,
+            lambda own, model: self.training_batch(own, model, windows, fold),
+            contender.label,
+            validation,
             part.with_suffix(".ckpt"),
         )
         fitted = learnt.fitted
@@ -439,9 +443,7 @@ def _known_origins(panel: Panel, fold: Fold, cfg: DictConfig, scope: Scope) -> d
 
 
 def _sampled(known: dict[int, IntArray], rng: np.random.Generator) -> IntArray:
-    chosen = [
-        rng.choice(origins, min(SAMPLED[role], origins.size), replace=False) for role, origins in known.items()
-    ]
+    chosen = [rng.choice(origins, min(SAMPLED[role], origins.size), replace=False) for role, origins in known.items()]
     ends = [origins[[0, -1]] for origins in known.values() if origins.size]
     return np.unique(np.concatenate([*chosen, *ends]))
 

@@ -136,7 +136,7 @@ def _mistyped(key: str, node: DictConfig, target: type, given: set[str]) -> list
     """Compare values with plain annotations; what is annotated otherwise is the constructor's to judge."""
     try:
         hints = get_type_hints(inspect.unwrap(vars(target).get("__init__", object.__init__)))
-    except NameError:                   # a library's annotation that exists for type checkers only
+    except NameError:  # a library's annotation that exists for type checkers only
         return []
     accepted: dict[Any, tuple[type, ...]] = {int: (int,), float: (int, float), str: (str,), bool: (bool,)}
     faults = []

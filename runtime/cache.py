@@ -99,9 +99,9 @@ class ArrayCache:
         with np.load(io.BytesIO(content[_DIGEST:]), allow_pickle=False) as kept:
             arrays = dict(kept)
         try:
-            os.utime(path)                                  # now the one used last
+            os.utime(path)  # now the one used last
         except OSError:
-            return arrays                                   # another process has just deleted it
+            return arrays  # another process has just deleted it
         return arrays
 
     def _write(self, path: Path, arrays: Arrays) -> None:
@@ -176,7 +176,7 @@ def _found(folder: Path, suffix: str) -> Iterator[tuple[Path, int, float]]:
         try:
             status = path.stat()
         except FileNotFoundError:
-            continue                                        # another process was faster
+            continue  # another process was faster
         yield path, status.st_size, status.st_mtime
 
 

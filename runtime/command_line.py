@@ -13,8 +13,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runtime.record import ROOT
 
-CONF = str(ROOT / "conf")               # absolute: a relative one fails where the project is installed
-PACKAGES = ("data", "models", "evaluation", "pipeline", "runtime")
+CONF = str(ROOT / "conf")  # absolute: a relative one fails where the project is installed
+PACKAGES = ("data", "models", "evaluation", "pipeline", "report", "runtime", "tasks")
 OURS = {ROOT} | {path.parent for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
 
 Result = TypeVar("Result")
@@ -61,7 +61,7 @@ def start(main: Callable[[], object]) -> None:
 
     Hydra composes the configuration and creates the run folder before our code has a say.
     """
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")          # raise it here, not print its traceback there
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # raise it here, not print its traceback there
     try:
         main()
     except (HydraException, OmegaConfBaseException) as error:

@@ -12,9 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_ONE_THREAD = {
-    f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")
-}
+_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("NUMBA", "OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")}
 """For workers: as many processes as cores, each with as many threads, stand in each other's way."""
 
 

@@ -6,7 +6,7 @@ import warnings
 
 from rich.console import Console
 
-WIDE = 120                              # columns where nobody's terminal sets them
+WIDE = 120  # columns where nobody's terminal sets them
 
 
 def quiet() -> None:
@@ -14,7 +14,7 @@ def quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)")
     warnings.filterwarnings("ignore", message=r".*does not have many workers")
-    warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")     # nothing held out
+    warnings.filterwarnings("ignore", message=r"Total length of `list` across ranks is zero")  # nothing held out
 
 
 def console() -> Console:

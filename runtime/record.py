@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 PACKAGES = ["torch", "pytorch-lightning", "numpy", "pandas", "numba", "scikit-learn", "PyWavelets", "hydra-core"]
 ROOT = Path(__file__).resolve().parents[1]
-UNFINISHED = "unfinished"               # folder of parts and checkpoints while a run goes on
+UNFINISHED = "unfinished"  # folder of parts and checkpoints while a run goes on
 WEIGHTS = "model.safetensors"
 
 
@@ -151,5 +151,5 @@ def _git(*arguments: str) -> str | None:
     try:
         answer = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
-        return None                     # not a checkout, or no git
+        return None  # not a checkout, or no git
     return answer.stdout.strip()

@@ -27,8 +27,8 @@ class ResumePoint(pl.callbacks.Checkpoint):
         """Write beside the last checkpoint, then take its place."""
         unfinished = self.path.with_suffix(".part")
         try:
-            trainer.save_checkpoint(unfinished, weights_only=False)     # with the optimiser, not weights alone
-        except (OSError, RuntimeError) as error:            # torch tells of a full disk as a RuntimeError
+            trainer.save_checkpoint(unfinished, weights_only=False)  # with the optimiser, not weights alone
+        except (OSError, RuntimeError) as error:  # torch tells of a full disk as a RuntimeError
             unfinished.unlink(missing_ok=True)
             raise FolderError(
                 f"The checkpoint {self.path} could not be written ({str(error).splitlines()[0]}).  Free some "

@@ -15,9 +15,9 @@ from data.augmentation.jitter import Jitter
 from data.augmentation.mixup import Mixup
 from data.augmentation.wgan_gp import WganGP
 from data.contracts import Batch
-from evaluation.augmentation_figures import augmentation_figure
 from evaluation.augmentation_quality import augmentation_quality
-from evaluation.figures import save
+from report.augmentation_figures import augmentation_figure
+from report.figures import save
 from runtime.build import build, check
 from runtime.command_line import CONF
 from tests.conftest import choices
@@ -30,8 +30,9 @@ def windows(n=120, n_conditions=CLUSTERS, targets=2, horizon=1, seed=0):
     rng = np.random.default_rng(seed)
     cluster = np.arange(n) % max(n_conditions, 1)
     past = cluster[:, None, None] + 0.1 * rng.standard_normal((n, LOOKBACK, CHANNELS))
-    flags = np.broadcast_to(np.eye(n_conditions)[cluster, None] if n_conditions else np.empty((n, 1, 0)),
-                            (n, LOOKBACK, n_conditions)).copy()
+    flags = np.broadcast_to(
+        np.eye(n_conditions)[cluster, None] if n_conditions else np.empty((n, 1, 0)), (n, LOOKBACK, n_conditions)
+    ).copy()
     if n_conditions > 1:
         flags[0, 0] = flags[1, 0]
     target = np.tile(past[:, -1:, :1], (1, horizon, targets))
@@ -83,7 +84,7 @@ def test_real_windows_are_untouched(augmentation, job):
     train, n_conditions = job
     before = Batch(train.past.copy(), train.target.copy())
     extra = augmentation.samples(train, n_conditions, 0)
-    extra.past[...] = 99.0                                  # nor do synthetic ones share their memory
+    extra.past[...] = 99.0  # nor do synthetic ones share their memory
     extra.target[...] = 99.0
     np.testing.assert_array_equal(train.past, before.past)
     np.testing.assert_array_equal(train.target, before.target)
@@ -113,7 +114,7 @@ def test_jitter_moves_a_share_of_the_windows_by_its_noise_and_nothing_else():
     extra = Jitter(std=0.01, share=0.25).samples(train, CLUSTERS, 0)
     assert len(extra.past) == 100
     nearest = [np.abs(train.past - made).max(axis=(1, 2)).argmin() for made in extra.past]
-    assert len(set(nearest)) == 100                         # each window at most once
+    assert len(set(nearest)) == 100  # each window at most once
     noise = extra.past - train.past[nearest]
     assert noise[:, :, :CHANNELS].std() == pytest.approx(0.01, rel=0.05)
     np.testing.assert_array_equal(noise[:, :, CHANNELS:], 0.0)
@@ -180,12 +181,12 @@ def test_median_labels_are_the_median_of_the_cluster():
 @pytest.mark.parametrize("labels", ["joint", "median"])
 def test_windows_are_slid_over_the_drawn_rows_of_one_cluster(labels):
     train, recorder = windows(), Recorder()
-    train.target[...] = np.linspace(0, 1e6, 120)[:, None, None]      # so that nothing is cut off
+    train.target[...] = np.linspace(0, 1e6, 120)[:, None, None]  # so that nothing is cut off
     extra = WganGP(recorder, 10, labels, "row").samples(train, CLUSTERS, 0)
     n_each = 10 - LOOKBACK + 1
     assert len(extra.past) == CLUSTERS * n_each
     np.testing.assert_array_equal(recorder.rows[:, :CHANNELS], train.past[:, -1, :CHANNELS])
-    drawn = recorder.sample(recorder.asked, 0)                       # 10 rows of each cluster
+    drawn = recorder.sample(recorder.asked, 0)  # 10 rows of each cluster
     for k in range(CLUSTERS):
         for place in range(n_each):
             start = 10 * k + place
@@ -206,7 +207,7 @@ def test_auto_makes_the_windows_of_the_one_on_trial():
 # Refusals
 
 
-@pytest.mark.parametrize("name", sorted(set(choices("augmentation")) - {"identity"}))      # which reads no window
+@pytest.mark.parametrize("name", sorted(set(choices("augmentation")) - {"identity"}))  # which reads no window
 def test_channels_that_do_not_tell_a_cluster_are_refused(name):
     augmentation, train = build(compose_augmentation(name)), windows()
     train.past[5, 2, -1] += 0.5
@@ -225,8 +226,10 @@ def test_some_channel_must_be_left_to_augment(n_conditions):
     [
         (lambda: Jitter(0.0, 1.5), ["augmentation.std=0.0", "augmentation.share=1.5"]),
         (lambda: Mixup(-1.0, 0.0), ["augmentation.alpha=-1.0", "augmentation.share=0.0"]),
-        (lambda: WganGP(Recorder(), 0, "mean", "cell"),
-         ["augmentation.n_per_condition=0", "augmentation.labels=mean", "augmentation.unit=cell"]),
+        (
+            lambda: WganGP(Recorder(), 0, "mean", "cell"),
+            ["augmentation.n_per_condition=0", "augmentation.labels=mean", "augmentation.unit=cell"],
+        ),
     ],
     ids=["jitter", "mixup", "wgan_gp"],
 )

@@ -60,7 +60,7 @@ def test_the_forecast_is_read_where_each_direction_has_seen_everything():
     for alone, ours in zip(layers, network.states.layers, strict=True):
         alone.load_state_dict({name: p[0] for name, p in ours.state_dict().items()})
     past = torch.randn(6, 15, 3)
-    _, (last, _) = layers[1](layers[0](past)[0])                                  # (2, B, D): forward, backward
+    _, (last, _) = layers[1](layers[0](past)[0])  # (2, B, D): forward, backward
     expected = torch.cat([last[0], last[1]], dim=1) @ network.head.weight[0].T + network.head.bias[0]
     torch.testing.assert_close(network(past[None])[0], expected)
 
@@ -102,7 +102,7 @@ def test_hierarchical_attention_is_what_its_equations_say():
     h = torch.randn(2, 1, 7, 3)
     w, b, v = attention.dense.weight[1], attention.dense.bias[1], attention.score[1]
     summaries, shares = [], []
-    for steps in ([0], [1, 2, 3], [4, 5, 6]):                                     # the oldest is shorter
+    for steps in ([0], [1, 2, 3], [4, 5, 6]):  # the oldest is shorter
         scores = torch.stack([v * torch.tanh(w @ h[1, 0, t] + b) for t in steps])  # (P, D)
         shares.append(scores.exp() / scores.exp().sum(dim=0))
         summaries.append((shares[-1] * h[1, 0, steps]).sum(dim=0))

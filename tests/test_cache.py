@@ -119,7 +119,7 @@ def test_a_flipped_bit_is_noticed_and_mended(cache: ArrayCache, position: float)
     with pytest.warns(CacheWarning, match="damaged"):
         mended = cache.get_or_compute({"a": 1}, compute)
     np.testing.assert_array_equal(mended["row"], whole["row"])
-    cache.get_or_compute({"a": 1}, compute)                 # sound again: no warning, no computation
+    cache.get_or_compute({"a": 1}, compute)  # sound again: no warning, no computation
     assert compute.times == 2
 
 
@@ -151,21 +151,21 @@ def age(path: Path, seconds: float) -> None:
 
 
 def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
-    compute = Counted(10_000)                               # some 80 kB each
+    compute = Counted(10_000)  # some 80 kB each
     cache = ArrayCache(str(tmp_path), 300_000)
     for k in range(3):
         known = set(cache.entries())
         cache.get_or_compute({"k": k}, compute)
         (new,) = set(cache.entries()) - known
         age(new, 100 - k)
-    cache.get_or_compute({"k": 0}, compute)                 # used again: now the youngest
+    cache.get_or_compute({"k": 0}, compute)  # used again: now the youngest
     assert compute.times == 3
     cache.get_or_compute({"k": 3}, compute)
     assert len(cache.entries()) == 3
     assert sum(path.stat().st_size for path in cache.entries()) <= 300_000
     cache.get_or_compute({"k": 0}, compute)
     assert compute.times == 4
-    cache.get_or_compute({"k": 1}, compute)                 # the one that had gone
+    cache.get_or_compute({"k": 1}, compute)  # the one that had gone
     assert compute.times == 5
 
 
@@ -195,9 +195,7 @@ def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("failing", ["replace", "write"])
-def test_a_full_disk_costs_a_warning_only(
-    cache: ArrayCache, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
+def test_a_full_disk_costs_a_warning_only(cache: ArrayCache, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -329,9 +327,7 @@ def test_changed_code_or_versions_are_decomposed_anew(
     assert len(cache.entries()) == 3
 
 
-def test_components_that_do_not_change_with_time_are_kept_once(
-    cache: ArrayCache, walk: FloatArray
-) -> None:
+def test_components_that_do_not_change_with_time_are_kept_once(cache: ArrayCache, walk: FloatArray) -> None:
     CachedScope(Overall(), cache, {}).tails(WaveletPacket(), walk, 30)
     assert only_entry(cache).stat().st_size < 1.2 * 8 * walk.size * 8
     sliding = sliding_window_view(walk, 30)

@@ -22,9 +22,7 @@ from tests.conftest import ROOT, choices, data_file
 SMALL = SyntheticCells(n_cells=3, life=(60, 90))
 
 
-def arbin_workbook(
-    path: Path, n_cycles: int, start: str, capacity: float = 1.1, sheet: str = "Channel_1-008"
-) -> None:
+def arbin_workbook(path: Path, n_cycles: int, start: str, capacity: float = 1.1, sheet: str = "Channel_1-008") -> None:
     """Write a workbook as an Arbin cycler does: its counters start at zero and run on through its cycles."""
     rows, charged, discharged = [], 0.0, 0.0
     clock = pd.Timestamp(start)
@@ -146,7 +144,7 @@ def test_hnei_life_is_the_published_one_and_its_gross_outliers_are_told_by_cell(
     dropped = HNEI(str(path), outliers="drop").load().frame
     assert len(dropped) == 15064 - 230
     both = dropped.merge(panel.frame, on=["unique_id", "ds"])
-    np.testing.assert_array_equal(both["y_x"], both["y_y"])        # though the last cycle of each cell has gone
+    np.testing.assert_array_equal(both["y_x"], both["y_y"])  # though the last cycle of each cell has gone
 
 
 def test_hnei_is_a_clock() -> None:
@@ -196,7 +194,7 @@ def test_cycles_made_of_records_are_those_of_the_cycle_table(cell: str) -> None:
     made = CALCE(str(data_file(f"calce/{cell}_records.parquet")), eol=None).load().frame
     assert len(table) == len(made)
     for column in CYCLE:
-        np.testing.assert_allclose(made[column], table[column], atol=2e-5, err_msg=column)     # the table is rounded
+        np.testing.assert_allclose(made[column], table[column], atol=2e-5, err_msg=column)  # the table is rounded
 
 
 def test_the_end_of_life_of_calce_cells_is_where_their_capacity_is_lost() -> None:
@@ -209,7 +207,7 @@ def test_the_end_of_life_of_calce_cells_is_where_their_capacity_is_lost() -> Non
 
 def test_counters_that_restart_with_each_workbook_become_values_of_a_cycle(tmp_path: Path) -> None:
     arbin_workbook(tmp_path / "CS2_35_9_1_10.xlsx", n_cycles=10, start="2010-09-01", capacity=1.0)
-    arbin_workbook(tmp_path / "CS2_35_8_17_10.xlsx", n_cycles=10, start="2010-08-17", capacity=1.1)   # earlier
+    arbin_workbook(tmp_path / "CS2_35_8_17_10.xlsx", n_cycles=10, start="2010-08-17", capacity=1.1)  # earlier
     frame = CALCE(str(tmp_path), eol=None).load().frame
     assert frame["ds"].tolist() == list(range(1, 21))
     expected = [1.1 - 0.01 * k for k in range(1, 11)] + [1.0 - 0.01 * k for k in range(1, 11)]

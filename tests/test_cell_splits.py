@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from data.cell_splits import LeakyRandom, LeaveCellsOut, RowsInOrder, WithinCell
+from data.cells.splits import LeakyRandom, LeaveCellsOut, RowsInOrder, WithinCell
 from data.contracts import TEST, TRAIN, VALIDATION, Panel
 from data.panel import DataError, validated
 from runtime.build import build
@@ -37,7 +37,9 @@ PANEL = panel_of_cells(30, 20, 25, 40)
 lengths = st.lists(st.integers(2, 12), min_size=3, max_size=9)
 
 
-@pytest.mark.parametrize("name", [n for n in choices("split") if config(n)["_target_"].startswith("data.cell_splits.")])
+@pytest.mark.parametrize(
+    "name", [n for n in choices("split") if config(n)["_target_"].startswith("data.cells.splits.")]
+)
 def test_every_split_of_cells_gives_each_row_a_role_and_says_what_it_leaks(name: str) -> None:
     split, panel = build(config(name)), panel_of_cells(30, 20, 25, 40, 22, 31)
     assert split.causal == (split.leak is None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.cells import (
+from data.cells.cells import (
     Ends,
     Quantity,
     capacity_ends,
@@ -109,7 +109,7 @@ def test_cycles_come_sorted_as_numbers_and_further_columns_go() -> None:
 def test_an_outlier_takes_the_last_sound_row_of_its_own_cell() -> None:
     table = cells(20, 20)
     table.loc[[4, 5], "time"] = [900_000.0, np.nan]
-    table.loc[20, "voltage"] = 0.0                      # the first row of cell b
+    table.loc[20, "voltage"] = 0.0  # the first row of cell b
     frame, notes = sound_cycles(table, "cells", QUANTITIES, "replace")
     columns = list(QUANTITIES)
     np.testing.assert_array_equal(frame.loc[[4, 5], columns], table.loc[[3, 3], columns])
@@ -154,12 +154,12 @@ def test_what_becomes_of_a_row_depends_on_nothing_after_it(wrong: list[int], ori
 
 
 def test_life_ends_where_the_capacity_is_lost_for_good() -> None:
-    table = cells(60)                                   # 2.0 - 0.01 k Ah: below 1.6 from cycle 42 on
-    table.loc[[10, 11], "capacity"] = 1.0               # two weak cycles do not end a life
-    table.loc[[45, 46], "capacity"] = 1.9               # nor does a short recovery lengthen it
+    table = cells(60)  # 2.0 - 0.01 k Ah: below 1.6 from cycle 42 on
+    table.loc[[10, 11], "capacity"] = 1.0  # two weak cycles do not end a life
+    table.loc[[45, 46], "capacity"] = 1.9  # nor does a short recovery lengthen it
     assert capacity_ends(table, "capacity", 0.8, 2.0).cycle == {"a": 42}
     own = capacity_ends(table, "capacity", 0.8, None)
-    assert own.cycle["a"] == pytest.approx(46, abs=2)   # of its own first ten: 1.955 Ah
+    assert own.cycle["a"] == pytest.approx(46, abs=2)  # of its own first ten: 1.955 Ah
     assert "first ten cycles" in own.rule
 
 

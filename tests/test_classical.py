@@ -130,8 +130,10 @@ def test_svr_is_that_of_scikit_learn():
 
 def test_a_component_that_never_moves_is_forecast_as_it_is(learned, scaling):
     train, test = parts(waves(noise=0.1), 150)
-    still = [Windows(w.past * [1, 1, 0], w.target * [1, 1, 0], (w.target * [1, 1, 0]).sum(2), w.origin)
-             for w in (train, test)]
+    still = [
+        Windows(w.past * [1, 1, 0], w.target * [1, 1, 0], (w.target * [1, 1, 0]).sum(2), w.origin)
+        for w in (train, test)
+    ]
     learned.fit(scaling.fit(still[0]).transform(still[0]))
     scaled = learned.predict(scaling.transform(still[1]))
     assert np.isfinite(scaled).all()

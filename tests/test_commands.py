@@ -14,8 +14,18 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     "group",
     [
-        "experiment", "source", "job", "scope", "decomposition", "features", "augmentation", "model", "scaling",
-        "split", "intervals", "parallel",
+        "experiment",
+        "source",
+        "job",
+        "scope",
+        "decomposition",
+        "features",
+        "augmentation",
+        "model",
+        "scaling",
+        "split",
+        "intervals",
+        "parallel",
     ],
 )
 def test_the_readme_lists_every_choice(group):

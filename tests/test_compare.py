@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from compare import main
-from evaluation.comparison import PUBLISHED, compare
 from evaluation.judge import judge
 from evaluation.metrics import PERSISTENCE
-from evaluation.table import Metrics, write_metrics
+from report.comparison import PUBLISHED, compare
+from report.table import Metrics, write_metrics
 from tests.test_metrics import one_step
 
 SERIES = 100 + np.cumsum(np.random.default_rng(0).standard_normal(301))
@@ -22,9 +22,7 @@ MODEL = "CEEMDAN-CNN-LSTM-AM"
 
 
 @cache
-def a_run(
-    model: str = MODEL, error: float = 0.1, seed: int = 0, leaks: bool = False, **other: str
-) -> Metrics:
+def a_run(model: str = MODEL, error: float = 0.1, seed: int = 0, leaks: bool = False, **other: str) -> Metrics:
     """A run whose model forecasts the truth with an error, and a baseline no seed changes."""
     noise = np.random.default_rng(seed).standard_normal(300)
     forecasts = one_step(SERIES, {model: SERIES[1:] + error * noise, "Drift": SERIES[:-1] + 0.001})
@@ -64,14 +62,29 @@ def test_the_published_table_is_complete() -> None:
 def test_ours_stand_beside_the_published_with_persistence_first() -> None:
     rows = rows_of(a_run(leaks=True), a_run("LSTM", error=2.0), a_run("EMD-LSTM", error=3.0))
     assert list(rows.index) == [
-        PERSISTENCE, MODEL, "CNN-LSTM-AM", "CNN-LSTM", "LSTM", "MLP", "SVR", "Drift", "EMD-LSTM"
+        PERSISTENCE,
+        MODEL,
+        "CNN-LSTM-AM",
+        "CNN-LSTM",
+        "LSTM",
+        "MLP",
+        "SVR",
+        "Drift",
+        "EMD-LSTM",
     ]
     assert rows.loc["LSTM", "mae_published"] == 158.973
     noise = np.random.default_rng(0).standard_normal(300)
     assert rows.loc["LSTM", "mae"] == pytest.approx(2 * np.abs(noise).mean())
     assert dict(rows["verdict"]) == {
-        PERSISTENCE: "to beat", MODEL: "uses the future", "CNN-LSTM-AM": "not run", "CNN-LSTM": "not run",
-        "LSTM": "worse", "MLP": "not run", "SVR": "not run", "Drift": "no better", "EMD-LSTM": "worse",
+        PERSISTENCE: "to beat",
+        MODEL: "uses the future",
+        "CNN-LSTM-AM": "not run",
+        "CNN-LSTM": "not run",
+        "LSTM": "worse",
+        "MLP": "not run",
+        "SVR": "not run",
+        "Drift": "no better",
+        "EMD-LSTM": "worse",
     }
 
 
@@ -165,7 +178,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_shown(
     assert main([str(tmp_path / "nowhere"), str(sweep), str(empty)]) == 2
     shown = capsys.readouterr()
     assert "LSTM" in shown.out
-    assert (sweep / "compare.md").exists()                  # the first folder there is
+    assert (sweep / "compare.md").exists()  # the first folder there is
     complaints = shown.err.splitlines()
     assert len(complaints) == 3
     assert complaints[0] == f"There is no folder {tmp_path / 'nowhere'}."
@@ -180,9 +193,7 @@ def test_nothing_to_compare_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
     assert shown.err == f"There is no finished run (no metrics.json) in {tmp_path}.\n"
 
 
-def test_a_folder_that_cannot_be_written_loses_no_table(
-    sweep: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_cannot_be_written_loses_no_table(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(sweep), "--out", str(sweep / "0" / "metrics.json")]) == 2
     shown = capsys.readouterr()
     assert "LSTM" in shown.out

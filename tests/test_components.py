@@ -60,7 +60,7 @@ def test_every_component_shares_windows_out_and_brings_forecasts_together(name):
     assert learnt.shape == (k, 4, 2)
     assert (component.losses(learnt, learnt, torch.square) == torch.zeros(k)).all()
     off = torch.zeros(k, 1, 1)
-    off[-1] = 1.0                                                                 # the last network alone
+    off[-1] = 1.0  # the last network alone
     assert (component.losses(learnt + off, learnt, torch.square) > 0).tolist() == [False] * (k - 1) + [True]
     windows = NOTHING._replace(target=np.empty((4, 2, 3)))
     assert component.restore(learnt.numpy(), windows, SCALING).shape == (4, 2)
@@ -87,7 +87,7 @@ def test_members_differ_before_and_after_training():
     past = torch.tensor(data.past, dtype=torch.float32)
     for _ in range(2):
         forecast = model.eval()(past).detach()
-        apart = (forecast[:, None] - forecast).abs().mean(dim=(2, 3))                 # (K, K)
+        apart = (forecast[:, None] - forecast).abs().mean(dim=(2, 3))  # (K, K)
         assert (apart[~torch.eye(3, dtype=torch.bool)] > 1e-3).all()
         train(model.train(), data, max_epochs=2)
 
@@ -118,7 +118,7 @@ def test_an_ensemble_of_nobody_is_refused():
 @given(levels=st.sampled_from(LEVELS), draws=st.integers(0, 100))
 @settings(max_examples=20, deadline=None)
 def test_the_pinball_loss_is_least_at_the_quantile(levels, draws):
-    sample = np.sort(np.random.default_rng(draws).gamma(2.0, size=399))               # (n - 1) q is no whole number
+    sample = np.sort(np.random.default_rng(draws).gamma(2.0, size=399))  # (n - 1) q is no whole number
     component = Quantiles(LEVELS)
     k = LEVELS.index(levels)
 
@@ -146,7 +146,7 @@ def test_intervals_cover_what_they_promise():
     y = np.random.default_rng(0).gamma(2.0, size=(2000, 1)) / 10
     data = Batch(np.zeros((2000, 1, 1)), y[:, :, None].repeat(2, axis=2))
     windows = Windows(data.past, 10 * data.target[..., :1], 10 * y, np.arange(2000))
-    make = lambda parameters: torch.optim.Adam(parameters, lr=0.01)               # noqa: E731
+    make = lambda parameters: torch.optim.Adam(parameters, lr=0.01)  # noqa: E731
     model = Forecaster("q", Constant, make, Quantiles(LEVELS), 1, 1, 1, decay=0.9)
     train(model, data, max_epochs=20)
     forecast = model(torch.zeros(2000, 1, 1)).detach().double().numpy()

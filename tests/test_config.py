@@ -40,9 +40,7 @@ def test_an_experiment_has_no_faults_and_persistence_among_its_contenders(experi
     assert cfg.names.experiment == experiment
 
 
-@pytest.mark.parametrize(
-    ("group", "choice"), [(group, choice) for group in GROUPS for choice in choices(group)]
-)
+@pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in GROUPS for choice in choices(group)])
 def test_every_choice_of_every_group_is_accepted(group, choice, configure):
     more = ["source.path=prices.csv"] if choice in NEED_A_FILE else []
     check(configure("experiment=sp500", f"{group}={choice}", *more), LIVE)
@@ -79,10 +77,7 @@ def test_a_naive_model_is_not_called_decomposed(configure):
 
 
 def test_without_decomposition_no_row_is_called_so(configure):
-    labels = [
-        c.label
-        for c in contenders(configure("decomposition=identity", "model=lstm", "baselines=undecomposed"))
-    ]
+    labels = [c.label for c in contenders(configure("decomposition=identity", "model=lstm", "baselines=undecomposed"))]
     assert sorted(labels) == ["Drift", "LSTM", "Persistence"]
 
 

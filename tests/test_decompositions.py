@@ -69,7 +69,7 @@ def test_components_sum_to_the_series(decompose: Decomposition, shape: str, size
 
 def test_same_series_gives_the_same_bits(decompose: Decomposition) -> None:
     first = decompose(random_walk())
-    decompose(random_walk(seed=1))                          # no state is carried from call to call
+    decompose(random_walk(seed=1))  # no state is carried from call to call
     np.testing.assert_array_equal(decompose(random_walk()), first)
 
 
@@ -149,7 +149,7 @@ def test_components_of_a_random_walk_come_fast_first(decompose: Decomposition) -
     present = components[np.ptp(components, axis=1) > 1e-9]
     assert mean_frequency(present[-1:]) <= mean_frequency(present[:1])
     if len(present) > 1:
-        assert np.ptp(present[-1]) > np.ptp(present[0])     # the trend is the largest part of a walk
+        assert np.ptp(present[-1]) > np.ptp(present[0])  # the trend is the largest part of a walk
 
 
 def mean_frequency(rows: FloatArray) -> FloatArray:
@@ -178,7 +178,7 @@ def test_modes_of_vmd_find_tones_in_order_of_frequency() -> None:
 @pytest.mark.parametrize("name", [*CAUSAL, "identity"])
 def test_what_comes_later_changes_no_bit_of_what_was(name: str) -> None:
     decompose = make(name)
-    assert decompose.pointwise_causal                       # type: ignore[attr-defined]
+    assert decompose.pointwise_causal  # type: ignore[attr-defined]
     series = random_walk(400)
     before = decompose(series)
     for last_known in (0, 1, 63, 200, 398):

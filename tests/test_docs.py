@@ -7,7 +7,7 @@ from inspect import getsource
 
 import pytest
 
-from evaluation.leakage import WAYS
+from evaluation.leakage.prove import WAYS
 from pipeline.life import Life
 from pipeline.series import Series
 from tests import test_leakage

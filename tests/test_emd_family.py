@@ -206,7 +206,7 @@ def test_the_number_of_threads_changes_no_bit(kind, walk):
 def test_noise_modes_kept_for_a_length_change_no_bit(function, walk, monkeypatch):
     SHELF.clear()
     cold, warm = called(function, walk), called(function, walk)
-    monkeypatch.setattr(_noise, "KEPT", 0)                  # too little memory to keep any
+    monkeypatch.setattr(_noise, "KEPT", 0)  # too little memory to keep any
     np.testing.assert_array_equal(warm, cold)
     np.testing.assert_array_equal(called(function, walk), cold)
 
@@ -350,7 +350,7 @@ def test_the_results_of_a_call_are_kept_as_pyemd_keeps_them(walk):
     with pytest.raises(ValueError, match="Nothing has been decomposed"):
         engine.get_imfs_and_residue()
     first, second = engine(walk), engine.ceemdan(walk)
-    assert not np.array_equal(first, second)                # the noise goes on
+    assert not np.array_equal(first, second)  # the noise goes on
     engine.noise_seed(1)
     np.testing.assert_array_equal(engine(walk), first)
     np.testing.assert_allclose(engine.residue, 0, atol=1e-9)

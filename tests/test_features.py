@@ -27,8 +27,8 @@ from data.features.selection import Selection
 from data.features.standardize import Standardize
 from data.features.wavelet_packet import TrailingWaveletPacket
 from data.panel import DataError
-from evaluation.cluster_figures import criteria_figure, criteria_table
 from models.meta_autoencoder import MetaAutoencoder
+from report.cluster_figures import criteria_figure, criteria_table
 from runtime.build import build, check
 from runtime.command_line import CONF
 from tests.conftest import choices, data_file
@@ -360,7 +360,7 @@ def test_codes_stand_alone_or_beside_the_columns(keep):
 def stages():
     """Codes of three stages of ageing, the oldest first in space."""
     draw = np.random.default_rng(0)
-    stage = np.tile(np.repeat([2, 0, 1], 40), 2)                        # 2: young
+    stage = np.tile(np.repeat([2, 0, 1], 40), 2)  # 2: young
     index = pd.MultiIndex.from_product([["a", "b"], range(120)], names=["unique_id", "ds"])
     X = pd.DataFrame(draw.normal(4.0 * stage[:, None], 0.4, (240, 2)), index, ["code 1", "code 2"])
     return X.assign(other=draw.standard_normal(240)), pd.Series(100.0 * stage, index), stage
@@ -404,11 +404,11 @@ def test_the_number_of_clusters_with_the_lowest_sum_of_ranks_wins_and_the_smalle
 
 def test_clusters_leave_the_random_numbers_of_others_alone(stages):
     X, y, _ = stages
-    np.random.seed(3)                                                   # noqa: NPY002
-    expected = np.random.random()                                       # noqa: NPY002
-    np.random.seed(3)                                                   # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(3)  # noqa: NPY002
     Clusters(candidates=[3]).fit(X, y).transform(X)
-    assert np.random.random() == expected                               # noqa: NPY002
+    assert np.random.random() == expected  # noqa: NPY002
 
 
 def test_too_few_different_rows_for_the_clusters_are_refused():

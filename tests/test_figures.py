@@ -9,8 +9,10 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from evaluation.comparison import compare
-from evaluation.figures import (
+from evaluation.judge import judge
+from evaluation.metrics import PERSISTENCE
+from report.comparison import compare
+from report.figures import (
     GREY,
     PANELS,
     RED,
@@ -24,9 +26,7 @@ from evaluation.figures import (
     moves_figure,
     save,
 )
-from evaluation.judge import judge
-from evaluation.metrics import PERSISTENCE
-from evaluation.table import Metrics
+from report.table import Metrics
 from tests.test_metrics import one_step, two_steps
 
 MODEL = "CEEMDAN-CNN-LSTM-AM"
@@ -44,9 +44,7 @@ def texts(figure: Figure) -> str:
     return " ".join(text.get_text().replace("\n", " ") for text in figure.findobj(mpl.text.Text))
 
 
-@pytest.mark.parametrize(
-    ("draw", "panels"), [(forecast_figure, 2), (error_by_month_figure, 2), (moves_figure, 1)]
-)
+@pytest.mark.parametrize(("draw", "panels"), [(forecast_figure, 2), (error_by_month_figure, 2), (moves_figure, 1)])
 def test_figures_of_forecasts_are_drawn_with_the_leak_in_red(draw, panels: int, tmp_path: Path) -> None:
     figure = draw(FORECASTS, MODEL, "points", "A walk", NOTE)
     save(figure, tmp_path / "figure.png")
@@ -100,13 +98,18 @@ def test_components_are_stacked_below_their_sum() -> None:
     dates = pd.Series(pd.bdate_range("2024-01-01", periods=201))
     components = np.stack([SERIES * 0.1, SERIES * 0.2, SERIES * 0.7])
     figure = components_figure(
-        dates, components, "A walk", "points", names=["fast", "middle", "slow"], test_start=dates[150],
+        dates,
+        components,
+        "A walk",
+        "points",
+        names=["fast", "middle", "slow"],
+        test_start=dates[150],
         leak_note=NOTE,
     )
     assert [axes.get_ylabel() for axes in figure.axes] == ["sum", "fast", "middle", "slow"]
     np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), SERIES)
     np.testing.assert_array_equal(figure.axes[3].lines[0].get_ydata(), components[2])
-    assert all(len(axes.lines) == 2 for axes in figure.axes)            # the values, the start of the test
+    assert all(len(axes.lines) == 2 for axes in figure.axes)  # the values, the start of the test
     assert NOTE in texts(figure)
 
 

@@ -94,7 +94,7 @@ def _one_thread():
     ids=["plain", "clipped by norm", "clipped by value", "accumulated"],
 )
 def test_training_as_one_equals_training_alone(settings):
-    train, validation = batch(75), batch(30, seed=1)                              # 10 steps an epoch
+    train, validation = batch(75), batch(30, seed=1)  # 10 steps an epoch
     together = small()
     starts = [slices(together, k) for k in range(COMPONENTS)]
     trainer(BestWeights(None), precision="64-true", **settings).fit(together, FoldData(train, validation, 8, seed=3))
@@ -123,7 +123,7 @@ def test_each_network_is_clipped_by_its_own_norm():
 
 
 def test_losses_are_means_over_windows_not_over_batches():
-    train, validation = batch(40), batch(1030, seed=1)                            # 1024 + 6 windows
+    train, validation = batch(40), batch(1030, seed=1)  # 1024 + 6 windows
     model, history = small(), History()
     with torch.no_grad():
         forecast = model(torch.tensor(validation.past, dtype=torch.float32))
@@ -156,9 +156,9 @@ class Watch(pl.Callback):
 
 def test_each_network_ends_with_the_weights_of_its_own_best_epoch():
     model, watch = small(), Watch()
-    model.make_optimizer = lambda parameters: torch.optim.Adam(parameters, lr=0.05)       # overshoots
+    model.make_optimizer = lambda parameters: torch.optim.Adam(parameters, lr=0.05)  # overshoots
     trainer(watch, BestWeights(None), max_epochs=12).fit(model, FoldData(batch(32), batch(20, 1), 8, seed=0))
-    best = torch.stack(watch.losses).argmin(dim=0)                                # (K,)
+    best = torch.stack(watch.losses).argmin(dim=0)  # (K,)
     assert len(set(best.tolist())) > 1, "a test of one best epoch for all would show nothing"
     for k, epoch in enumerate(best.tolist()):
         for name, weight in model.state_dict().items():
@@ -168,7 +168,7 @@ def test_each_network_ends_with_the_weights_of_its_own_best_epoch():
 @pytest.mark.parametrize("patience", [1, 3])
 def test_training_stops_when_no_network_gains(patience):
     model, history = small(), History()
-    model.make_optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.0)         # never gains
+    model.make_optimizer = lambda parameters: torch.optim.SGD(parameters, lr=0.0)  # never gains
     trainer(history, BestWeights(patience), max_epochs=20).fit(model, FoldData(batch(16), batch(8), 8, seed=0))
     assert len(history.epochs) == 1 + patience
 
@@ -178,7 +178,7 @@ def test_training_goes_on_while_any_network_gains():
     watched = SimpleNamespace(sanity_checking=False, state=SimpleNamespace(fn="fit"), should_stop=False)
     for epoch in range(5):
         model.validation_losses = torch.ones(COMPONENTS)
-        model.validation_losses[0] -= 0.1 * epoch                                 # the others stand still
+        model.validation_losses[0] -= 0.1 * epoch  # the others stand still
         best.on_validation_end(watched, model)
         assert not watched.should_stop
     best.on_validation_end(watched, model)
@@ -241,7 +241,7 @@ def test_a_resumed_training_ends_with_the_bits_of_an_unbroken_one(make, tmp_path
         try:
             run.fit(model, FoldData(*data, 8, seed=5), ckpt_path=start, weights_only=True)
         except RuntimeError as error:
-            assert str(error) == "cut"                                            # noqa: PT017
+            assert str(error) == "cut"  # noqa: PT017
         return model, history, best
 
     whole, whole_history, whole_best = fit(tmp_path / "whole.ckpt")
@@ -395,7 +395,7 @@ def test_training_learns_a_wave(name):
     cut = sliding_window_view(np.sin(time / 3)[:, None], LOOKBACK + 1, axis=0).transpose(0, 2, 1)
     data = Batch(cut[:, :LOOKBACK], cut[:, LOOKBACK:].repeat(2, axis=2))
     train, validation = (Batch(*(a[part] for a in data)) for part in (slice(300), slice(300, None)))
-    layers = isinstance(compose_model(name).network.hidden, ListConfig)            # a width for each of them
+    layers = isinstance(compose_model(name).network.hidden, ListConfig)  # a width for each of them
     sizes = [f"model.network.hidden={[16, 16] if layers else 16}", "model.optimizer.lr=0.01"]
     model = build(compose_model(name, *sizes), n_components=1, lookback=LOOKBACK, horizon=1)
     history = History()

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from evaluation.intervals import Adaptive, ByCell, NoIntervals, Split, extend
+from evaluation.intervals.conformal import Adaptive, ByCell, NoIntervals, Split, extend
+from evaluation.intervals.scoring import interval_scores
 from evaluation.metrics import ForecastsError
-from evaluation.scoring import interval_scores
 from tests.conftest import ROOT, choices
 
-CONFORMAL = [name for name in choices("intervals") if name != "own"]      # what a model learns itself needs a model
+CONFORMAL = [name for name in choices("intervals") if name != "own"]  # what a model learns itself needs a model
 IN_TIME = [name for name in CONFORMAL if name != "by_cell"]
 
 
@@ -32,8 +32,15 @@ def in_time(
     errors = errors.reshape(len(errors), -1)
     days = pd.bdate_range("2020-01-01", periods=len(errors) + horizon)
     rows = [
-        {"unique_id": name, "ds": days[origin + step], "origin": days[origin], "step": step, "model": model,
-         "y": 100.0 + errors[origin, step - 1], "y_hat": 100.0}
+        {
+            "unique_id": name,
+            "ds": days[origin + step],
+            "origin": days[origin],
+            "step": step,
+            "model": model,
+            "y": 100.0 + errors[origin, step - 1],
+            "y_hat": 100.0,
+        }
         for origin in range(len(errors))
         for step in range(1, horizon + 1)
     ]
@@ -50,8 +57,17 @@ def of_cells(n_cells: int, seed: int = 0, n: int = 120) -> pd.DataFrame:
         cycles, y = np.arange(n), np.arange(n, 0, -1.0)
         y_hat = y + rng.normal(0, 5) + (1 + y / 40) * rng.standard_normal(n)
         parts.append(
-            pd.DataFrame({"unique_id": f"c{cell}", "ds": cycles, "origin": cycles, "step": 0, "model": "m", "y": y,
-                          "y_hat": y_hat})
+            pd.DataFrame(
+                {
+                    "unique_id": f"c{cell}",
+                    "ds": cycles,
+                    "origin": cycles,
+                    "step": 0,
+                    "model": "m",
+                    "y": y,
+                    "y_hat": y_hat,
+                }
+            )
         )
     return pd.concat(parts, ignore_index=True)
 
@@ -103,7 +119,7 @@ def test_without_calibration_nothing_breaks(name: str, empty: str) -> None:
     calibration = calibration.iloc[:0] if empty == "no rows" else pd.DataFrame()
     result = built(name).apply(forecasts, calibration)
     assert len(result) == len(forecasts)
-    assert result["lo_95"].iloc[0] != result["lo_95"].iloc[0]           # NaN: nothing is known yet
+    assert result["lo_95"].iloc[0] != result["lo_95"].iloc[0]  # NaN: nothing is known yet
     json.dumps(built(name).latest(forecasts, calibration), allow_nan=False)
 
 
@@ -191,7 +207,7 @@ def test_split_is_the_conformal_quantile_of_the_calibration_errors() -> None:
     result = Split([80, 95]).apply(forecasts, calibration)
     errors = np.sort((calibration["y"] - 100).abs())
     assert len(errors) == 39
-    np.testing.assert_allclose(widths(result, 80) / 2, errors[32 - 1])      # ceil(40 * .8) = 32
+    np.testing.assert_allclose(widths(result, 80) / 2, errors[32 - 1])  # ceil(40 * .8) = 32
     np.testing.assert_allclose(widths(result, 95) / 2, errors[38 - 1])
 
 
@@ -325,12 +341,12 @@ def test_the_largest_quantile_of_few_cells_counts() -> None:
     forecasts = of_cells(1).assign(unique_id="new", y_hat=50.0)
     result = ByCell([80], stages=1).apply(forecasts, calibration)
     errors = np.sort(calibration.loc[calibration["unique_id"] == "c1", "y_hat"])
-    np.testing.assert_allclose(result["hi_80"] - 50, errors[97 - 1])        # ceil(121 * .8) = 97
+    np.testing.assert_allclose(result["hi_80"] - 50, errors[97 - 1])  # ceil(121 * .8) = 97
 
 
 def test_every_cell_counts_the_same_however_long_it_lived() -> None:
     calibration = of_cells(3)
-    odd = calibration["unique_id"] == "c1"                                  # errs early in life, the others late
+    odd = calibration["unique_id"] == "c1"  # errs early in life, the others late
     calibration["y_hat"] = calibration["y"] + np.where(odd, 0.2 * calibration["y"], 24 - 0.2 * calibration["y"])
     again = calibration[calibration["unique_id"] == "c1"]
     copies = pd.concat([again.assign(ds=again["ds"] + 1000 * k, origin=again["ds"] + 1000 * k) for k in range(1, 30)])
@@ -349,12 +365,12 @@ def test_new_cells_are_covered_on_average_and_promised_as_often_as_documented() 
         result = ByCell([80], stages=3).apply(rows[test], rows[~test])
         shares.append(interval_scores(result)["coverage"].iloc[0])
     assert np.mean(shares) > 0.8
-    assert np.mean(np.array(shares) >= 0.8) > 0.7                           # 4 / 5, but for 60 draws
+    assert np.mean(np.array(shares) >= 0.8) > 0.7  # 4 / 5, but for 60 draws
 
 
 def test_stages_of_life_have_widths_of_their_own() -> None:
     calibration = of_cells(3)
-    calibration = calibration.assign(y_hat=calibration["y"] * 1.2)          # errors grow with what is left
+    calibration = calibration.assign(y_hat=calibration["y"] * 1.2)  # errors grow with what is left
     forecasts = of_cells(1).assign(unique_id="new", y_hat=lambda table: table["y"])
     staged, flat = (ByCell([95], stages=stages).apply(forecasts, calibration) for stages in (3, 1))
     assert widths(staged)[-1] < 0.5 * widths(flat)[-1]
@@ -374,7 +390,7 @@ def test_a_cell_cannot_calibrate_itself() -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Split([0.95]), "whole numbers"),                           # type: ignore[list-item]
+        (lambda: Split([0.95]), "whole numbers"),  # type: ignore[list-item]
         (lambda: NoIntervals([]), "whole numbers"),
         (lambda: Split([80, 80]), "twice"),
         (lambda: Adaptive([95], window=10, gamma=0.1, halflife=5), "too few scores"),

@@ -14,7 +14,7 @@ from data.decomposition.ceemdan import ceemdan
 from data.features.chain import Chain
 from data.features.rolling import Rolling
 from data.windows import select
-from evaluation.leakage import Audit, Change, Finding, Stage, audit, compare, directions_explained
+from evaluation.leakage.prove import Audit, Change, Finding, Stage, audit, compare, directions_explained
 from pipeline.life import Life, told_by_covariates
 from pipeline.series import Series
 from runtime.build import ConfigError, build
@@ -115,12 +115,12 @@ def test_values_that_may_know_what_was_replaced_are_not_checked():
     changed = Stage("inputs", np.r_[0, 0, 9, 9, 0, 0, 0, 0.0], own_past=np.arange(8), fitted_on=stage.fitted_on)
     replaced = np.arange(8) == 2
     (finding,) = compare([stage], [Change("row 2", replaced, [changed])], ids)
-    assert (finding.checked, finding.changed) == (6, 0)             # rows 2 and 3 of series a may have changed
+    assert (finding.checked, finding.changed) == (6, 0)  # rows 2 and 3 of series a may have changed
     replaced = np.arange(8) == 3
     (finding,) = compare([stage], [Change("row 3", replaced, [changed])], ids)
-    assert (finding.checked, finding.changed) == (7, 1)             # row 2 came before
+    assert (finding.checked, finding.changed) == (7, 1)  # row 2 came before
     (finding,) = compare([stage], [Change("row 0", np.arange(8) == 0, [changed])], ids)
-    assert finding.checked == 0                                     # everything has learnt from it
+    assert finding.checked == 0  # everything has learnt from it
 
 
 # --- the job on series ----------------------------------------------------------------------------
@@ -207,8 +207,14 @@ def test_a_run_that_is_not_audited_says_so(configure):
 # --- the job on cells -----------------------------------------------------------------------------
 
 CELLS = [
-    "experiment=battery", "parallel=local", "source.n_cells=4", "source.life=[80,120]", "source.longest=160",
-    "split.folds=2", "split.validation=1", "features=rolling",
+    "experiment=battery",
+    "parallel=local",
+    "source.n_cells=4",
+    "source.life=[80,120]",
+    "source.longest=160",
+    "split.folds=2",
+    "split.validation=1",
+    "features=rolling",
 ]
 
 

@@ -14,7 +14,11 @@ from pipeline.life import settled
 from tests.test_train import assert_same_weights, run, stopped_at_a_checkpoint
 
 SMALL = [
-    "experiment=smoke_battery", "baselines=cycles", "source.n_cells=3", "split.folds=null", "split.cells=[cell 02]"
+    "experiment=smoke_battery",
+    "baselines=cycles",
+    "source.n_cells=3",
+    "split.folds=null",
+    "split.cells=[cell 02]",
 ]
 MODEL = "BiLSTM-Hybrid"
 
@@ -27,8 +31,18 @@ def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
 
 def new_cell(path: Path, change=lambda table: table) -> Path:
     """Write the first cycles of a cell no run has seen, whose end is not known."""
-    cells = SyntheticCells(n_cells=3, life=[120, 200], longest=260, spread=0.02, noise=0.003, missing=0.02,
-                           outliers_in=0.01, outliers="replace", eol=0.8, seed=5)
+    cells = SyntheticCells(
+        n_cells=3,
+        life=[120, 200],
+        longest=260,
+        spread=0.02,
+        noise=0.003,
+        missing=0.02,
+        outliers_in=0.01,
+        outliers="replace",
+        eol=0.8,
+        seed=5,
+    )
     table = cells.read()
     table = table[table["unique_id"] == table["unique_id"].iloc[0]].head(80)
     change(table.rename(columns={"unique_id": "cell", "ds": "cycle"})).to_csv(path, index=False)
@@ -38,8 +52,18 @@ def new_cell(path: Path, change=lambda table: table) -> Path:
 def test_a_run_leaves_everything_it_promises(smoke):
     folder, done = smoke
     assert done.returncode == 0, done.stderr
-    for name in ("config.yaml", "run.json", "metrics.json", "forecasts.parquet", "model.safetensors", "table.md",
-                 "report.html", "figures/rul_curves.png", "figures/attention.png", "evidence/attention.parquet"):
+    for name in (
+        "config.yaml",
+        "run.json",
+        "metrics.json",
+        "forecasts.parquet",
+        "model.safetensors",
+        "table.md",
+        "report.html",
+        "figures/rul_curves.png",
+        "figures/attention.png",
+        "evidence/attention.parquet",
+    ):
         assert (folder / name).stat().st_size > 0, name
     assert "Warning" not in done.stderr, done.stderr
 
@@ -92,8 +116,18 @@ def test_predict_tells_what_the_run_told(smoke, tmp_path):
     forecasts = pd.read_parquet(folder / "forecasts.parquet").query(f"model == '{MODEL}'")
     last = forecasts[forecasts["fold"] == forecasts["fold"].iloc[-1]]
     cell = last["unique_id"].iloc[-1]
-    source = SyntheticCells(n_cells=5, life=[120, 200], longest=260, spread=0.02, noise=0.003, missing=0.02,
-                            outliers_in=0.01, outliers="replace", eol=0.8, seed=0)
+    source = SyntheticCells(
+        n_cells=5,
+        life=[120, 200],
+        longest=260,
+        spread=0.02,
+        noise=0.003,
+        missing=0.02,
+        outliers_in=0.01,
+        outliers="replace",
+        eol=0.8,
+        seed=0,
+    )
     table = source.read()
     table[table["unique_id"] == cell].rename(columns={"unique_id": "cell", "ds": "cycle"}).to_csv(
         tmp_path / "cell.csv", index=False
@@ -165,8 +199,12 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
 @pytest.mark.parametrize(
     "more",
     [
-        ["augmentation=auto", "augmentation.inner.generator.max_steps=20", "features=paper2",
-         "features.steps.codes.autoencoder.epochs=1"],
+        [
+            "augmentation=auto",
+            "augmentation.inner.generator.max_steps=20",
+            "features=paper2",
+            "features.steps.codes.autoencoder.epochs=1",
+        ],
         ["model/component=quantiles"],
         ["model=ridge"],
     ],

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from evaluation.comparison import to_csv
-from evaluation.life_comparison import (
+from evaluation.life_metrics import CLOCK, CLOCK_WINS, judge, seed_scores
+from report.comparison import to_csv
+from report.life_comparison import (
     OF_SEEDS,
     PUBLISHED,
     PUBLISHED_LEAK,
@@ -19,8 +20,7 @@ from evaluation.life_comparison import (
     print_comparison,
     to_markdown,
 )
-from evaluation.life_metrics import CLOCK, CLOCK_WINS, judge, seed_scores
-from evaluation.life_table import LifeMetrics
+from report.life_table import LifeMetrics
 from tests.test_life_metrics import outcomes, several
 
 MODEL = "BiLSTM-Hybrid"
@@ -46,9 +46,22 @@ def a_run(
     judgement = judge(table, lives, 1133, leaking)
     by_seed = seed_scores(outcomes(lives, table[table["model"] != "Extra trees"], seeds), lives, 1133)
     return LifeMetrics(
-        "ablation", dataset, "HNEI", 1133.0, {cell: float(life) for cell, life in lives.items()}, seed,
-        list(range(seeds)), model, judgement.scores, judgement.cells, judgement.stages, judgement.notes, leaking,
-        {"augmentation": augmentation, "model": model.lower()}, {"mae": 1.0}, by_seed,
+        "ablation",
+        dataset,
+        "HNEI",
+        1133.0,
+        {cell: float(life) for cell, life in lives.items()},
+        seed,
+        list(range(seeds)),
+        model,
+        judgement.scores,
+        judgement.cells,
+        judgement.stages,
+        judgement.notes,
+        leaking,
+        {"augmentation": augmentation, "model": model.lower()},
+        {"mae": 1.0},
+        by_seed,
     )
 
 
@@ -75,7 +88,14 @@ def test_the_published_numbers_are_those_of_the_paper_with_their_units() -> None
 def test_ours_stand_beside_the_published_in_the_same_unit_with_the_clock_first() -> None:
     rows = rows_of(a_run())
     assert list(rows.index) == [
-        CLOCK, "BiLSTM", MODEL, "GPR+CNN-LSTM", "Tr-AttentionLSTM", "Transformer", "DNN", "Extra trees",
+        CLOCK,
+        "BiLSTM",
+        MODEL,
+        "GPR+CNN-LSTM",
+        "Tr-AttentionLSTM",
+        "Transformer",
+        "DNN",
+        "Extra trees",
     ]
     ours = rows.loc[MODEL]
     assert ours["mae_scaled_published"] == 0.0211
@@ -194,7 +214,9 @@ def test_a_leaking_row_is_red_in_the_console_and_not_among_the_honest() -> None:
 def test_experiments_and_data_sets_have_tables_of_their_own() -> None:
     runs = [a_run(dataset="calce"), a_run(), replace(a_run(), experiment="hnei_paper")]
     assert [(c.dataset, c.experiment) for c in compare(runs)] == [
-        ("calce", "ablation"), ("hnei", "ablation"), ("hnei", "hnei_paper"),
+        ("calce", "ablation"),
+        ("hnei", "ablation"),
+        ("hnei", "hnei_paper"),
     ]
     markdown = to_markdown(compare(runs))
     assert markdown.count("## ") == 3

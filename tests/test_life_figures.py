@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from evaluation.figures import GREY, RED, TRUTH, save
-from evaluation.life_comparison import compare
-from evaluation.life_figures import (
+from evaluation.life_metrics import CLOCK, STAGES, alpha_lambda, stage_scores
+from report.figures import GREY, RED, TRUTH, save
+from report.life_comparison import compare
+from report.life_figures import (
     CELLS,
     FACTORS,
     LAMBDAS,
@@ -22,7 +23,6 @@ from evaluation.life_figures import (
     scatter_figure,
     stage_error_figure,
 )
-from evaluation.life_metrics import CLOCK, STAGES, alpha_lambda, stage_scores
 from tests.test_life_comparison import a_run
 from tests.test_life_metrics import lived, several
 
@@ -52,7 +52,8 @@ def test_every_cell_has_a_panel_with_truth_clock_forecast_and_both_intervals(tmp
     own = FORECASTS["model"] == "net"
     bounds = {
         f"{side}_{level}": np.where(own, FORECASTS["y_hat"] + sign * reach, np.nan)
-        for level, reach in ((80, 5), (95, 9)) for side, sign in (("lo", -1), ("hi", 1))
+        for level, reach in ((80, 5), (95, 9))
+        for side, sign in (("lo", -1), ("hi", 1))
     }
     figure = rul_curves_figure(FORECASTS.assign(**bounds), LIVES, "net", "Cells")
     save(figure, tmp_path / "figure.png")
@@ -65,7 +66,7 @@ def test_every_cell_has_a_panel_with_truth_clock_forecast_and_both_intervals(tmp
     (ours,) = lines_of(first, "net")
     assert (truth.get_color(), clock.get_color()) == (TRUTH, GREY)
     np.testing.assert_allclose(truth.get_ydata(), 59.0 - np.arange(60))
-    np.testing.assert_allclose(truth.get_xdata(), 1.0 + np.arange(60))                     # the age [cycles]
+    np.testing.assert_allclose(truth.get_xdata(), 1.0 + np.arange(60))  # the age [cycles]
     rows = FORECASTS[own & (FORECASTS["unique_id"] == "c00")]
     np.testing.assert_allclose(ours.get_ydata(), rows["y_hat"])
     assert [band.get_label() for band in first.collections] == ["95 % interval", "80 % interval"]
@@ -81,7 +82,7 @@ def test_more_cells_than_fit_are_said_to_be_left_out() -> None:
 
 def test_alpha_lambda_draws_a_line_a_cell_and_the_share_in_the_cone() -> None:
     above, below = alpha_lambda_figure(FORECASTS, LIVES, "net", "Cells").axes
-    assert len(above.lines) == len(LIVES) + 1                                             # and the truth
+    assert len(above.lines) == len(LIVES) + 1  # and the truth
     np.testing.assert_allclose(above.lines[0].get_xdata()[-1], 1)
     (ours,) = lines_of(below, "net")
     shares = alpha_lambda(FORECASTS, LIVES, LAMBDAS)

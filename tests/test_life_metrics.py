@@ -65,12 +65,12 @@ def row(table: pd.DataFrame, model: str) -> pd.Series:
 
 def test_errors_are_those_worked_out_by_hand() -> None:
     table = lived({"a": 5}, {"net": {"a": np.array([1.0, -2.0, 0.3, 0.0, 0.0])}, CLOCK: {"a": 1.0}})
-    net = row(scores(table, {"a": 5}, scale=4), "net")                      # y: 4, 3, 2, 1, 0
+    net = row(scores(table, {"a": 5}, scale=4), "net")  # y: 4, 3, 2, 1, 0
     assert net["mae"] == pytest.approx(3.3 / 5)
     assert net["rmse"] == pytest.approx(np.sqrt(5.09 / 5))
     assert net["r2"] == pytest.approx(1 - 5.09 / 10)
-    assert net["mape"] == pytest.approx(100 * (1 / 4 + 2 / 3 + 0.15) / 4)   # the row without life left is left out
-    assert net["accuracy_15"] == pytest.approx(3 / 5)                       # .3 of 2 is within 15 %, 0 of 0 too
+    assert net["mape"] == pytest.approx(100 * (1 / 4 + 2 / 3 + 0.15) / 4)  # the row without life left is left out
+    assert net["accuracy_15"] == pytest.approx(3 / 5)  # .3 of 2 is within 15 %, 0 of 0 too
     assert net["bias"] == pytest.approx(-0.7 / 5)
     assert (net["mae_scaled"], net["rmse_scaled"]) == pytest.approx((net["mae"] / 4, net["rmse"] / 4))
     assert (net["n"], net["n_cells"]) == (5, 1)
@@ -104,10 +104,10 @@ def test_a_stage_that_is_not_forecast_has_no_row() -> None:
     ("error", "end", "seen"),
     [
         (0.0, 10.0, True),
-        (-3.0, 7.0, True),                      # 0 is forecast at cycle 7
-        (-2.7, 7.3, True),                      # .3 is forecast at cycle 7: less than half a cycle
-        (2.0, 12.0, False),                     # the last forecast, at cycle 10, still promises 2
-        (np.array([0, 0, -9, 0, 0, 0, 0, 0, 0, 0.0]), 3.0, True),      # one false alarm counts in full
+        (-3.0, 7.0, True),  # 0 is forecast at cycle 7
+        (-2.7, 7.3, True),  # .3 is forecast at cycle 7: less than half a cycle
+        (2.0, 12.0, False),  # the last forecast, at cycle 10, still promises 2
+        (np.array([0, 0, -9, 0, 0, 0, 0, 0, 0, 0.0]), 3.0, True),  # one false alarm counts in full
     ],
 )
 def test_end_of_life_is_when_a_model_first_says_that_nothing_is_left(error: float, end: float, seen: bool) -> None:
@@ -126,15 +126,15 @@ def test_early_and_late_ends_do_not_cancel_in_the_error_but_do_in_the_bias() -> 
 
 def test_alpha_lambda_asks_each_cell_at_a_fraction_of_its_life() -> None:
     lives = {"a": 100, "b": 200}
-    errors = {"a": 15.0, "b": 15.0}             # at half of life 30 % and 15 % of what is left
+    errors = {"a": 15.0, "b": 15.0}  # at half of life 30 % and 15 % of what is left
     table = lived(lives, {CLOCK: errors})
     shares = alpha_lambda(table, lives, (0.25, 0.5, 0.75)).set_index("lambda")["share"]
-    assert list(shares) == [1.0, 0.5, 0.0]      # 20 % and 10 %; 30 % and 15 %; 60 % and 30 %
+    assert list(shares) == [1.0, 0.5, 0.0]  # 20 % and 10 %; 30 % and 15 %; 60 % and 30 %
     assert row(scores(table, lives, 199), CLOCK)["alpha_lambda"] == 0.5
 
 
 def test_of_two_forecasts_that_are_equally_near_the_earlier_is_asked_whatever_the_order() -> None:
-    error = np.where(np.arange(1, 62) == 31, 30.0, 0.0)             # half of 61 cycles lies between 30 and 31
+    error = np.where(np.arange(1, 62) == 31, 30.0, 0.0)  # half of 61 cycles lies between 30 and 31
     table = lived({"a": 61}, {CLOCK: {"a": error}})
     for rows in (table, table.iloc[::-1]):
         assert list(alpha_lambda(rows, {"a": 61}, (0.5,))["share"]) == [1.0]
@@ -266,7 +266,9 @@ def test_a_leaking_model_is_marked_and_takes_nothing_from_the_clock() -> None:
     both = pd.concat([table, worse], ignore_index=True)
     judgement = judge(both, lives, 60, {"net": "rows of one cell are on both sides of the split."})
     assert dict(zip(judgement.scores["model"], judgement.scores["leaks"], strict=True)) == {
-        "net": True, CLOCK: False, "honest": False,
+        "net": True,
+        CLOCK: False,
+        "honest": False,
     }
     assert judgement.notes[0] == (
         "net USES THE FUTURE: rows of one cell are on both sides of the split, so its numbers cannot be had in "
@@ -282,8 +284,14 @@ def outcomes(lives: dict[str, int], table: pd.DataFrame, seeds: int) -> list[Out
         for seed in range(1 if model == CLOCK else seeds):
             parts.append(
                 Outcome(
-                    model=str(model), fold="all", forecasts=own.assign(y_hat=own["y_hat"] + seed),
-                    calibration=own.iloc[:0], seed=seed, validation_mae=float(10 + seed), losses=[], seconds=0.0,
+                    model=str(model),
+                    fold="all",
+                    forecasts=own.assign(y_hat=own["y_hat"] + seed),
+                    calibration=own.iloc[:0],
+                    seed=seed,
+                    validation_mae=float(10 + seed),
+                    losses=[],
+                    seconds=0.0,
                 )
             )
     return parts
@@ -335,8 +343,15 @@ def test_the_clock_of_hnei_errs_as_little_as_a_line_through_the_cycle_number() -
     others = (life.sum() - life) / (len(life) - 1)
     y_hat = (frame["cell"].map(others) - frame["Cycle_Index"]).clip(lower=0)
     table = pd.DataFrame(
-        {"unique_id": frame["cell"], "ds": frame["Cycle_Index"], "origin": frame["Cycle_Index"], "step": 0,
-         "model": CLOCK, "y": frame["RUL"], "y_hat": y_hat}
+        {
+            "unique_id": frame["cell"],
+            "ds": frame["Cycle_Index"],
+            "origin": frame["Cycle_Index"],
+            "step": 0,
+            "model": CLOCK,
+            "y": frame["RUL"],
+            "y_hat": y_hat,
+        }
     )
     clock = row(scores(table, life.to_dict(), scale=1133), CLOCK)
     assert clock["mae_scaled"] == pytest.approx(0.0043, abs=5e-5)

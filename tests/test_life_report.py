@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from data.contracts import Outcome
-from evaluation.leakage import Audit
+from evaluation.leakage.prove import Audit
 from evaluation.life_metrics import CLOCK, judge, seed_scores
-from evaluation.life_report import LifeSubject, report
-from evaluation.life_table import (
+from report.life_report import LifeSubject, report
+from report.life_table import (
     LEFT_OUT,
     TABLES,
     WIDE,
@@ -27,7 +27,7 @@ from evaluation.life_table import (
     to_markdown,
     write_metrics,
 )
-from evaluation.table import MetricsError
+from report.table import MetricsError
 from tests.test_life_metrics import lived, outcomes, several
 
 MODEL = "net"
@@ -40,9 +40,22 @@ def a_run(seeds: int = 1, leaks: bool = False, model: float = 2.0) -> LifeMetric
     leaking = LEAK if leaks else {}
     judgement = judge(table, lives, 64, leaking)
     return LifeMetrics(
-        "hnei", "hnei", "HNEI", 64.0, {cell: float(life) for cell, life in lives.items()}, 0, list(range(seeds)), MODEL,
-        judgement.scores, judgement.cells, judgement.stages, judgement.notes, leaking, {"augmentation": "identity"},
-        {"mae": 11.0}, seed_scores(outcomes(lives, table, seeds), lives, 64),
+        "hnei",
+        "hnei",
+        "HNEI",
+        64.0,
+        {cell: float(life) for cell, life in lives.items()},
+        0,
+        list(range(seeds)),
+        MODEL,
+        judgement.scores,
+        judgement.cells,
+        judgement.stages,
+        judgement.notes,
+        leaking,
+        {"augmentation": "identity"},
+        {"mae": 11.0},
+        seed_scores(outcomes(lives, table, seeds), lives, 64),
     )
 
 
@@ -226,7 +239,13 @@ def test_a_run_of_the_clock_itself_can_be_reported(tmp_path: Path) -> None:
     lives = {"a": 30}
     table = lived(lives, {CLOCK: {"a": 3.0}})
     clock = Outcome(
-        model=CLOCK, fold="all", forecasts=table, calibration=table.iloc[:0], seed=0, validation_mae=1.0, losses=[],
+        model=CLOCK,
+        fold="all",
+        forecasts=table,
+        calibration=table.iloc[:0],
+        seed=0,
+        validation_mae=1.0,
+        losses=[],
         seconds=0.0,
     )
     assert report(tmp_path, a_subject(lives, model=CLOCK), table, [clock], Console(quiet=True)) == 1.0

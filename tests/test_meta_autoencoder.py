@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from evaluation.autoencoder_figures import autoencoder_figure
 from models.meta_autoencoder import AutoencoderNetwork, MetaAutoencoder
 from models.meta_optimizer import MetaOptimizer, hypergradients
+from report.autoencoder_figures import autoencoder_figure
 
 OPTIMIZERS = {
     "adam": partial(torch.optim.Adam, lr=3e-3),
@@ -103,10 +103,10 @@ def test_rates_move_against_their_hypergradients_and_no_further_than_they_may():
     optimizer = meta([parameter], eta=0.1, beta=0.5, alpha=0.0, eta_rate=0.2, beta_rate=0.3)
     parameter.grad = torch.tensor([1.0, 0.0], dtype=torch.float64)
     optimizer.step()
-    optimizer.adapt([torch.tensor([2.0, 0.0], dtype=torch.float64)])    # the next gradient agrees: go faster
+    optimizer.adapt([torch.tensor([2.0, 0.0], dtype=torch.float64)])  # the next gradient agrees: go faster
     assert optimizer.eta == pytest.approx(0.1 * np.exp(0.2))
-    assert np.log(optimizer.beta / (1 - optimizer.beta)) == pytest.approx(-0.3)     # v - g = -g: less inertia
-    optimizer.adapt([torch.tensor([-2.0, 0.0], dtype=torch.float64)])   # it went too far
+    assert np.log(optimizer.beta / (1 - optimizer.beta)) == pytest.approx(-0.3)  # v - g = -g: less inertia
+    optimizer.adapt([torch.tensor([-2.0, 0.0], dtype=torch.float64)])  # it went too far
     assert optimizer.eta == pytest.approx(0.1)
     assert optimizer.beta == pytest.approx(0.5)
 
@@ -194,7 +194,7 @@ def test_a_fit_leaves_the_random_numbers_of_others_alone(rows):
 
 def test_the_weights_of_the_best_epoch_stay_and_patience_ends_the_training(rows):
     draw = np.random.default_rng(1)
-    noise = draw.standard_normal((400, 12))                             # nothing in it carries over
+    noise = draw.standard_normal((400, 12))  # nothing in it carries over
     autoencoder = small("adam", epochs=60, patience=4, rows=40, batch_size=10).fit(noise[:40], noise[40:], seed=0)
     losses = [epoch["val/loss"] for epoch in autoencoder.history]
     assert len(losses) < 60
@@ -208,7 +208,9 @@ def test_the_history_tells_losses_and_rates(rows):
     assert [set(epoch) for epoch in history] == [{"epoch", "train/loss", "val/loss", "eta", "beta"}] * 3
     assert history[0]["eta"] != history[-1]["eta"]
     assert set(small("adam", epochs=1).fit(rows[:400], rows[400:], seed=0).history[0]) == {
-        "epoch", "train/loss", "val/loss",
+        "epoch",
+        "train/loss",
+        "val/loss",
     }
 
 

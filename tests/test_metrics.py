@@ -10,7 +10,7 @@ from rich.console import Console
 
 from evaluation.judge import judge
 from evaluation.metrics import PERSISTENCE, ForecastsError, naive_scale, remarks, scores, scores_by_step
-from evaluation.table import (
+from report.table import (
     Metrics,
     MetricsError,
     print_table,
@@ -22,7 +22,7 @@ from evaluation.table import (
 from tests.conftest import data_file
 
 SERIES = np.array([100.0, 102.0, 101.0, 105.0, 105.0])
-GUESSES = np.array([101.0, 103.0, 104.0, 104.0])            # errors 1, 2, 1, 1; persistence 2, 1, 4, 0
+GUESSES = np.array([101.0, 103.0, 104.0, 104.0])  # errors 1, 2, 1, 1; persistence 2, 1, 4, 0
 
 
 def one_step(series: np.ndarray, guesses: Mapping[str, np.ndarray], name: str = "s") -> pd.DataFrame:
@@ -30,8 +30,15 @@ def one_step(series: np.ndarray, guesses: Mapping[str, np.ndarray], name: str = 
     dates = pd.bdate_range("2024-01-01", periods=series.size)
     parts = [
         pd.DataFrame(
-            {"unique_id": name, "ds": dates[1:], "origin": dates[:-1], "step": 1, "model": model,
-             "y": series[1:], "y_hat": guess}
+            {
+                "unique_id": name,
+                "ds": dates[1:],
+                "origin": dates[:-1],
+                "step": 1,
+                "model": model,
+                "y": series[1:],
+                "y_hat": guess,
+            }
         )
         for model, guess in {PERSISTENCE: series[:-1], **guesses}.items()
     ]
@@ -76,7 +83,7 @@ def test_skill_is_measured_against_persistence_and_is_zero_for_it() -> None:
 
 def test_direction_counts_signs_of_moves_and_leaves_out_where_nothing_moves() -> None:
     ours = score(scores(one_step(SERIES, {"m": GUESSES}), {"s": 1.0}), "m")
-    assert ours["direction_n"] == 3                         # the fourth value does not move
+    assert ours["direction_n"] == 3  # the fourth value does not move
     assert ours["direction"] == pytest.approx(2 / 3)
     assert (ours["direction_low"], ours["direction_high"]) == pytest.approx((0.0943, 0.9916), abs=5e-5)
 
@@ -89,8 +96,8 @@ def test_persistence_forecasts_no_direction() -> None:
 
 
 def test_interval_of_half_of_a_hundred_is_the_known_one() -> None:
-    series = np.arange(101.0)                               # rises by 1 each step
-    guess = series[:-1] + np.tile([1.0, -1.0], 50)          # half of the signs are right
+    series = np.arange(101.0)  # rises by 1 each step
+    guess = series[:-1] + np.tile([1.0, -1.0], 50)  # half of the signs are right
     ours = score(scores(one_step(series, {"m": guess}), {"s": 1.0}), "m")
     assert (ours["direction_low"], ours["direction_high"]) == pytest.approx((0.3983, 0.6017), abs=5e-5)
 
@@ -187,14 +194,20 @@ def test_persistence_on_the_papers_test_days(code: str, mae: str, rmse: str, map
 def metrics() -> Metrics:
     rng = np.random.default_rng(0)
     series = 100 + np.cumsum(rng.standard_normal(200))
-    guesses = {
-        "CEEMDAN-CNN-LSTM-AM": series[1:] + 0.01, "honest": series[:-1] + 0.5, "broken": np.full(199, np.nan)
-    }
+    guesses = {"CEEMDAN-CNN-LSTM-AM": series[1:] + 0.01, "honest": series[:-1] + 0.5, "broken": np.full(199, np.nan)}
     forecasts = one_step(series, guesses)
     judgement = judge(forecasts, {"s": 1.0}, ["CEEMDAN-CNN-LSTM-AM"])
     return Metrics(
-        "walk_paper", "walk", "A walk", "points", 7, "CEEMDAN-CNN-LSTM-AM", judgement.scores, judgement.notes,
-        {"val/loss": np.nan}, scores_by_step(forecasts, {"s": 1.0}),
+        "walk_paper",
+        "walk",
+        "A walk",
+        "points",
+        7,
+        "CEEMDAN-CNN-LSTM-AM",
+        judgement.scores,
+        judgement.notes,
+        {"val/loss": np.nan},
+        scores_by_step(forecasts, {"s": 1.0}),
     )
 
 
@@ -216,9 +229,7 @@ def test_metrics_survive_the_file_with_numbers_that_do_not_exist(metrics: Metric
     assert back.steps is not None
     pd.testing.assert_frame_equal(back.steps, metrics.steps, check_dtype=False)
     assert np.isnan(back.validation["val/loss"])
-    assert (back.title, back.unit, back.seed, back.notes) == (
-        metrics.title, metrics.unit, metrics.seed, metrics.notes
-    )
+    assert (back.title, back.unit, back.seed, back.notes) == (metrics.title, metrics.unit, metrics.seed, metrics.notes)
 
 
 @pytest.mark.parametrize(
@@ -232,9 +243,7 @@ def test_metrics_survive_the_file_with_numbers_that_do_not_exist(metrics: Metric
         ('{"scores": 3, %s}', "holds no scores"),
     ],
 )
-def test_a_file_that_is_no_result_is_refused_with_the_reason(
-    content: str, message: str, tmp_path: Path
-) -> None:
+def test_a_file_that_is_no_result_is_refused_with_the_reason(content: str, message: str, tmp_path: Path) -> None:
     rest = '"experiment":"e","dataset":"d","title":"t","unit":"u","seed":0,"model":"m","notes":[]'
     rest += ',"validation":{}'
     path = tmp_path / "metrics.json"
@@ -252,14 +261,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("width", [80, 140])
 def test_the_printed_table_shows_persistence_verdicts_and_the_leak(metrics: Metrics, width: int) -> None:
     text = printed(metrics, width)
-    assert "\x1b[36mPersistence" in text                    # set apart in colour
-    assert "\x1b[31mCEEMDAN-CNN-LSTM-AM" in text            # and so is what uses the future
+    assert "\x1b[36mPersistence" in text  # set apart in colour
+    assert "\x1b[31mCEEMDAN-CNN-LSTM-AM" in text  # and so is what uses the future
     assert "to beat" in text
     assert "worse" in text
     assert "not tested" in text
     assert "USES THE FUTURE" in text
     assert "not scored" in text
-    assert "…" not in text                                  # nothing is cut off
+    assert "…" not in text  # nothing is cut off
 
 
 def test_the_best_is_bold_among_those_that_do_not_use_the_future(metrics: Metrics) -> None:

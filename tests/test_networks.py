@@ -52,7 +52,7 @@ def _one_thread():
 
 def make(name, component="separate", n_components=COMPONENTS, lookback=31, horizon=2):
     node = compose_model(name, f"model/component={component}")
-    return build(node, n_components=n_components, lookback=lookback, horizon=horizon).eval()    # without dropout
+    return build(node, n_components=n_components, lookback=lookback, horizon=horizon).eval()  # without dropout
 
 
 def windows(lookback=31, n_components=COMPONENTS):
@@ -281,7 +281,7 @@ def test_attention_is_what_its_equations_say():
     attention = MapAttention(2, 3)
     states = torch.randn(2, 1, 4, 3)
     w_q, w_k, v = attention.query.weight[1], attention.key.weight[1], attention.score[1]
-    h = states[1, 0]                                                              # (T, D)
+    h = states[1, 0]  # (T, D)
     scores = torch.stack([v * torch.tanh(w_q @ h[-1] + w_k @ h[t]) for t in range(4)])
     expected = scores.exp() / scores.exp().sum() * h * 4 * 3
     torch.testing.assert_close(attention(states)[1, 0], expected)

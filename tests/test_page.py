@@ -14,17 +14,17 @@ import pandas as pd
 import pytest
 
 from data.contracts import FloatArray
-from evaluation import page_figures
-from evaluation.comparison import compare
 from evaluation.judge import judge
-from evaluation.life_comparison import compare as compare_lives
 from evaluation.life_metrics import judge as judge_lives
-from evaluation.life_table import LifeMetrics
 from evaluation.metrics import PERSISTENCE, naive_scale
-from evaluation.page import as_json, main, write_page
-from evaluation.page_comparison import write_comparison_page
-from evaluation.page_run import PageError
-from evaluation.table import Metrics, write_metrics
+from report import page_figures
+from report.comparison import compare
+from report.life_comparison import compare as compare_lives
+from report.life_table import LifeMetrics
+from report.page import as_json, main, write_page
+from report.page_comparison import write_comparison_page
+from report.page_run import PageError
+from report.table import Metrics, write_metrics
 
 OWN = "ICEEMDAN-CNN-LSTM-AM"
 OTHERS = ["Drift", "Ridge", "SVR", "MLP", "LSTM", "CNN-LSTM", "CNN-LSTM-AM"]

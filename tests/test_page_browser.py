@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from evaluation.page import write_page
+from report.page import write_page
 from tests.test_page import EVIL, OWN, closes, life_run, series_run, write
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -9,16 +9,21 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from evaluation import life_table
-from evaluation.results import command, main, section
-from evaluation.table import write_metrics
+from report import life_table
+from report.results import command, main, section
+from report.table import write_metrics
 from tests.test_compare import a_run
 from tests.test_life_comparison import a_run as a_life_run
 
 AUDIT = {"verdict": "causal", "sentence": "causal: 5 values of inputs did not change", "stages": [], "seconds": 1.5}
 CARD = {
-    "commit": "0123456789", "uncommitted_changes": False, "cores": 2, "seeds": [0], "audit": AUDIT,
-    "data": {"rows": 301, "sha256": "abc"}, "seconds": {"net": 100.0, "Drift": 20.0},
+    "commit": "0123456789",
+    "uncommitted_changes": False,
+    "cores": 2,
+    "seeds": [0],
+    "audit": AUDIT,
+    "data": {"rows": 301, "sha256": "abc"},
+    "seconds": {"net": 100.0, "Drift": 20.0},
 }
 
 
@@ -132,7 +137,10 @@ def test_faults_are_told_in_a_sentence_each_and_the_rest_is_written(tmp_path, ca
     faults = capsys.readouterr().err.splitlines()
     assert len(faults) == 5
     for name, words in {
-        "bare": "cannot be read", "broken": "is broken", "text": "is not valid JSON", "empty": "holds no finished run",
+        "bare": "cannot be read",
+        "broken": "is broken",
+        "text": "is not valid JSON",
+        "empty": "holds no finished run",
         "absent": "is no folder",
     }.items():
         assert any(str(tmp_path / name) in fault and words in fault for fault in faults), name

@@ -167,7 +167,7 @@ def test_standard_scaling_gives_channels_mean_zero_and_deviation_one():
 
 def test_channels_of_zeros_and_ones_stay_and_still_ones_become_zero():
     past = np.zeros((300, 2, 3))
-    past[0, 0, 0] = 1                                                             # a rare cluster
+    past[0, 0, 0] = 1  # a rare cluster
     past[:, :, 1] = 0.1 + 1e-17
     past[:, :, 2] = np.random.default_rng(0).standard_normal((300, 2))
     scaling = Standard().fit(windows(past, np.arange(300)))

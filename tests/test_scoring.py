@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evaluation.intervals.scoring import interval_levels, interval_scores, pinball
 from evaluation.metrics import ForecastsError
-from evaluation.scoring import interval_levels, interval_scores, pinball
 
 
 def table(n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -13,8 +13,19 @@ def table(n: int = 200, seed: int = 0) -> pd.DataFrame:
     y, y_hat = rng.standard_normal(n), rng.standard_normal(n)
     ds = pd.date_range("2020-12-01", periods=n)
     return pd.DataFrame(
-        {"unique_id": "s", "ds": ds, "origin": ds - pd.Timedelta(days=1), "step": 1, "model": "m",
-         "y": y, "y_hat": y_hat, "lo_80": y_hat - 1, "hi_80": y_hat + 1.5, "lo_95": y_hat - 2, "hi_95": y_hat + 2.5}
+        {
+            "unique_id": "s",
+            "ds": ds,
+            "origin": ds - pd.Timedelta(days=1),
+            "step": 1,
+            "model": "m",
+            "y": y,
+            "y_hat": y_hat,
+            "lo_80": y_hat - 1,
+            "hi_80": y_hat + 1.5,
+            "lo_95": y_hat - 2,
+            "hi_95": y_hat + 2.5,
+        }
     )
 
 
@@ -25,7 +36,7 @@ def by_hand() -> pd.DataFrame:
 
 def test_scores_are_those_worked_out_by_hand() -> None:
     (row,) = interval_scores(by_hand()).to_dict("records")
-    assert row["coverage"] == 0.5                           # a truth on a bound is inside
+    assert row["coverage"] == 0.5  # a truth on a bound is inside
     assert row["width"] == 2.0
     assert row["winkler"] == pytest.approx(2 + (10 * 3 + 10 * 4) / 4)
     assert row["pinball"] == pytest.approx(row["winkler"] * 0.1 / 2)
@@ -47,8 +58,11 @@ def test_crps_is_that_of_scoringrules_from_quantiles_and_as_weighted_interval_sc
     quantiles = rows[["lo_95", "lo_80", "y_hat", "hi_80", "hi_95"]].to_numpy()
     of_quantiles = scoringrules.crps_quantile(rows["y"].to_numpy(), quantiles, np.array([0.025, 0.1, 0.5, 0.9, 0.975]))
     weighted = scoringrules.weighted_interval_score(
-        rows["y"].to_numpy(), rows["y_hat"].to_numpy(), rows[["lo_80", "lo_95"]].to_numpy(),
-        rows[["hi_80", "hi_95"]].to_numpy(), np.array([0.2, 0.05]),
+        rows["y"].to_numpy(),
+        rows["y_hat"].to_numpy(),
+        rows[["lo_80", "lo_95"]].to_numpy(),
+        rows[["hi_80", "hi_95"]].to_numpy(),
+        np.array([0.2, 0.05]),
     )
     found = interval_scores(rows)["crps"]
     np.testing.assert_allclose(found, np.mean(of_quantiles), atol=1e-9)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.cell_splits import LeaveCellsOut, WithinCell
+from data.cells.sequences import select_rows, sequences, short_cells
+from data.cells.splits import LeaveCellsOut, WithinCell
 from data.contracts import TEST, TRAIN, VALIDATION
 from data.panel import DataError
-from data.sequences import select_rows, sequences, short_cells
 from tests.test_cell_splits import panel_of_cells
 
 PANEL = panel_of_cells(30, 20, 25, 40)
@@ -38,7 +38,7 @@ def test_a_window_never_leaves_its_cell_and_ends_at_its_origin(lengths: list[int
     assert len(windows.origin) == sum(max(n + 1 - lookback + 1, 0) for n in lengths)
     assert windows.past.shape == (len(windows.origin), lookback, 2)
     assert windows.target.shape == (len(windows.origin), 1, 1)
-    rows = windows.past[:, :, 0] / 10                                   # (n, L) row of the panel of each step
+    rows = windows.past[:, :, 0] / 10  # (n, L) row of the panel of each step
     np.testing.assert_array_equal(rows[:, -1], windows.origin)
     np.testing.assert_array_equal(np.diff(rows, axis=1), 1)
     ids = panel.frame["unique_id"].to_numpy()

@@ -40,7 +40,7 @@ def test_extrema_are_those_of_the_definition(seed):
 @pytest.mark.parametrize("seed", range(30))
 def test_a_plateau_counts_once_at_its_middle(seed):
     signal = np.random.default_rng(seed).integers(0, 4, size=60).astype(float)
-    signal[:3], signal[-2:] = [1, 2, 9], [9, 8]             # the ends are PyEMD's own matter, tested elsewhere
+    signal[:3], signal[-2:] = [1, 2, 9], [9, 8]  # the ends are PyEMD's own matter, tested elsewhere
     assert found_extrema(signal) == extrema_by_definition(signal)
 
 
@@ -122,7 +122,7 @@ def test_knots_enclose_the_signal_in_rising_order(boundary, seed):
     for edge, side in ((0, 1), (signal.size - 1, -1)):
         beyond = np.zeros((4, 40))
         own, other = sifting.add_beyond(signal, edge, at, at.size, side, beyond, boundary)
-        nearest = at[:: side][:2].astype(float)
+        nearest = at[::side][:2].astype(float)
         for row, count, inner in ((0, own, nearest[0]), (2, other, nearest[1])):
             positions = side * np.r_[inner, beyond[row, :count]]
             assert (np.diff(positions) < 0).all()

@@ -8,11 +8,9 @@ import pytest
 from arch.bootstrap import MCS, SPA, IIDBootstrap, StationaryBootstrap, optimal_block_length
 from scipy import stats
 
-from evaluation.bootstrap import block_length, metric_intervals, resamples
-from evaluation.judge import judge
-from evaluation.metrics import PERSISTENCE, ForecastsError, scores
-from evaluation.model_confidence_set import model_confidence_set, standard_errors, superior_predictive_ability
-from evaluation.significance import (
+from evaluation.inference.bootstrap import block_length, metric_intervals, resamples
+from evaluation.inference.model_confidence_set import model_confidence_set, standard_errors, superior_predictive_ability
+from evaluation.inference.significance import (
     against_persistence,
     diebold_mariano,
     direction,
@@ -21,6 +19,8 @@ from evaluation.significance import (
     pairwise,
     pesaran_timmermann,
 )
+from evaluation.judge import judge
+from evaluation.metrics import PERSISTENCE, ForecastsError, scores
 from tests.test_metrics import one_step, two_steps
 
 
@@ -75,9 +75,9 @@ def test_overlap_does_not_make_luck_real() -> None:
 @pytest.mark.parametrize(
     ("differences", "p"),
     [
-        (np.zeros(50), 1.0),                                # the same forecasts
-        (np.full(50, 0.3), 0.0),                            # worse by the same amount each time
-        (np.array([1.0, 2.0]), np.nan),                     # too few to say
+        (np.zeros(50), 1.0),  # the same forecasts
+        (np.full(50, 0.3), 0.0),  # worse by the same amount each time
+        (np.array([1.0, 2.0]), np.nan),  # too few to say
         (np.array([*np.ones(30), np.nan]), np.nan),
     ],
 )
@@ -108,7 +108,11 @@ def test_verdicts_tell_better_worse_and_the_same() -> None:
     )
     table = against_persistence(forecasts).set_index("model")
     assert dict(table["verdict"]) == {
-        PERSISTENCE: "reference", "seer": "better", "fool": "worse", "mimic": "same", "broken": "same"
+        PERSISTENCE: "reference",
+        "seer": "better",
+        "fool": "worse",
+        "mimic": "same",
+        "broken": "same",
     }
     assert table.loc[[PERSISTENCE, "broken"], "p_persistence"].isna().all()
     assert (table["p_corrected"].dropna() >= table["p_persistence"].dropna()).all()
@@ -119,7 +123,7 @@ def test_a_difference_that_is_luck_in_a_long_table_gets_no_verdict() -> None:
     rng = np.random.default_rng(5)
     guesses = {f"m{k}": series[:-1] + 0.01 * rng.standard_normal(299) for k in range(20)}
     table = against_persistence(one_step(series, guesses))
-    assert (table["p_persistence"] < 0.05).any()            # one of twenty looks real on its own
+    assert (table["p_persistence"] < 0.05).any()  # one of twenty looks real on its own
     assert set(table["verdict"]) == {"reference", "same"}
 
 
@@ -147,7 +151,8 @@ def test_judgement_marks_what_leaks_and_says_so() -> None:
     series = walk(60)
     judgement = judge(one_step(series, {"seer": series[1:]}), {"s": 1.0}, {"seer"})
     assert dict(zip(judgement.scores["model"], judgement.scores["leaks"], strict=True)) == {
-        PERSISTENCE: False, "seer": True
+        PERSISTENCE: False,
+        "seer": True,
     }
     assert judgement.notes[0].startswith("seer USES THE FUTURE")
     assert judgement.steps is None
@@ -176,8 +181,8 @@ def contest(n: int = 400, seed: int = 3) -> pd.DataFrame:
 @pytest.mark.parametrize("loss", ["absolute", "squared"])
 def test_pairs_with_persistence_are_those_of_the_table_against_persistence(loss: str) -> None:
     forecasts = contest()
-    pairs = pairwise(forecasts, loss).set_index(["model", "other"])          # type: ignore[arg-type]
-    alone = against_persistence(forecasts, loss).set_index("model")          # type: ignore[arg-type]
+    pairs = pairwise(forecasts, loss).set_index(["model", "other"])  # type: ignore[arg-type]
+    alone = against_persistence(forecasts, loss).set_index("model")  # type: ignore[arg-type]
     for model in ["seer", "one", "two", "fool"]:
         assert pairs.loc[(PERSISTENCE, model), "p"] == pytest.approx(alone.loc[model, "p_persistence"], abs=1e-12)
     assert len(pairs) == 10
@@ -216,7 +221,7 @@ def test_direction_is_that_worked_out_by_hand() -> None:
     """P_y = .5, P_x = .55, P = .75: P* = .5, V(P) = .0025, V(P*) = (.01 * .25) / 100 + 4 * .061875 / 1e4."""
     found = pesaran_timmermann(*signs(40, 10, 15, 35))
     assert (found.n, found.hits, found.expected) == (100, 0.75, 0.5)
-    assert found.statistic == pytest.approx(0.25 / 0.0495, rel=1e-12)       # .0495^2 = .0025 - .000025 - .00002475
+    assert found.statistic == pytest.approx(0.25 / 0.0495, rel=1e-12)  # .0495^2 = .0025 - .000025 - .00002475
     assert found.p == pytest.approx(2.2032e-7, rel=1e-4)
 
 
@@ -239,7 +244,7 @@ def test_luck_is_called_direction_about_once_in_twenty_times() -> None:
 
 def test_a_habit_of_saying_up_is_no_skill() -> None:
     rng = np.random.default_rng(0)
-    truth = rng.standard_normal(500) + 1                    # rises on 84 % of days
+    truth = rng.standard_normal(500) + 1  # rises on 84 % of days
     found = pesaran_timmermann(truth, rng.standard_normal(500) + 1.5)
     assert found.hits > 0.75
     assert found.p > 0.05
@@ -268,7 +273,10 @@ def test_the_table_of_directions_judges_the_first_step_of_each_series() -> None:
     expected = pesaran_timmermann((own["y"] - last).to_numpy(), (own["y_hat"] - last).to_numpy())
     assert seer["statistic"].tolist() == pytest.approx([expected.statistic] * 2)
     assert dict(zip(table["model"], table["verdict"], strict=True)) == {
-        "seer": "better", "one": "better", "two": "better", "fool": "same"
+        "seer": "better",
+        "one": "better",
+        "two": "better",
+        "fool": "same",
     }
 
 
@@ -294,7 +302,13 @@ def test_the_set_holds_what_cannot_be_told_apart_and_nothing_that_leaks() -> Non
     twin = forecasts[forecasts["model"] == "one"].assign(model="twin")
     table = model_confidence_set(pd.concat([forecasts, broken, twin]), ["two"]).set_index("model")
     assert table["in_set"].to_dict() == {
-        PERSISTENCE: False, "seer": False, "one": True, "two": False, "fool": False, "broken": False, "twin": True
+        PERSISTENCE: False,
+        "seer": False,
+        "one": True,
+        "two": False,
+        "fool": False,
+        "broken": False,
+        "twin": True,
     }
     assert table.loc[["two", "broken"], "p_mcs"].isna().all()
     assert table.loc["twin", "p_mcs"] == table.loc["one", "p_mcs"]
@@ -308,7 +322,7 @@ def test_the_set_keeps_the_best_of_equals_in_nineteen_of_twenty_worlds() -> None
         forecasts = one_step(series, {f"m{k}": series[1:] + noise[k] for k in range(4)})
         table = model_confidence_set(forecasts, [PERSISTENCE], replications=100).set_index("model")
         kept += bool(table.loc["m0", "in_set"])
-    assert kept >= 35                                       # at least 95 % of 40, but for luck
+    assert kept >= 35  # at least 95 % of 40, but for luck
 
 
 def hansen(gains: np.ndarray, draws: np.ndarray) -> float:
@@ -328,7 +342,7 @@ def hansen(gains: np.ndarray, draws: np.ndarray) -> float:
 
 
 def test_superior_predictive_ability_is_that_of_arch_and_of_hansen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("evaluation.model_confidence_set.block_length", lambda series, horizon: 10)
+    monkeypatch.setattr("evaluation.inference.model_confidence_set.block_length", lambda series, horizon: 10)
     forecasts = contest(seed=4)
     weak = forecasts[forecasts["model"].isin([PERSISTENCE, "fool"])]
     naive = forecasts[forecasts["model"] == PERSISTENCE]
@@ -384,7 +398,7 @@ def test_the_same_seed_gives_the_same_judgement() -> None:
 
 def test_values_are_those_of_the_table() -> None:
     forecasts = contest()
-    still = forecasts["origin"] == forecasts["origin"].iloc[50]             # nothing moves, and one model says so
+    still = forecasts["origin"] == forecasts["origin"].iloc[50]  # nothing moves, and one model says so
     last = forecasts.loc[still & (forecasts["model"] == PERSISTENCE), "y_hat"].iloc[0]
     forecasts.loc[still, "y"] = last
     forecasts.loc[still & (forecasts["model"] == "seer"), "y_hat"] = last
@@ -425,7 +439,7 @@ def test_intervals_of_a_dependent_series_hold_its_mean_about_as_often_as_said() 
         held["blocks"] += row["low"] <= truth <= row["high"]
         low, high = IIDBootstrap(np.array(errors), seed=0).conf_int(np.mean, reps=300, method="percentile").ravel()
         held["rows"] += low <= truth <= high
-    assert held["blocks"] >= 42                             # 47 of 50 at best; percentile intervals are a bit narrow
+    assert held["blocks"] >= 42  # 47 of 50 at best; percentile intervals are a bit narrow
     assert held["rows"] < 40
 
 
@@ -434,8 +448,17 @@ def test_cells_are_drawn_whole() -> None:
     rng = np.random.default_rng(0)
     bias = rng.normal(0, 5, 6)
     parts = [
-        pd.DataFrame({"unique_id": f"c{k}", "ds": cycles, "origin": cycles, "step": 0, "model": "m",
-                      "y": 100.0 - cycles, "y_hat": 100.0 - cycles + bias[k]})
+        pd.DataFrame(
+            {
+                "unique_id": f"c{k}",
+                "ds": cycles,
+                "origin": cycles,
+                "step": 0,
+                "model": "m",
+                "y": 100.0 - cycles,
+                "y_hat": 100.0 - cycles + bias[k],
+            }
+        )
         for k in range(6)
     ]
     cells = pd.concat(parts, ignore_index=True)
@@ -459,6 +482,6 @@ def test_a_table_that_cannot_be_drawn_from_is_refused() -> None:
 
 @pytest.mark.parametrize(("horizon", "n", "expected"), [(1, 400, 1), (5, 400, 5), (5, 8, 2)])
 def test_blocks_are_at_least_a_horizon_and_at_most_a_quarter(horizon: int, n: int, expected: int) -> None:
-    alternating = np.tile([0.0, 1.0], n // 2)[:, None]      # neighbours differ: blocks need not be long
+    alternating = np.tile([0.0, 1.0], n // 2)[:, None]  # neighbours differ: blocks need not be long
     assert block_length(np.zeros((n, 1)), horizon) == expected
     assert block_length(alternating, horizon) >= expected

@@ -48,13 +48,9 @@ def test_csi_ends_on_the_last_day_of_the_paper(code: str) -> None:
     )
 
 
-def test_csi_says_what_to_fetch_where_the_file_is_missing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_csi_says_what_to_fetch_where_the_file_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MODECAST_DATA", raising=False)
-    with pytest.raises(
-        DataError, match=r"MODECAST_DATA is not set.*www\.csindex\.com\.cn, index 000905.*date,close"
-    ):
+    with pytest.raises(DataError, match=r"MODECAST_DATA is not set.*www\.csindex\.com\.cn, index 000905.*date,close"):
         CSI("csi500", "2024-07-01").load()
     monkeypatch.setenv("MODECAST_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"no file .*csi300_close\.csv"):
@@ -64,8 +60,7 @@ def test_csi_says_what_to_fetch_where_the_file_is_missing(
 def test_csv_reads_several_series_with_names_and_dates_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "shops.csv"
     path.write_text(
-        "Tag;Laden;Umsatz\n".replace(";", ",")
-        + "01.02.2024,b,1\n02.02.2024,b,2\n01.02.2024,a,3\n02.02.2024,a,5\n"
+        "Tag;Laden;Umsatz\n".replace(";", ",") + "01.02.2024,b,1\n02.02.2024,b,2\n01.02.2024,a,3\n02.02.2024,a,5\n"
     )
     frame = CSV(str(path), time="Tag", value="Umsatz", series="Laden", date_format="%d.%m.%Y").load().frame
     assert frame["unique_id"].tolist() == ["a", "a", "b", "b"]
@@ -89,9 +84,7 @@ def test_csv_reads_integer_steps(tmp_path: Path) -> None:
         ("date,close\n", "no rows"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told_in_one_message(
-    tmp_path: Path, text: str | None, said: str
-) -> None:
+def test_a_file_that_cannot_be_used_is_told_in_one_message(tmp_path: Path, text: str | None, said: str) -> None:
     path = tmp_path / "prices.csv"
     if text is not None:
         path.write_text(text)

@@ -126,7 +126,13 @@ def test_the_run_card_names_versions_data_and_leaks(smoke):
     assert card["data"]["rows"] == 800
     assert card["audit"]["verdict"] == "causal"
     assert [stage["stage"] for stage in card["audit"]["stages"]] == [
-        "split", "decomposition", "targets", "scaling", "inputs", "augmentation", "forecast"
+        "split",
+        "decomposition",
+        "targets",
+        "scaling",
+        "inputs",
+        "augmentation",
+        "forecast",
     ]
     assert all(stage["checked"] for stage in card["audit"]["stages"])
     assert card["seconds"]
@@ -178,9 +184,7 @@ def assert_same_weights(first: Path, second: Path) -> None:
         np.testing.assert_array_equal(others[name], value, err_msg=name)
 
 
-def stopped_at_a_checkpoint(
-    folder: Path, how: signal.Signals, *arguments: str
-) -> subprocess.CompletedProcess[str]:
+def stopped_at_a_checkpoint(folder: Path, how: signal.Signals, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Start a run and stop it once its first checkpoint is written."""
     line, environment = command("train.py", *arguments, f"hydra.run.dir={folder}")
     started = subprocess.Popen(

@@ -10,8 +10,18 @@ import models.wgan_gp
 from models.wgan_gp import ConditionalWganGP, gradient_penalty, inverse_width
 
 SETTINGS = {
-    "noise": 8, "hidden": [64, 64], "batch_size": 64, "epochs": 1000, "max_steps": 600, "critic_steps": 2,
-    "penalty": 10.0, "lr": 1e-3, "betas": [0.5, 0.9], "held_out": 0.2, "check_every": 50, "patience": 20,
+    "noise": 8,
+    "hidden": [64, 64],
+    "batch_size": 64,
+    "epochs": 1000,
+    "max_steps": 600,
+    "critic_steps": 2,
+    "penalty": 10.0,
+    "lr": 1e-3,
+    "betas": [0.5, 0.9],
+    "held_out": 0.2,
+    "check_every": 50,
+    "patience": 20,
 }
 
 
@@ -33,17 +43,17 @@ def two_clusters(n=400, seed=0):
 def test_the_penalty_of_a_linear_critic_is_its_slope_less_one_squared():
     critic = nn.Linear(5, 1)
     with torch.no_grad():
-        critic.weight.copy_(torch.tensor([[3.0, 0.0, 4.0, 7.0, -7.0]]))         # the last two are conditions
+        critic.weight.copy_(torch.tensor([[3.0, 0.0, 4.0, 7.0, -7.0]]))  # the last two are conditions
     real, fake, conditions = torch.randn(6, 3), torch.randn(6, 3), torch.eye(2)[torch.arange(6) % 2]
     penalty = gradient_penalty(critic, real, fake, conditions, torch.rand(6, 1))
     assert penalty.item() == pytest.approx((5.0 - 1.0) ** 2)
-    penalty.backward()                                                          # d/dw (|w| - 1)^2 = 2 (|w| - 1) w / |w|
+    penalty.backward()  # d/dw (|w| - 1)^2 = 2 (|w| - 1) w / |w|
     torch.testing.assert_close(critic.weight.grad[0], torch.tensor([4.8, 0.0, 6.4, 0.0, 0.0]))
 
 
 def test_the_penalty_is_taken_between_real_and_generated_rows():
     def square(rows):
-        return rows.square().sum(dim=1, keepdim=True) / 2                       # slope at x is x itself
+        return rows.square().sum(dim=1, keepdim=True) / 2  # slope at x is x itself
 
     real, fake = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 4.0]])
     penalty = gradient_penalty(square, real, fake, torch.empty(1, 0), torch.tensor([[0.25]]))
@@ -52,7 +62,7 @@ def test_the_penalty_is_taken_between_real_and_generated_rows():
 
 def test_the_penalty_is_that_of_the_condition_of_the_row():
     def product(rows):
-        return rows[:, :1] * rows[:, 1:]                                        # slope along the row: the condition
+        return rows[:, :1] * rows[:, 1:]  # slope along the row: the condition
 
     row = torch.ones(2, 1)
     penalty = gradient_penalty(product, row, row, torch.tensor([[3.0], [1.0]]), torch.rand(2, 1))
@@ -94,7 +104,7 @@ def test_the_discrepancy_grows_with_the_distance_of_two_samples(squared_mmd):
 
 
 def test_the_kernel_is_as_wide_as_rows_lie_apart():
-    assert inverse_width(np.array([[0.0], [1.0], [3.0]])) == pytest.approx(1 / 4)     # 1, 4 and 9
+    assert inverse_width(np.array([[0.0], [1.0], [3.0]])) == pytest.approx(1 / 4)  # 1, 4 and 9
     assert inverse_width(np.ones((4, 2))) == 1.0
 
 
@@ -112,7 +122,7 @@ def test_each_condition_is_learnt(learnt):
     drawn = learnt.sample(asked, seed=1)
     for cluster, own in enumerate((drawn[:200], drawn[200:])):
         real = rows[conditions[:, cluster] == 1]
-        assert np.all(np.abs(own.mean(axis=0) - real.mean(axis=0)) < 0.2 * np.array([20.0, 5.0]))     # how far apart
+        assert np.all(np.abs(own.mean(axis=0) - real.mean(axis=0)) < 0.2 * np.array([20.0, 5.0]))  # how far apart
         assert np.all(own.std(axis=0) < 3 * real.std(axis=0))
 
 
@@ -162,7 +172,7 @@ def test_training_stops_when_the_discrepancy_has_not_fallen_for_long():
 
 
 def test_an_epoch_is_a_pass_of_the_critic_over_the_rows():
-    rows, conditions = two_clusters(200)                # 160 of them learnt from
+    rows, conditions = two_clusters(200)  # 160 of them learnt from
     model = wgan(epochs=4, batch_size=32, critic_steps=2, max_steps=None, check_every=1).fit(rows, conditions, seed=0)
     assert model.history[-1].step == 4 * 160 // (32 * 2)
 

@@ -21,7 +21,7 @@ def conditions_of(past: FloatArray, n_conditions: int) -> IntArray:
         )
     if n_conditions == 0:
         return np.zeros(len(past), dtype=np.int64)
-    flags = past[:, :, n_channels - n_conditions :]                              # (n, L, K)
+    flags = past[:, :, n_channels - n_conditions :]  # (n, L, K)
     if not (np.isin(flags, (0, 1)).all() and (flags.sum(axis=2) == 1).all()):
         raise ValueError(
             f"The last {n_conditions} channels must tell the cluster of a step by a single 1 among zeros, but hold "

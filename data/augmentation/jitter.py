@@ -36,11 +36,11 @@ class Jitter:
 
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Return noisy copies of ``share`` of the windows, ``past (m, L, C)`` and ``target (m, H, T)``."""
-        conditions_of(train.past, n_conditions)                                  # refuses what it cannot read
+        conditions_of(train.past, n_conditions)  # refuses what it cannot read
         rng = np.random.default_rng(seed)
         n_windows, _, n_channels = train.past.shape
         drawn = rng.choice(n_windows, round(self.share * n_windows), replace=False)
-        past = train.past[drawn]                                                 # (m, L, C), a copy
+        past = train.past[drawn]  # (m, L, C), a copy
         noisy = past[:, :, : n_channels - n_conditions]
         noisy += rng.normal(0.0, self.std, noisy.shape)
         return Batch(past, train.target[drawn])

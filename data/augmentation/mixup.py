@@ -38,10 +38,10 @@ class Mixup:
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Return mixtures, ``past (m, L, C)`` and ``target (m, H, T)``."""
         rng = np.random.default_rng(seed)
-        condition = conditions_of(train.past, n_conditions)                      # (n,)
+        condition = conditions_of(train.past, n_conditions)  # (n,)
         n_windows, _, n_channels = train.past.shape
         first = rng.choice(n_windows, round(self.share * n_windows), replace=False)
-        second = _partners(condition, first, rng)                                # (m,)
+        second = _partners(condition, first, rng)  # (m,)
         weight = rng.beta(self.alpha, self.alpha, (len(first), 1, 1))
         weight = np.maximum(weight, 1 - weight)
         past = _mixed(train.past, first, second, weight)

@@ -71,31 +71,31 @@ class WganGP:
         ValueError
             If fewer rows of a cluster are asked for than a window needs, or the generator refuses.
         """
-        condition = conditions_of(train.past, n_conditions)                      # (n,)
+        condition = conditions_of(train.past, n_conditions)  # (n,)
         n_windows, lookback, n_channels = train.past.shape
-        n_drawn = n_channels - n_conditions                                      # F, channels to be drawn
+        n_drawn = n_channels - n_conditions  # F, channels to be drawn
         steps = lookback if self.unit == "window" else 1
         if self.unit == "row" and self.n_per_condition < lookback:
             raise ValueError(
                 f"augmentation.n_per_condition={self.n_per_condition} rows of a cluster are fewer than one window "
                 f"needs, lookback={lookback}.  Ask for more rows, or for augmentation.unit=window."
             )
-        rows = train.past[:, -steps:, :n_drawn].reshape(n_windows, -1)           # (n, steps F)
+        rows = train.past[:, -steps:, :n_drawn].reshape(n_windows, -1)  # (n, steps F)
         if self.labels == "joint":
             rows = np.concatenate([rows, train.target.reshape(n_windows, -1)], axis=1)
-        flags = train.past[:, -1, n_drawn:]                                      # (n, K)
+        flags = train.past[:, -1, n_drawn:]  # (n, K)
         present, example = np.unique(condition, return_index=True)
         self.generator.fit(rows, flags, seed)
-        asked = np.repeat(flags[example], self.n_per_condition, axis=0)          # (m, K)
-        drawn = self.generator.sample(asked, seed)                               # (m, D)
+        asked = np.repeat(flags[example], self.n_per_condition, axis=0)  # (m, K)
+        drawn = self.generator.sample(asked, seed)  # (m, D)
 
-        past = drawn[:, : steps * n_drawn].reshape(-1, steps, n_drawn)           # (m, steps, F)
+        past = drawn[:, : steps * n_drawn].reshape(-1, steps, n_drawn)  # (m, steps, F)
         n_each = self.n_per_condition
         if self.unit == "row":
             n_each -= lookback - 1
-            blocks = past.reshape(len(present), self.n_per_condition, n_drawn)   # a cluster each
-            slid = sliding_window_view(blocks, lookback, axis=1)                 # (cluster, n_each, F, L)
-            past = slid.transpose(0, 1, 3, 2).reshape(-1, lookback, n_drawn)     # (m', L, F)
+            blocks = past.reshape(len(present), self.n_per_condition, n_drawn)  # a cluster each
+            slid = sliding_window_view(blocks, lookback, axis=1)  # (cluster, n_each, F, L)
+            past = slid.transpose(0, 1, 3, 2).reshape(-1, lookback, n_drawn)  # (m', L, F)
         same = np.broadcast_to(np.repeat(flags[example], n_each, axis=0)[:, None], (len(past), lookback, n_conditions))
         return Batch(
             np.concatenate([past, same], axis=2),

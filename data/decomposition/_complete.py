@@ -122,7 +122,7 @@ def complete_ensemble(
     unit = np.std(series)
     signal = series / unit
     added = noise.stage(0, team)
-    equalised = epsilon / noise.deviation if rescaled else np.full(len(added), epsilon)     # (trial,)
+    equalised = epsilon / noise.deviation if rescaled else np.full(len(added), epsilon)  # (trial,)
     first = team.average(signal, added, equalised, local_mean=improved)
     modes = [signal - first if improved else first]
     left = signal - modes[0]

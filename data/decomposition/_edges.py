@@ -31,7 +31,7 @@ def _forecast(steps: FloatArray, order: int, reach: int) -> FloatArray:
     mean = steps.mean()
     centred = steps - mean
     covariance = np.array([centred[: centred.size - lag] @ centred[lag:] for lag in range(order + 1)])
-    if covariance[0] <= 1e-20 * (mean * mean + 1e-300) * centred.size:          # a straight line
+    if covariance[0] <= 1e-20 * (mean * mean + 1e-300) * centred.size:  # a straight line
         return np.full(reach, mean)
     lags = np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
     weights = np.linalg.solve(covariance[lags] + 1e-9 * covariance[0] * np.eye(order), covariance[1:])

@@ -32,7 +32,7 @@ from data.decomposition._sifting import (
 from data.decomposition.batch import watched
 
 STOPS = {"huang": HUANG, "fixed": FIXED, "fixed_h": FIXED_H, "s_number": S_NUMBER}
-BOUNDARIES = {"mirror": MIRROR, "slope": SLOPE, "ar": MIRROR}      # ar: a longer series, mirrored
+BOUNDARIES = {"mirror": MIRROR, "slope": SLOPE, "ar": MIRROR}  # ar: a longer series, mirrored
 
 _CHUNKS = 4
 """Pieces of work a thread gets of one stage: more even out, fewer cost less."""
@@ -98,9 +98,7 @@ class Team:
         self._share(work, len(rest))
         return mode
 
-    def average(
-        self, base: FloatArray, noise: FloatArray, scale: FloatArray, local_mean: bool
-    ) -> FloatArray:
+    def average(self, base: FloatArray, noise: FloatArray, scale: FloatArray, local_mean: bool) -> FloatArray:
         """Return the mean over trials of what ``_sifting.sift_ensemble`` finds, ``(time,)``."""
         result = np.empty_like(noise)
 
@@ -170,9 +168,7 @@ def tails_of(
     return found
 
 
-def on_extended(
-    series: FloatArray, boundary: str, decompose: Callable[[FloatArray], FloatArray]
-) -> FloatArray:
+def on_extended(series: FloatArray, boundary: str, decompose: Callable[[FloatArray], FloatArray]) -> FloatArray:
     """Return the modes of a series, which with ``boundary="ar"`` is first continued at both ends."""
     if boundary != "ar":
         return decompose(series)

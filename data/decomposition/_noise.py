@@ -77,7 +77,7 @@ class NoiseModes:
             if self._keep and k < len(self._stages):
                 return self._stages[k]
             while True:
-                if (self._state == DONE).all():             # every further stage is the same
+                if (self._state == DONE).all():  # every further stage is the same
                     return self._stages[-1] if self._keep else np.zeros_like(self._rest)
                 mode = team.take_modes(self._rest, self._state)
                 if self._deviation is None:

@@ -27,9 +27,7 @@ def averaging_taps(wavelet: str) -> FloatArray:
     known = pywt.wavelist(kind="discrete")
     filters = pywt.Wavelet(wavelet) if wavelet in known else None
     if filters is None or not filters.orthogonal:
-        raise ValueError(
-            f"decomposition.wavelet={wavelet} is not an orthogonal wavelet.  Choose haar, db2, ..., db38."
-        )
+        raise ValueError(f"decomposition.wavelet={wavelet} is not an orthogonal wavelet.  Choose haar, db2, ..., db38.")
     scaling = np.asarray(filters.rec_lo, dtype=np.float64)
     return scaling / scaling.sum()
 

@@ -33,7 +33,7 @@ compiled = njit(
     cache=True,
     nogil=True,
     error_model="numpy",
-    fastmath={"contract", "reassoc", "nsz", "arcp"},    # not "nnan": isnan would be false for ever
+    fastmath={"contract", "reassoc", "nsz", "arcp"},  # not "nnan": isnan would be false for ever
 )
 
 HUANG, FIXED, FIXED_H, S_NUMBER = 0, 1, 2, 3
@@ -154,7 +154,7 @@ def find_turns(w: FloatArray, turns: Any, at: Any) -> tuple[int, bool]:
     count = 0
     for i in range(last - 1):
         at[count] = i + 1
-        count += int(turns[i])                              # not in the eight bits of a flag
+        count += int(turns[i])  # not in the eight bits of a flag
     return count, ties > 0 or w[1] == w[0]
 
 
@@ -174,13 +174,13 @@ def find_plateaus(w: FloatArray, at: Any) -> int:
         while i < last and w[i + 1] == w[i]:
             i += 1
         if i == last:
-            break                                           # a plateau at the end never counts
+            break  # a plateau at the end never counts
         after = w[i + 1] - w[i]
         turns = (before > 0.0 and after < 0.0) or (before < 0.0 and after > 0.0)
         if turns and (start != i or start > 0) and not (start == 1 and i > 1):
             middle = (start + i) // 2
             if (start + i) % 2 == 1 and middle % 2 == 1:
-                middle += 1                                 # NumPy rounds a half to the even number
+                middle += 1  # NumPy rounds a half to the even number
             at[count] = middle
             count += 1
         before = after
@@ -237,7 +237,7 @@ def mirror_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond
     n_other = count // 2
     reached = (w[edge] > w[inner]) if w[outer] > w[inner] else (w[edge] < w[inner])
     centre = outer
-    first = 1                                               # of its own kind, the outermost is the centre
+    first = 1  # of its own kind, the outermost is the centre
     if reached:
         # what is mirrored at the extremum must reach the edge, else the envelope would end before it
         deepest_own = int(at[nearest + side * 2 * min(n_own - 1, 2)])
@@ -256,7 +256,7 @@ def mirror_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond
         beyond[1, own] = w[i]
         own += 1
     other = 0
-    if not reached:                                         # the edge itself is an extremum
+    if not reached:  # the edge itself is an extremum
         beyond[2, 0] = edge
         beyond[3, 0] = w[edge]
         other = 1
@@ -284,7 +284,7 @@ def extend_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond
         y = y0 + (y1 - y2)
         if own + other == 0 and (w[edge] < y if y0 > y1 else w[edge] > y):
             x, y = float(edge), w[edge]
-        row = 2 if own == other else 0                      # the kinds take turns, the other comes first
+        row = 2 if own == other else 0  # the kinds take turns, the other comes first
         column = other if own == other else own
         beyond[row, column] = x
         beyond[row + 1, column] = y
@@ -452,7 +452,7 @@ def solve_both(top: Spline, n: int, low: Spline, m: int) -> None:
     g1, g2, g3, g4 = step1[1], step1[n - 2], step3[1], step3[m - 2]
     d1, d2, d3, d4 = solved1[1], solved1[n - 1], solved3[1], solved3[m - 1]
     p1, p2, p3, p4 = upper1[1], upper1[n - 1], upper3[1], upper3[m - 1]
-    v1, v2, v3, v4 = g1, g2, g3, g4                         # v p = g u, in the first row with p = u
+    v1, v2, v3, v4 = g1, g2, g3, g4  # v p = g u, in the first row with p = u
     for t in range(rows):
         i = n - 2 - t
         j = m - 2 - t
@@ -659,7 +659,7 @@ def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
         m = place_knots(w, at, count, 1, beyond[2:], n_second, second)
         inner_first, inner_second = first.y[n_first:n], second.y[n_second:m]
         own, other = add_beyond(w, size - 1, at, count, -1, beyond, rule.boundary)
-        if count % 2 == 1:                                  # the last extremum is of the first one's kind
+        if count % 2 == 1:  # the last extremum is of the first one's kind
             n = append_knots(beyond[:2], own, n, first)
             m = append_knots(beyond[2:], other, m, second)
         else:
@@ -698,7 +698,7 @@ def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
                     else:
                         span = find_range(inner_second, inner_first, start, end)
                     small = taken < rule.variance * span
-                if not small and taken < rule.deviation * left:             # else the sum is larger, too
+                if not small and taken < rule.deviation * left:  # else the sum is larger, too
                     small = sum_relative(work.upper, work.lower, w) < rule.deviation
                 if small and abs(count - count_zero_crossings(w)) < 2:
                     return MODE if count > 2 else FADED
@@ -750,7 +750,7 @@ def take_modes(
                     greatest = max(greatest, remainder)
                     power += abs(remainder)
                 over = greatest - least < rule.range or power < rule.power
-                if over and found == FADED:                 # what has faded when all is over is trend
+                if over and found == FADED:  # what has faded when all is over is trend
                     found = TREND
         if found != TREND:
             for i in range(size):
@@ -770,8 +770,15 @@ def take_modes(
 
 @compiled
 def sift_ensemble(
-    base: FloatArray, noise: FloatArray, scale: FloatArray, local_mean: bool, result: FloatArray,
-    first: int, stop: int, work: Workspace, rule: Rule,
+    base: FloatArray,
+    noise: FloatArray,
+    scale: FloatArray,
+    local_mean: bool,
+    result: FloatArray,
+    first: int,
+    stop: int,
+    work: Workspace,
+    rule: Rule,
 ) -> None:
     """Write the fastest mode of ``base + scale * noise`` to ``result``, or its local mean.
 
@@ -805,7 +812,7 @@ def sift_ensemble(
 def sum_trials(rows: FloatArray, total: FloatArray) -> None:
     """Sum ``(trial, time)`` over the trials, in their order, so that the sum has no choice of bits."""
     trials, size = rows.shape
-    for start in range(0, size, 512):                       # a stretch of the total stays in the cache
+    for start in range(0, size, 512):  # a stretch of the total stays in the cache
         part = total[start : start + 512]
         part[:] = 0.0
         for t in range(trials):

@@ -40,9 +40,7 @@ def tails(decomposition: Decomposition, windows: Sequence[FloatArray], keep: int
         raise ValueError(f"keep={keep} must be at least 1 step.")
     shortest = min((len(window) for window in windows), default=keep)
     if shortest < keep:
-        raise ValueError(
-            f"keep={keep} steps are asked of a window of {shortest}.  Keep fewer or widen the window."
-        )
+        raise ValueError(f"keep={keep} steps are asked of a window of {shortest}.  Keep fewer or widen the window.")
     if not len(windows):
         return np.empty((0, decomposition.n_components, keep))
     if isinstance(decomposition, BatchDecomposition):

@@ -1,7 +1,7 @@
 """Complete ensemble EMD with adaptive noise (CEEMDAN), as PyEMD computes it.
 
-    from data.decomposition.ceemdan import ceemdan
-    modes = ceemdan(closes, trials=100, seed=0)
+from data.decomposition.ceemdan import ceemdan
+modes = ceemdan(closes, trials=100, seed=0)
 """
 
 from dataclasses import dataclass

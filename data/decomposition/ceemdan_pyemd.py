@@ -54,7 +54,7 @@ class CeemdanPyEMD:
     def __call__(self, series: ArrayLike) -> FloatArray:
         """Map ``(time,)`` to ``(n_components, time)``, fast first, the remainder last."""
         values = checked(series, 4, "decomposition=ceemdan_pyemd")
-        if values.max() == values.min():                    # PyEMD would divide by zero
+        if values.max() == values.min():  # PyEMD would divide by zero
             return align_modes(values[None], self.n_components, self.align)
         noise = white_noise(self.trials, values.size, self.seed)
         modes = _reference(self.trials, self.epsilon, noise)(values)

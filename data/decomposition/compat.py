@@ -215,7 +215,7 @@ class CEEMDAN:
         self.total_power_thr = 0.05 if total_power_thr is None else total_power_thr
         self.beta_progress = beta_progress
         self.EMD = EMD() if ext_EMD is None else ext_EMD
-        if ext_EMD is None and range_thr is not None:       # PyEMD hands both on to its EMD
+        if ext_EMD is None and range_thr is not None:  # PyEMD hands both on to its EMD
             self.EMD.rule = self.EMD.rule._replace(range=float(range_thr))
         if ext_EMD is None and total_power_thr is not None:
             self.EMD.rule = self.EMD.rule._replace(power=float(total_power_thr))
@@ -264,7 +264,7 @@ class _Noise:
         if kind not in ("normal", "uniform"):
             raise ValueError(f"noise_kind={kind!r} must be normal or uniform.")
         self._kind = kind
-        self._random = np.random.RandomState(seed)          # PyEMD's generator
+        self._random = np.random.RandomState(seed)  # PyEMD's generator
 
     def seed(self, seed: int) -> None:
         self._random.seed(seed)

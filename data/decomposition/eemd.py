@@ -1,7 +1,7 @@
 """Ensemble empirical mode decomposition (EEMD).
 
-    from data.decomposition.eemd import eemd
-    modes = eemd(closes, trials=100, seed=0)
+from data.decomposition.eemd import eemd
+modes = eemd(closes, trials=100, seed=0)
 """
 
 from dataclasses import dataclass
@@ -87,8 +87,14 @@ def eemd(
     True
     """
     check_settings(
-        trials=trials, noise=noise_width, noise_name="noise_width", seed=seed, stop=stop, siftings=siftings,
-        boundary=boundary, threads=threads,
+        trials=trials,
+        noise=noise_width,
+        noise_name="noise_width",
+        seed=seed,
+        stop=stop,
+        siftings=siftings,
+        boundary=boundary,
+        threads=threads,
     )
     values = checked(series, 4, "decomposition=eemd")
     given = None if noise is None else checked_noise(noise, values.size, boundary)
@@ -113,7 +119,7 @@ def _decompose(
 
     def modes_of(values: FloatArray) -> FloatArray:
         added = white_noise(trials, values.size, seed) if noise is None else noise
-        rest = values + noise_width * np.ptp(values) * added                     # (trial, time)
+        rest = values + noise_width * np.ptp(values) * added  # (trial, time)
         state = np.zeros(len(rest), dtype=np.int64)
         modes: list[FloatArray] = []
         trend = np.zeros_like(values)

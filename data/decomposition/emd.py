@@ -1,7 +1,7 @@
 """Empirical mode decomposition (EMD).
 
-    from data.decomposition.emd import emd
-    modes = emd(closes)
+from data.decomposition.emd import emd
+modes = emd(closes)
 """
 
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ def sift_modes(series: FloatArray, team: Team, max_modes: int) -> FloatArray:
         if state[0] in (ENDED, DONE):
             break
         modes.append(mode)
-    if modes and state[0] == FADING:                        # a last mode with too few extrema is trend
+    if modes and state[0] == FADING:  # a last mode with too few extrema is trend
         modes.pop()
     return np.array([*modes, series - np.sum(modes, axis=0)])
 

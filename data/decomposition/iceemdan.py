@@ -1,7 +1,7 @@
 """Improved complete ensemble EMD with adaptive noise (ICEEMDAN).
 
-    from data.decomposition.iceemdan import iceemdan
-    modes = iceemdan(closes, trials=100, epsilon=0.2, seed=0)
+from data.decomposition.iceemdan import iceemdan
+modes = iceemdan(closes, trials=100, epsilon=0.2, seed=0)
 """
 
 from dataclasses import dataclass

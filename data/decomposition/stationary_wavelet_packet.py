@@ -55,7 +55,7 @@ class StationaryWaveletPacket:
         A high-pass turns the frequencies of what it lets through around once they are folded
         back, which is why every second pair of children is swapped (Gray code).
         """
-        nodes = [values]                                                        # slowest first
+        nodes = [values]  # slowest first
         for j in range(self.level):
             children = []
             for place, node in enumerate(nodes):

@@ -98,11 +98,11 @@ class VMD:
 
         size = values.size
         half = size // 2
-        mirrored = np.concatenate([values[:half][::-1], values, values[half:][::-1]])     # (2 time,)
-        spectrum = np.fft.rfft(mirrored)[:-1]                                   # (F,) without f = 1/2
-        frequency = np.fft.rfftfreq(2 * size)[:-1].astype(np.float64)           # (F,)
+        mirrored = np.concatenate([values[:half][::-1], values, values[half:][::-1]])  # (2 time,)
+        spectrum = np.fft.rfft(mirrored)[:-1]  # (F,) without f = 1/2
+        frequency = np.fft.rfftfreq(2 * size)[:-1].astype(np.float64)  # (F,)
         centre = np.asarray(0.5 / self.modes * np.arange(self.modes), dtype=np.float64)
-        modes = np.zeros((size, self.modes), dtype=np.complex128)               # (F, K)
+        modes = np.zeros((size, self.modes), dtype=np.complex128)  # (F, K)
         energy = float(np.vdot(spectrum, spectrum).real)
         find_modes(
             spectrum,
@@ -115,5 +115,5 @@ class VMD:
             self.iterations,
         )
         fast_first = np.argsort(-centre, kind="stable")
-        whole = np.fft.irfft(modes[:, fast_first], n=2 * size, axis=0)          # (2 time, K)
+        whole = np.fft.irfft(modes[:, fast_first], n=2 * size, axis=0)  # (2 time, K)
         return np.ascontiguousarray(whole[half : half + size].T)

@@ -64,7 +64,7 @@ class WaveletPacket:
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(n, T)`` to ``(n, C, T)``."""
         tree = pywt.WaveletPacket(values, self._filters, mode=_MODE, maxlevel=self.level, axis=-1)
-        nodes = tree.get_level(self.level, order="freq")                        # slowest first
+        nodes = tree.get_level(self.level, order="freq")  # slowest first
         return np.stack([self._rebuilt(node) for node in reversed(nodes)], axis=1)
 
     def _rebuilt(self, node: pywt.WaveletPacket) -> FloatArray:
@@ -74,5 +74,5 @@ class WaveletPacket:
             pair = (values, None) if node.node_name == "a" else (None, values)
             node = node.parent
             values = pywt.idwt(*pair, self._filters, mode=_MODE, axis=-1)
-            values = values[..., : node.data.shape[-1]]                         # an odd length came back even
+            values = values[..., : node.data.shape[-1]]  # an odd length came back even
         return values

@@ -75,8 +75,12 @@ class Chain(TransformerMixin, BaseEstimator):
 
     def evidence(self) -> dict[str, Any]:
         """Return what the steps found in training, for the report."""
-        return {key: told for step in self._there().values() if isinstance(step, Telling)
-                for key, told in step.evidence().items()}
+        return {
+            key: told
+            for step in self._there().values()
+            if isinstance(step, Telling)
+            for key, told in step.evidence().items()
+        }
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return what every step has learned, as ``<step>.<name>``."""

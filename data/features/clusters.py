@@ -22,7 +22,7 @@ from data.features._named import Named, read, written
 from data.features._rows import chosen, evenly
 from data.panel import DataError
 
-TOLERANCE = 1e-4                        # change of all memberships, as a norm, at which clustering ends
+TOLERANCE = 1e-4  # change of all memberships, as a norm, at which clustering ends
 STEPS = 300
 CRITERIA = ["fpc", "silhouette", "calinski_harabasz"]
 
@@ -164,7 +164,7 @@ class Clusters(Named):
         """Return the criteria for one number of clusters."""
         found = self._fitted(values, number)
         label = found.memberships.argmax(axis=1)
-        several = len(np.unique(label)) > 1                                       # fuzzy centres may coincide
+        several = len(np.unique(label)) > 1  # fuzzy centres may coincide
         return {
             "n_clusters": number,
             "fpc": found.fpc,
@@ -175,6 +175,6 @@ class Clusters(Named):
 
 def _best(table: Sequence[Mapping[str, float]]) -> int:
     """Return the number of clusters with the lowest sum of ranks."""
-    scores = np.array([[row[name] for name in CRITERIA] for row in table])        # (candidate, criterion)
+    scores = np.array([[row[name] for name in CRITERIA] for row in table])  # (candidate, criterion)
     ranks = rankdata(-np.nan_to_num(scores, nan=-np.inf), axis=0).sum(axis=1)
     return min(zip(ranks, [int(row["n_clusters"]) for row in table], strict=True))[1]

@@ -62,9 +62,7 @@ class Codes(Named):
         If nothing would be held out, or nothing learnt from.
     """
 
-    def __init__(
-        self, autoencoder: Autoencoder, validation: float = 0.2, keep: bool = False, seed: int = 0
-    ) -> None:
+    def __init__(self, autoencoder: Autoencoder, validation: float = 0.2, keep: bool = False, seed: int = 0) -> None:
         if not 0 < validation < 1:
             raise ValueError(f"codes.validation={validation} must be a fraction between 0 and 1 of the training cells.")
         self.autoencoder, self.validation, self.keep, self.seed = autoencoder, validation, keep, seed

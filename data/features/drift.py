@@ -41,7 +41,10 @@ class Drift(Named):
     """
 
     def __init__(
-        self, windows: Sequence[int] = (50, 100, 200, 400), smoothing: int = 15, columns: str | None = None,
+        self,
+        windows: Sequence[int] = (50, 100, 200, 400),
+        smoothing: int = 15,
+        columns: str | None = None,
         keep: bool = True,
     ) -> None:
         if not windows or min(windows) < 1 or smoothing < 1:
@@ -78,14 +81,14 @@ def _begins(values: FloatArray, starts: IntArray) -> IntArray:
     rows = np.arange(values.size)
     moved = values != values[starts]
     first = np.full(values.size, values.size, dtype=np.int64)
-    np.minimum.at(first, starts[moved], rows[moved])                              # by the start of the cell
+    np.minimum.at(first, starts[moved], rows[moved])  # by the start of the cell
     still = first[starts] > rows
-    second = starts == first[starts] - 1                                          # moving from the start
+    second = starts == first[starts] - 1  # moving from the start
     return np.where(still, rows, np.where(second, starts, first[starts]))
 
 
 def _means(values: FloatArray, begins: IntArray, width: int) -> FloatArray:
     """Return the mean of the last rows since the beginning, summed anew for every row, ``(n,)``."""
-    inside = begun(begins, width)                                                 # (n, w)
+    inside = begun(begins, width)  # (n, w)
     windows = np.where(inside, values[trailing(begins, width)], 0.0)
     return windows.sum(axis=1) / inside.sum(axis=1)

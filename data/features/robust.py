@@ -60,7 +60,8 @@ class Robust(Named):
             faults.append(f"robust.deviations={deviations} must be above 0 and robust.floor={floor} not below.")
         faults += [
             f"robust.limits[{column!r}]={list(pair)} must be a lowest and a highest value."
-            for column, pair in (limits or {}).items() if len(pair) != 2 or not pair[0] < pair[1]
+            for column, pair in (limits or {}).items()
+            if len(pair) != 2 or not pair[0] < pair[1]
         ]
         if faults:
             raise ValueError("  ".join(faults))
@@ -71,7 +72,7 @@ class Robust(Named):
         first = X[regular].groupby(level="unique_id", sort=False).head(1)
         if first.empty:
             raise DataError(f"No training row lies within robust.limits={dict(self.limits or {})}.  Widen them.")
-        self.beginning_ = np.median(first.to_numpy(dtype=np.float64), axis=0)     # (F,)
+        self.beginning_ = np.median(first.to_numpy(dtype=np.float64), axis=0)  # (F,)
 
     def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:
         starts, regular = cell_starts(X), self._regular(X)
@@ -84,7 +85,7 @@ class Robust(Named):
     def _sound(self, values: FloatArray, places: IntArray, there: NDArray[np.bool_]) -> FloatArray:
         """Map one factor ``(n,)`` to itself, outliers replaced; void rows stay NaN."""
         here = np.isfinite(values)
-        windows = np.where(there, values[places], np.nan)[here]                   # (n, w)
+        windows = np.where(there, values[places], np.nan)[here]  # (n, w)
         median = np.nanmedian(windows, axis=1)
         spread = DEVIATION * np.nanmedian(np.abs(windows - median[:, None]), axis=1)
         allowed = self.deviations * spread + self.floor * np.abs(median)
@@ -115,5 +116,5 @@ class Robust(Named):
 def _carried_on(values: FloatArray, starts: IntArray, beginning: FloatArray) -> FloatArray:
     """Give void rows the last values of their cell, or those of the beginning, ``(n, F)``."""
     known = np.isfinite(values[:, 0])
-    last = np.maximum.accumulate(np.where(known, np.arange(len(values)), -1))     # (n,), of any cell
+    last = np.maximum.accumulate(np.where(known, np.arange(len(values)), -1))  # (n,), of any cell
     return np.where((last >= starts)[:, None], values[last], beginning)

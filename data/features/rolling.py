@@ -81,6 +81,8 @@ class Rolling(Named):
     def _names_out(self, inputs: list[str]) -> list[str]:
         made = [
             f"{column} {name}{width}"
-            for column in chosen(inputs, self.columns) for width in self.windows for name in self.statistics
+            for column in chosen(inputs, self.columns)
+            for width in self.windows
+            for name in self.statistics
         ]
         return [*inputs, *made] if self.keep else made

@@ -14,7 +14,7 @@ from data.features._named import Named, read, written
 from data.features._rows import evenly
 
 TREES = 100
-ROWS = 4000                             # most rows that the trees learn from
+ROWS = 4000  # most rows that the trees learn from
 
 
 class Selection(Named):
@@ -80,7 +80,7 @@ def _mean_tau(X: pd.DataFrame, life: FloatArray) -> FloatArray:
         [kendalltau(factor, life[cells == cell]).statistic for factor in values[cells == cell].T]
         for cell in dict.fromkeys(cells)
     ]
-    return np.nan_to_num(np.array(taus)).mean(axis=0)                             # NaN of one that stands still
+    return np.nan_to_num(np.array(taus)).mean(axis=0)  # NaN of one that stands still
 
 
 def _importance(X: pd.DataFrame, life: FloatArray, seed: int) -> FloatArray:

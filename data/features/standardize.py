@@ -35,7 +35,7 @@ class Standardize(Named):
     def _learn(self, X: pd.DataFrame, y: "pd.Series[float]") -> None:
         values = X.to_numpy(dtype=np.float64)
         self.mean_, deviation = values.mean(axis=0), values.std(axis=0)
-        still = deviation <= 1e-9 * np.abs(values).max(axis=0)                   # but for rounding
+        still = deviation <= 1e-9 * np.abs(values).max(axis=0)  # but for rounding
         self.deviation_ = np.where(still, np.inf, deviation)
 
     def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,8 @@ COUNTERS = ["Charge_Capacity(Ah)", "Discharge_Capacity(Ah)", "Charge_Energy(Wh)"
 MEASURED = ["Current(A)", "Voltage(V)", *COUNTERS, "dV/dt(V/s)", "Internal_Resistance(Ohm)"]
 COLUMNS = ["Test_Time(s)", "Date_Time", "Step_Index", "Cycle_Index", *MEASURED]
 
-FLOWS = 0.01                            # [A] a step whose mean current is smaller is a rest
-HELD = 4.195                            # [V] a step of charge whose median voltage is higher is held at 4.2 V
+FLOWS = 0.01  # [A] a step whose mean current is smaller is a rest
+HELD = 4.195  # [V] a step of charge whose median voltage is higher is held at 4.2 V
 PHASES = ["cc_charge_s", "cv_charge_s", "discharge_s"]
 
 
@@ -59,7 +59,7 @@ def checked_records(table: pd.DataFrame, name: str) -> pd.DataFrame:
     if given.empty:
         raise DataError(f"{name} holds no record.")
     dates = given["Date_Time"]
-    if pd.api.types.is_numeric_dtype(dates):                                     # days, as workbooks count them
+    if pd.api.types.is_numeric_dtype(dates):  # days, as workbooks count them
         dates = pd.to_datetime(dates, unit="D", origin="1899-12-30")
     records = given.drop(columns="Date_Time").apply(pd.to_numeric, errors="coerce")
     records.insert(1, "Date_Time", pd.to_datetime(dates, errors="coerce"))

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from data._cell_files import data_folder, read_csv
-from data.cells import (
+from data.cells.cells import (
     Ends,
     Quantity,
     capacity_ends,
@@ -17,6 +16,7 @@ from data.cells import (
     last_cycles,
     sound_cycles,
 )
+from data.cells.files import data_folder, read_csv
 from data.contracts import Panel
 from data.panel import DataError
 

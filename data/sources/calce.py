@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from data._cell_files import data_folder, read_csv
-from data.cells import (
+from data.cells.cells import (
     Ends,
     Quantity,
     capacity_ends,
@@ -18,6 +17,7 @@ from data.cells import (
     last_cycles,
     sound_cycles,
 )
+from data.cells.files import data_folder, read_csv
 from data.contracts import Panel
 from data.panel import DataError
 from data.sources._arbin import PHASES, checked_records, joined, per_cycle, per_record, read_workbook
@@ -204,8 +204,8 @@ def read_records(files: list[Path]) -> dict[str, pd.DataFrame]:
 def _cycle_table(file: Path) -> pd.DataFrame:
     table = read_csv(file).rename(columns={"global_cycle": "ds"})
     phases = [column for column in PHASES if column in table.columns]
-    table[phases] = table[phases].fillna(0.0)                                    # a phase that did not occur
-    if {"discharge_energy_Wh", "discharge_capacity_Ah"} <= set(table.columns):   # as of records, whatever the mean
+    table[phases] = table[phases].fillna(0.0)  # a phase that did not occur
+    if {"discharge_energy_Wh", "discharge_capacity_Ah"} <= set(table.columns):  # as of records, whatever the mean
         table["mean_discharge_V"] = table["discharge_energy_Wh"] / table["discharge_capacity_Ah"]
     return table
 
@@ -218,7 +218,7 @@ def _joined(cell: str, files: list[Path]) -> tuple[pd.DataFrame, list[str]]:
 def _parquet(file: Path) -> dict[str, pd.DataFrame]:
     try:
         table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:                                       # pyarrow's errors are both
+    except (OSError, ValueError) as error:  # pyarrow's errors are both
         raise DataError(f"{file.name} is not a parquet file that can be read ({error}).") from None
     if "src_file" not in table.columns:
         raise DataError(f"{file.name} lacks the column src_file, the workbook of each record.")

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from data._cell_files import read_csv
-from data.cells import (
+from data.cells.cells import (
     Ends,
     Quantity,
     capacity_ends,
@@ -18,6 +17,7 @@ from data.cells import (
     last_cycles,
     sound_cycles,
 )
+from data.cells.files import read_csv
 from data.contracts import Panel
 from data.panel import DataError
 

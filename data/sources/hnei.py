@@ -5,8 +5,8 @@ import string
 import numpy as np
 import pandas as pd
 
-from data._cell_files import first_file, read_csv
-from data.cells import Quantity, check_outliers, checked_cycles, chosen_cells, labelled, last_cycles, sound_cycles
+from data.cells.cells import Quantity, check_outliers, checked_cycles, chosen_cells, labelled, last_cycles, sound_cycles
+from data.cells.files import first_file, read_csv
 from data.contracts import Panel
 from data.panel import DataError
 
@@ -108,5 +108,3 @@ def _cell_names(cycles: "pd.Series[float]") -> "pd.Series[str]":
     number = (pd.to_numeric(cycles, errors="coerce").diff() < 0).cumsum()
     letters = CELLS if number.iloc[-1] + 1 == len(CELLS) else string.ascii_lowercase
     return number.map(lambda k: letters[k] if k < len(letters) else f"cell {k + 1}")
-
-

@@ -10,21 +10,21 @@ the number of the cycle alone tells little.
 import numpy as np
 import pandas as pd
 
-from data.cells import capacity_ends, check_eol, check_outliers, checked_cycles, labelled, sound_cycles
+from data.cells.cells import capacity_ends, check_eol, check_outliers, checked_cycles, labelled, sound_cycles
 from data.contracts import FloatArray, Panel
 from data.sources.hnei import FACTORS
 
 NAME = "Synthetic cells"
-NOMINAL = 2.8                           # [Ah]
-DISCHARGE = 1.5 * NOMINAL               # [A]
-CHARGE = 0.5 * NOMINAL                  # [A]
-TAPERED = 0.1                           # [fraction of CHARGE] at which the hold at 4.2 V ends
-FULL, EMPTY = 4.2, 3.0                  # [V]
-TAIL = 1.15                             # [lives] the longest a record goes on
+NOMINAL = 2.8  # [Ah]
+DISCHARGE = 1.5 * NOMINAL  # [A]
+CHARGE = 0.5 * NOMINAL  # [A]
+TAPERED = 0.1  # [fraction of CHARGE] at which the hold at 4.2 V ends
+FULL, EMPTY = 4.2, 3.0  # [V]
+TAIL = 1.15  # [lives] the longest a record goes on
 CAPACITY = "Discharge_Capacity (Ah)"
 
-_CHARGED = np.linspace(0, 1, 2001)                                               # (s,) state of charge
-_OCV = 3.5 + 0.7 * _CHARGED - 0.5 * np.exp(-20 * _CHARGED)                       # (s,) open-circuit voltage [V]
+_CHARGED = np.linspace(0, 1, 2001)  # (s,) state of charge
+_OCV = 3.5 + 0.7 * _CHARGED - 0.5 * np.exp(-20 * _CHARGED)  # (s,) open-circuit voltage [V]
 
 
 class SyntheticCells:
@@ -127,27 +127,27 @@ class SyntheticCells:
     def _states(self, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         life = rng.uniform(*self.life)
         root, line, knee = rng.dirichlet(np.array([0.25, 0.45, 0.30]) / self.spread) * (1 - self.eol)
-        bend, width = rng.uniform(0.70, 0.85), 0.06                              # [lives] where the knee is
-        first = NOMINAL * (1 + 0.3 * self.spread * rng.standard_normal())        # [Ah]
+        bend, width = rng.uniform(0.70, 0.85), 0.06  # [lives] where the knee is
+        first = NOMINAL * (1 + 0.3 * self.spread * rng.standard_normal())  # [Ah]
         cycle = np.arange(1, min(self.longest, int(TAIL * life)) + 1)
-        age = cycle / life                                                       # (cycle,) [lives]
+        age = cycle / life  # (cycle,) [lives]
         past = width * np.logaddexp(0, (age - bend) / width) / (width * np.logaddexp(0, (1 - bend) / width))
-        fade = root * np.sqrt(age) + line * age + knee * past                    # (cycle,) 1 - eol at age 1
+        fade = root * np.sqrt(age) + line * age + knee * past  # (cycle,) 1 - eol at age 1
         rests = np.flatnonzero(rng.random(cycle.size) < 1 / 60)
         recovered = sum(
             (rng.uniform(0.003, 0.010) * np.where(cycle > at, np.exp(-(cycle - at) / 12.0), 0.0) for at in rests),
             np.zeros(cycle.size),
         )
-        resistance = 0.045 * (1 + 2 * self.spread * rng.standard_normal())       # [Ohm]
-        per_cycle = 5e-4 * (1 + 5 * self.spread * rng.standard_normal())         # [1 / cycle]
+        resistance = 0.045 * (1 + 2 * self.spread * rng.standard_normal())  # [Ohm]
+        per_cycle = 5e-4 * (1 + 5 * self.spread * rng.standard_normal())  # [1 / cycle]
         return first * (1 - fade + recovered), resistance * (1 + per_cycle * cycle + 2.0 * fade)
 
     def _faulty(self, table: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
         """Spoil some records as real ones are, and lose some."""
         times = [column for column in FACTORS if column.endswith("(s)")]
         draw = rng.random(len(table))
-        table.loc[draw < self.outliers_in, times] *= rng.uniform(40, 120)        # a capacity test of days
-        table.loc[draw < self.outliers_in / 3, times] *= 1e-5                    # a record cut off after seconds
+        table.loc[draw < self.outliers_in, times] *= rng.uniform(40, 120)  # a capacity test of days
+        table.loc[draw < self.outliers_in / 3, times] *= 1e-5  # a record cut off after seconds
         recorded = rng.random(len(table)) >= self.missing
         recorded[0] = True
         return table.loc[recorded]
@@ -156,11 +156,11 @@ class SyntheticCells:
 def _factors(capacity: FloatArray, resistance: FloatArray) -> dict[str, FloatArray]:
     """Return the health factors of a cell ``(cycle,)`` [s, V] from its capacity [Ah] and resistance [Ohm]."""
     seconds = 3600 * capacity
-    falls, rises = DISCHARGE * resistance, CHARGE * resistance                   # [V]
+    falls, rises = DISCHARGE * resistance, CHARGE * resistance  # [V]
     empty = _charge_at(EMPTY + falls)
     held = _charge_at(FULL - rises)
     constant = (held - empty) * seconds / CHARGE
-    decay = (1 - held) * seconds / ((1 - TAPERED) * CHARGE)                      # [s] time constant of the hold
+    decay = (1 - held) * seconds / ((1 - TAPERED) * CHARGE)  # [s] time constant of the hold
     return {
         "Discharge Time (s)": (1 - empty) * seconds / DISCHARGE,
         "Decrement 3.6-3.4V (s)": (_charge_at(3.6 + falls) - _charge_at(3.4 + falls)) * seconds / DISCHARGE,

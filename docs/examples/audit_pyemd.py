@@ -6,12 +6,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 from PyEMD import CEEMDAN, EMD
 from sklearn.preprocessing import MinMaxScaler
 
-from evaluation.leakage import audit
+from evaluation.leakage.prove import audit
 
-LOOKBACK = 20                           # [days] a model would look back upon
-HISTORY = 64                            # [days] a causal decomposition sees
-TRAIN = 350                             # [days] the first ones, to learn from
-ORIGINS = (400, 600)                    # days after which the audit replaces everything: behind the training part
+LOOKBACK = 20  # [days] a model would look back upon
+HISTORY = 64  # [days] a causal decomposition sees
+TRAIN = 350  # [days] the first ones, to learn from
+ORIGINS = (400, 600)  # days after which the audit replaces everything: behind the training part
 
 
 def windows(table):
@@ -22,8 +22,8 @@ def windows(table):
 def as_published(closes):
     """Decompose everything, scale everything, cut windows; the split comes later."""
     ceemdan = CEEMDAN(trials=10, parallel=False)
-    ceemdan.noise_seed(0)               # without it, the same series gives other modes
-    modes = ceemdan(closes)[:4].T       # (time, 4)
+    ceemdan.noise_seed(0)  # without it, the same series gives other modes
+    modes = ceemdan(closes)[:4].T  # (time, 4)
     scaled = MinMaxScaler().fit_transform(modes)
     return {"decomposition": windows(modes), "scaled inputs": windows(scaled)}
 
@@ -32,8 +32,8 @@ def causal(closes):
     """Decompose the HISTORY days before each origin, scale by the training part."""
     fast = np.array([EMD().emd(past, max_imf=1)[0] for past in sliding_window_view(closes, HISTORY)])
     slow = sliding_window_view(closes, HISTORY) - fast
-    inputs = np.stack([fast, slow], axis=1)[:, :, -LOOKBACK:]                   # (n, 2, LOOKBACK)
-    train = inputs[: TRAIN - HISTORY + 1]                                       # their last day is day TRAIN - 1
+    inputs = np.stack([fast, slow], axis=1)[:, :, -LOOKBACK:]  # (n, 2, LOOKBACK)
+    train = inputs[: TRAIN - HISTORY + 1]  # their last day is day TRAIN - 1
     scaler = MinMaxScaler().fit(train.transpose(0, 2, 1).reshape(-1, 2))
     scaled = scaler.transform(inputs.transpose(0, 2, 1).reshape(-1, 2))
     return {"decomposition": inputs, "scaled inputs": scaled.reshape(-1, LOOKBACK, 2)}

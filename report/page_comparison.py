@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evaluation import page_figures as figures
-from evaluation.comparison import Comparison
-from evaluation.life_comparison import LifeComparison
 from evaluation.life_metrics import CLOCK
 from evaluation.metrics import PERSISTENCE
-from evaluation.page import render, write_whole
-from evaluation.page_figures import Figure, Panel
-from evaluation.page_tables import Cell, Column, Row, Score, Section, Table, Verdict, called, listed, looks_of
-from evaluation.table import MISSING, decimals_for, shown
+from report import page_figures as figures
+from report.comparison import Comparison
+from report.life_comparison import LifeComparison
+from report.page import render, write_whole
+from report.page_figures import Figure, Panel
+from report.page_tables import Cell, Column, Row, Score, Section, Table, Verdict, called, listed, looks_of
+from report.table import MISSING, decimals_for, shown
 
 SERIES = ("mae", "rmse", "mape", "r2", "mase", "direction")
 LIFE = ("mae", "mae_scaled", "rmse_scaled", "r2", "accuracy_15", "eol_mae")

@@ -1,7 +1,7 @@
 """Whether intervals hold what they promise, and how sharp they are.
 
 Everything is computed from a Forecasts table with the columns ``lo_<level>`` and ``hi_<level>`` that
-``evaluation.intervals`` adds.  Of two kinds of intervals that cover as promised the narrower is
+``evaluation.intervals.conformal`` adds.  Of two kinds of intervals that cover as promised the narrower is
 better; the Winkler score and the CRPS weigh both in one number, in the unit of ``y``, small is good.
 """
 
@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation.intervals import bound_columns
+from evaluation.intervals.conformal import bound_columns
 from evaluation.metrics import ForecastsError
 
 By = Literal["all", "year", "stage"]
-STAGES = {"early": 2 / 3, "middle": 1 / 3, "late": 0.0}     # smallest share of its life that a cell has left
+STAGES = {"early": 2 / 3, "middle": 1 / 3, "late": 0.0}  # smallest share of its life that a cell has left
 
 
 def interval_scores(forecasts: pd.DataFrame, by: By = "all") -> pd.DataFrame:
@@ -118,7 +118,7 @@ def _crps(rows: pd.DataFrame, levels: list[int]) -> float:
         tail = (1 - level / 100) / 2
         losses.append(pinball(y, rows[f"lo_{level}"].to_numpy(dtype=np.float64), tail))
         losses.append(pinball(y, rows[f"hi_{level}"].to_numpy(dtype=np.float64), 1 - tail))
-    mean = 2 * np.mean(losses, axis=0)                                                # (n,)
+    mean = 2 * np.mean(losses, axis=0)  # (n,)
     there = np.isfinite(mean)
     return float(mean[there].mean()) if there.any() else float("nan")
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from evaluation import page_figures as figures
 from evaluation.diagnostics import covered, thirds
 from evaluation.metrics import PERSISTENCE
-from evaluation.page_figures import Figure, Panel
-from evaluation.page_run import Run, furthest
-from evaluation.page_tables import (
+from report import page_figures as figures
+from report.page_figures import Figure, Panel
+from report.page_run import Run, furthest
+from report.page_tables import (
     DRAWN,
     MOST,
     Cell,
@@ -27,7 +27,7 @@ from evaluation.page_tables import (
     plain_table,
     score_table,
 )
-from evaluation.table import as_records, decimals_for, shown
+from report.table import as_records, decimals_for, shown
 
 ZOOMS = (60, 250)  # [steps]
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from evaluation.figures import DASHED, PALETTE
+from report.figures import DASHED, PALETTE
 
 Run = Sequence[Mapping[str, float]]
 """An entry an epoch: ``epoch``, ``train/loss``, ``val/loss`` and maybe ``eta`` and ``beta``."""
@@ -51,7 +51,7 @@ def autoencoder_figure(runs: Mapping[str, Sequence[Run]], title: str) -> Figure:
 
 def _band(axes: Axes, tables: Sequence[pd.DataFrame], column: str, label: str, colour: str, style: object) -> None:
     """Draw the mean over runs and, of several, the range."""
-    together = pd.concat([table[column] for table in tables], axis=1)             # (epoch, run)
+    together = pd.concat([table[column] for table in tables], axis=1)  # (epoch, run)
     axes.plot(together.index, together.mean(axis=1), color=colour, ls=style, lw=1.6, label=label)
     if len(tables) > 1:
         axes.fill_between(together.index, together.min(axis=1), together.max(axis=1), color=colour, alpha=0.18, lw=0)

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from evaluation.metrics import PERSISTENCE
-from evaluation.page_figures import Figure
-from evaluation.table import LEAKS, MISSING, VERDICTS, decimals_for, shown
+from report.page_figures import Figure
+from report.table import LEAKS, MISSING, VERDICTS, decimals_for, shown
 
 MOST = 16  # series or maps to choose from
 DRAWN = 40_000  # points of all lines of one figure

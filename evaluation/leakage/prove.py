@@ -6,7 +6,7 @@ what changes has looked.
 
 Any function that maps a series to inputs can be audited, whatever library it is made with::
 
-    from evaluation.leakage import audit
+    from evaluation.leakage.prove import audit
 
     print(audit(pipeline, series))      # causal: ... or LEAKS: inputs: 5742 of 6312 rows change when ...
 """
@@ -25,7 +25,7 @@ from data.contracts import FloatArray, IntArray
 Verdict = Literal["causal", "LEAKS", "not audited"]
 How = Literal["scrambled", "shifted", "constant"]
 WAYS: tuple[How, ...] = ("scrambled", "shifted", "constant")
-SHIFT = 3.0                             # standard deviations a shifted future is moved by
+SHIFT = 3.0  # standard deviations a shifted future is moved by
 
 
 class Stage(NamedTuple):
@@ -191,8 +191,9 @@ def compare(
             )
             continue
         detail = (
-            f"{INHERITED} ({cause})" if cause else
-            f"{changed[name]} of {checked[name]} rows change when {by[name]}{(explain or {}).get(name, '')}"
+            f"{INHERITED} ({cause})"
+            if cause
+            else f"{changed[name]} of {checked[name]} rows change when {by[name]}{(explain or {}).get(name, '')}"
         )
         cause = cause or name
         findings.append(Finding(name, "LEAKS", checked[name], changed[name], detail))
@@ -311,7 +312,7 @@ def joined(first: Sequence[Finding], second: Sequence[Finding]) -> list[Finding]
     split = both.get("split")
     for finding in second:
         if split is not None and split.verdict == "LEAKS" and finding.verdict == "LEAKS":
-            finding = finding._replace(detail=f"{INHERITED} (split)")       # windows reach over to tested rows
+            finding = finding._replace(detail=f"{INHERITED} (split)")  # windows reach over to tested rows
         known = both.get(finding.stage)
         if known is None or known.verdict != "LEAKS":
             checked = finding.checked + (known.checked if known else 0)

@@ -10,11 +10,11 @@ import pandas as pd
 from rich.console import Console
 
 from data.contracts import FloatArray
-from evaluation import figures
-from evaluation.intervals import Intervals
+from evaluation.intervals.conformal import Intervals
 from evaluation.judge import judge, leak_note
-from evaluation.leakage import Audit
-from evaluation.table import Metrics, print_table, to_csv, to_markdown, write_metrics
+from evaluation.leakage.prove import Audit
+from report import figures
+from report.table import Metrics, print_table, to_csv, to_markdown, write_metrics
 
 Losses = Mapping[str, Sequence[Mapping[str, float]]]
 
@@ -91,7 +91,7 @@ def report(
     (folder / "table.csv").write_text(to_csv(metrics), encoding="utf-8")
     _draw(folder / "figures", subject, forecasts, losses)
     _keep_evidence(folder / "evidence", subject, losses, intervals.latest(forecasts, calibration))
-    write_metrics(folder / "metrics.json", metrics)         # last: where it is, the run is whole
+    write_metrics(folder / "metrics.json", metrics)  # last: where it is, the run is whole
     print_table(console, metrics)
 
 
@@ -109,11 +109,15 @@ def _draw(folder: Path, subject: Subject, forecasts: pd.DataFrame, losses: Losse
     drawable = np.isfinite(forecasts.loc[forecasts["model"] == subject.model, "y_hat"]).all()
     model, unit, title = subject.model, subject.unit, f"{subject.title}: {subject.model}"
     warning = leak_note(model, subject.audit) if model in subject.leaking else None
-    drawings = {} if not drawable else {
-        "forecast": figures.forecast_figure(forecasts, model, unit, title, warning),
-        "moves": figures.moves_figure(forecasts, model, unit, title, warning),
-        "error_by_month": figures.error_by_month_figure(forecasts, model, unit, title, warning),
-    }
+    drawings = (
+        {}
+        if not drawable
+        else {
+            "forecast": figures.forecast_figure(forecasts, model, unit, title, warning),
+            "moves": figures.moves_figure(forecasts, model, unit, title, warning),
+            "error_by_month": figures.error_by_month_figure(forecasts, model, unit, title, warning),
+        }
+    )
     drawings |= {
         "components": figures.components_figure(
             subject.dates,

@@ -1,4 +1,4 @@
-"""The figures of a run on remaining useful life, in the style of ``evaluation.figures``.
+"""The figures of a run on remaining useful life, in the style of ``report.figures``.
 
 The truth is black, the clock grey, and a model keeps its colour from figure to figure.
 """
@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from evaluation.figures import (
+from evaluation.life_metrics import CLOCK, CONE, STAGES, WITHIN, alpha_lambda, checked
+from report.figures import (
     DASHED,
     GREY,
     PALETTE,
@@ -27,14 +28,13 @@ from evaluation.figures import (
     tidy,
     warn,
 )
-from evaluation.life_comparison import LifeComparison
-from evaluation.life_metrics import CLOCK, CONE, STAGES, WITHIN, alpha_lambda, checked
+from report.life_comparison import LifeComparison
 
-CELLS = 20                              # small multiples of one figure
-DOTS = 6000                             # of a cloud; more only darken it
-LINES = 8                               # models that can be told apart
-FACTORS = 25                            # of a ranking
-COLUMNS = 400                           # of an attention map
+CELLS = 20  # small multiples of one figure
+DOTS = 6000  # of a cloud; more only darken it
+LINES = 8  # models that can be told apart
+FACTORS = 25  # of a ranking
+COLUMNS = 400  # of an attention map
 LAMBDAS = np.arange(0.05, 1.0, 0.05)
 
 
@@ -67,7 +67,12 @@ def rul_curves_figure(
         for level, strength in (("95", 0.15), ("80", 0.25)):
             if f"lo_{level}" in bounds and own[f"lo_{level}"].notna().any():
                 panel.fill_between(
-                    own["age"], own[f"lo_{level}"], own[f"hi_{level}"], color=colour, alpha=strength, lw=0,
+                    own["age"],
+                    own[f"lo_{level}"],
+                    own[f"hi_{level}"],
+                    color=colour,
+                    alpha=strength,
+                    lw=0,
                     label=f"{level} % interval",
                 )
         panel.plot(own["age"], own["clock"], color=GREY, lw=1.1, ls=DASHED, label=CLOCK)
@@ -99,7 +104,12 @@ def alpha_lambda_figure(
     above, below = figure.subplots(2, 1, height_ratios=[1.9, 1], sharex=True)
     over = np.array([0.0, 1.0])
     above.fill_between(
-        over, (1 - CONE) * (1 - over), (1 + CONE) * (1 - over), color=PALETTE[2], alpha=0.18, lw=0,
+        over,
+        (1 - CONE) * (1 - over),
+        (1 + CONE) * (1 - over),
+        color=PALETTE[2],
+        alpha=0.18,
+        lw=0,
         label=f"within {100 * CONE:.0f} % of the truth",
     )
     cells = list(own.groupby("unique_id", sort=False))
@@ -116,8 +126,14 @@ def alpha_lambda_figure(
     for label in _few(list(shares["model"].unique()), model):
         part = shares[shares["model"] == label]
         below.plot(
-            part["lambda"], 100 * part["share"], color=shade_of[label], lw=2.0 if label == model else 1.2,
-            ls=DASHED if label == CLOCK else "-", marker="o", ms=2.5, label=label,
+            part["lambda"],
+            100 * part["share"],
+            color=shade_of[label],
+            lw=2.0 if label == model else 1.2,
+            ls=DASHED if label == CLOCK else "-",
+            marker="o",
+            ms=2.5,
+            label=label,
         )
     below.set_ylim(-3, 103)
     below.set_ylabel("cells in the cone [%]")
@@ -182,9 +198,16 @@ def stage_error_figure(
         heights = [errors.get((label, stage), np.nan) for stage in STAGES]
         leaks, own = label in leaking, label == model
         axes.plot(
-            range(len(STAGES)), heights, color=shade_of[label], lw=2.4 if own else 1.4, ms=8 if own else 6,
-            ls=DASHED if label == CLOCK else "-", marker="D" if leaks else "o", mec=RED if leaks else shade_of[label],
-            mew=1.8 if leaks else 1.0, label=f"{label}, uses the future" if leaks else label,
+            range(len(STAGES)),
+            heights,
+            color=shade_of[label],
+            lw=2.4 if own else 1.4,
+            ms=8 if own else 6,
+            ls=DASHED if label == CLOCK else "-",
+            marker="D" if leaks else "o",
+            mec=RED if leaks else shade_of[label],
+            mew=1.8 if leaks else 1.0,
+            label=f"{label}, uses the future" if leaks else label,
         )
         drawn += [height for height in heights if np.isfinite(height) and height > 0]
     if drawn and max(drawn) / min(drawn) > SPREAD:
@@ -256,7 +279,7 @@ def attention_figure(attention: pd.DataFrame, title: str, leak_note: str | None 
         table = rows[rows["name"] == name].pivot_table(index="lag", columns="ds", values="weight").sort_index()
         cycles, lags = table.columns.to_numpy(dtype=np.float64), table.index.to_numpy(dtype=np.float64)
         block = np.arange(cycles.size) * min(cycles.size, COLUMNS) // cycles.size
-        mean = table.T.groupby(block).mean().T.to_numpy()                             # (L, columns)
+        mean = table.T.groupby(block).mean().T.to_numpy()  # (L, columns)
         edges = np.r_[cycles[np.flatnonzero(np.r_[True, np.diff(block) > 0])], cycles[-1] + 1]
         heat = panel.pcolormesh(edges, np.r_[lags, lags[-1] + 1] - 0.5, mean, cmap="cividis", vmin=0, rasterized=True)
         panel.invert_yaxis()
@@ -306,13 +329,27 @@ def _dots(axes: Axes, comparison: LifeComparison, rows: pd.DataFrame) -> None:
     ):
         if chosen["mae_scaled"].notna().any():
             axes.errorbar(
-                chosen["mae_scaled"], chosen["at"], xerr=chosen["mae_scaled_std"].fillna(0), fmt=marker, color=colour,
-                ms=6, elinewidth=1.4, label=label, zorder=3,
+                chosen["mae_scaled"],
+                chosen["at"],
+                xerr=chosen["mae_scaled_std"].fillna(0),
+                fmt=marker,
+                color=colour,
+                ms=6,
+                elinewidth=1.4,
+                label=label,
+                zorder=3,
             )
     if rows["mae_scaled_published"].notna().any():
         axes.plot(
-            rows["mae_scaled_published"], rows["at"], "s", color=PALETTE[1], mfc="white", mew=1.6, ms=6.5,
-            label="published", zorder=2,
+            rows["mae_scaled_published"],
+            rows["at"],
+            "s",
+            color=PALETTE[1],
+            mfc="white",
+            mew=1.6,
+            ms=6.5,
+            label="published",
+            zorder=2,
         )
     tidy(axes, rows["mae_scaled"])
     axes.grid(axis="y", visible=False)

@@ -10,11 +10,11 @@ from scipy.stats import norm
 from data.contracts import FloatArray
 from evaluation.metrics import PERSISTENCE, TARGET, checked
 
-LEVEL = 0.05                            # of a verdict, after correction
+LEVEL = 0.05  # of a verdict, after correction
 VERDICT_FROM = ["model", "difference", "p_corrected"]
 Verdict = Literal["reference", "better", "worse", "same"]
 Loss = Literal["absolute", "squared"]
-FEWEST = 20                             # moves or origins from which on an approximation is believed
+FEWEST = 20  # moves or origins from which on an approximation is believed
 
 
 def against_persistence(forecasts: pd.DataFrame, loss: Loss = "absolute") -> pd.DataFrame:

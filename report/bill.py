@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.metrics import PERSISTENCE
-from evaluation.table import LEAKS, VERDICTS, Metrics, decimals_for, markdown_table, shown
+from report.table import LEAKS, VERDICTS, Metrics, decimals_for, markdown_table, shown
 
-HONEST = "rolling"                      # what the others are compared with
+HONEST = "rolling"  # what the others are compared with
 HEADER = ["decomposed", "audit", "MAE", "of persistence", "R²", "up/down %", "against persistence", "worth of the leak"]
 
 

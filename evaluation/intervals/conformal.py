@@ -24,10 +24,10 @@ from data.contracts import FloatArray, IntArray
 from evaluation.metrics import COLUMNS, ForecastsError
 
 FOLD = "fold"
-ROW = ["unique_id", "origin", "step", "model"]      # names one forecast
-STREAM = ["model", "unique_id", "step"]             # whose errors belong together
-FIRST = 10                                          # errors that must be known before their size is believed
-ANY = None                                          # in place of a series' name: whichever
+ROW = ["unique_id", "origin", "step", "model"]  # names one forecast
+STREAM = ["model", "unique_id", "step"]  # whose errors belong together
+FIRST = 10  # errors that must be known before their size is believed
+ANY = None  # in place of a series' name: whichever
 
 
 BY_TIME = (
@@ -37,7 +37,7 @@ BY_TIME = (
 )
 """The only job of what learns from truths as they arrive, and why."""
 
-OWN = "own_"                            # begins the columns of what a model has learnt itself
+OWN = "own_"  # begins the columns of what a model has learnt itself
 
 
 class Offset(NamedTuple):
@@ -336,7 +336,7 @@ class ByCell:
         present = np.unique(stage)
         at = np.array([np.average(y_hat[stage == k], weights=weight[stage == k]) for k in present])
         usual = np.array([np.average(error[stage == k], weights=weight[stage == k]) for k in present])
-        tiny = np.finfo(np.float64).tiny                 # a stage without any error has an interval without width
+        tiny = np.finfo(np.float64).tiny  # a stage without any error has an interval without width
         return at, np.maximum(usual, tiny)
 
 
@@ -357,8 +357,10 @@ def extend(forecasts: pd.DataFrame, offsets: Iterable[Mapping[str, Any]]) -> pd.
         The forecasts with ``lo_<level>`` and ``hi_<level>``, NaN where nothing is known.
     """
     known = [Offset(**offset) for offset in offsets]
-    only = {model: len({offset.unique_id for offset in known if offset.model == model}) == 1
-            for model in {offset.model for offset in known}}
+    only = {
+        model: len({offset.unique_id for offset in known if offset.model == model}) == 1
+        for model in {offset.model for offset in known}
+    }
     bounds = dict.fromkeys(bound_columns(sorted({offset.level for offset in known})), np.nan)
     result = forecasts.assign(**bounds)
     for offset in known:
@@ -410,7 +412,7 @@ class _Adapting:
         self.window, self.gamma, self.keep = window, gamma, 0.5 ** (1 / halflife)
         self.total = self.weight = 0.0
         self.count = 0
-        self.scores: list[float] = []                   # in the order they came, the last ``window``
+        self.scores: list[float] = []  # in the order they came, the last ``window``
         self.sorted: list[float] = []
 
     @property
@@ -430,7 +432,7 @@ class _Adapting:
         for k, given in enumerate(reach):
             if math.isfinite(given):
                 self.alpha[k] += self.gamma * (self.target[k] - (abs(error) > given))
-        if size > 0:                                    # not where all errors so far were 0
+        if size > 0:  # not where all errors so far were 0
             self._remember(abs(error) / size)
         self.total = self.keep * self.total + error**2
         self.weight = self.keep * self.weight + 1

@@ -14,9 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from evaluation.inference.significance import holm, verdict
 from evaluation.metrics import PERSISTENCE
-from evaluation.significance import holm, verdict
-from evaluation.table import LEAKS, VERDICTS, WIDE, Metrics, decimals_for, markdown_table, shown
+from report.table import LEAKS, VERDICTS, WIDE, Metrics, decimals_for, markdown_table, shown
 
 PUBLISHED = Path(__file__).with_name("published") / "paper1.csv"
 PUBLISHED_AS = {"csi300": "paper 1, table 2", "csi500": "paper 1, table 3"}
@@ -24,9 +24,9 @@ PUBLISHED_LEAK = "The published CEEMDAN-CNN-LSTM-AM used the future, too: it dec
 IN_PAPER = {"mae": "MAE", "rmse": "RMSE", "mape": "MAPE %", "r2": "R²"}
 OURS_ONLY = {"mase": "MASE", "direction": "up/down %"}
 PAPER = " (paper)"
-MAE_AT = 1                              # place of its column
+MAE_AT = 1  # place of its column
 SPREAD = re.compile(r"±\S+")
-SAME = 1e-6                             # relative difference of numbers that are called equal
+SAME = 1e-6  # relative difference of numbers that are called equal
 
 
 class Compared(Protocol):
@@ -106,8 +106,7 @@ def compare(runs: Sequence[Metrics]) -> list[Comparison]:
     for run in runs:
         groups.setdefault((run.dataset, run.experiment), []).append(run)
     return [
-        _comparison(group, published[published["dataset"] == dataset])
-        for (dataset, _), group in sorted(groups.items())
+        _comparison(group, published[published["dataset"] == dataset]) for (dataset, _), group in sorted(groups.items())
     ]
 
 
@@ -118,8 +117,12 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     """
     left_out = [] if console.width >= WIDE + 10 else ["RMSE", "MAPE %", "up/down %"]
     table = Table(
-        title=comparison.heading, title_style="bold", title_justify="left",
-        box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0),
+        title=comparison.heading,
+        title_style="bold",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     header = _header(comparison)
     kept = [place for place, column in enumerate(header) if column.removesuffix(PAPER) not in left_out]
@@ -217,7 +220,7 @@ def _one_score_a_seed(runs: Sequence[Metrics]) -> tuple[pd.DataFrame, list[str]]
     once = scores.sort_values("own", kind="stable").drop_duplicates(["model", "seed"], keep="last")
     moved_by_seed = once.groupby("model")["mae"].transform(differ)
     once = pd.concat([once[moved_by_seed], once[~moved_by_seed].drop_duplicates("model")], ignore_index=True)
-    p = holm(once["p_persistence"])                 # each run corrected for its own table only
+    p = holm(once["p_persistence"])  # each run corrected for its own table only
     verdicts = [verdict(*row) for row in zip(once["model"], -once["skill"], p, strict=True)]
     return once.assign(p_corrected=p, verdict=verdicts), notes
 

@@ -1,6 +1,6 @@
 """The report page of a run: one HTML file that opens anywhere, made from the files of its folder alone.
 
-``python -m evaluation.page outputs/sp500/20260101-120000-000000`` makes it again.
+``python -m report.page outputs/sp500/20260101-120000-000000`` makes it again.
 
 The page may load nothing and runs no script but its own: its content security policy allows two
 scripts by their hashes, so text from data or settings could not run even if it were not escaped.
@@ -24,11 +24,11 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from evaluation import page_life as life
-from evaluation import page_sections as common
-from evaluation import page_series as series
-from evaluation.page_run import PageError, Run, read_run
-from evaluation.page_tables import Section, Verdict, called, four, listed, p_value
+from report import page_life as life
+from report import page_sections as common
+from report import page_series as series
+from report.page_run import PageError, Run, read_run
+from report.page_tables import Section, Verdict, called, four, listed, p_value
 
 TEMPLATES = Path(__file__).with_name("templates")
 BREAKS = re.compile(r" (?=%)|(?<=\bp) (?=[=<])|(?<=\bp [=<]) ")  # spaces at which no line may end

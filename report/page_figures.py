@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.contracts import FloatArray
-from evaluation.figures import GREY, PALETTE, RED, TRUTH, colours, from_fast_to_slow
+from report.figures import GREY, PALETTE, RED, TRUTH, colours, from_fast_to_slow
 
 Spec = dict[str, Any]
 

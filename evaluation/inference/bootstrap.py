@@ -115,7 +115,7 @@ def _draws(
         drawn = np.random.default_rng(seed).integers(n_blocks, size=(replications, n_blocks))
         return np.stack([np.bincount(row, minlength=n_blocks) for row in drawn]).astype(np.float64)
     errors = rows.assign(error=(rows["y"] - rows["y_hat"]).abs(), block=block)
-    by_origin = errors.pivot_table(index="block", columns="model", values="error").to_numpy()    # (B, model)
+    by_origin = errors.pivot_table(index="block", columns="model", values="error").to_numpy()  # (B, model)
     whole = by_origin[:, np.isfinite(by_origin).all(axis=0)]
     length = block_length(whole, int(rows["step"].max()))
     return resamples(n_blocks, length, replications, seed)
@@ -125,7 +125,7 @@ class _Sums:
     """Sums over the rows of a model, for the table as it is and for every resample."""
 
     def __init__(self, drawn: FloatArray, block: np.ndarray, series: np.ndarray, n_series: int) -> None:
-        self.drawn = drawn                                                            # (R + 1, B)
+        self.drawn = drawn  # (R + 1, B)
         self.cell = block * n_series + series
         self.n_series = n_series
 

@@ -8,11 +8,11 @@ import pandas as pd
 from rich.console import Console
 
 from data.contracts import Outcome
-from evaluation import life_figures
-from evaluation.figures import losses_figure, save
-from evaluation.leakage import Audit
+from evaluation.leakage.prove import Audit
 from evaluation.life_metrics import Judgement, judge, leak_note, seed_scores
-from evaluation.life_table import LifeMetrics, print_table, to_csv, to_markdown, write_metrics
+from report import life_figures
+from report.figures import losses_figure, save
+from report.life_table import LifeMetrics, print_table, to_csv, to_markdown, write_metrics
 
 
 class LifeSubject(NamedTuple):
@@ -42,7 +42,7 @@ class LifeSubject(NamedTuple):
     attention: pd.DataFrame | None = None
     """``name``, ``unique_id``, ``ds``, ``lag``, ``weight``: what the attentions of the run's model looked at."""
     coverage: pd.DataFrame | None = None
-    """How many truths the intervals hold, as ``evaluation.scoring`` returns it."""
+    """How many truths the intervals hold, as ``evaluation.intervals.scoring`` returns it."""
     audit: Audit | None = None
     """What the leak audit has found."""
 
@@ -103,7 +103,7 @@ def report(
     (folder / "table.md").write_text(to_markdown(metrics), encoding="utf-8")
     (folder / "table.csv").write_text(to_csv(metrics), encoding="utf-8")
     _draw(folder / "figures", subject, forecasts, judgement, outcomes)
-    write_metrics(folder / "metrics.json", metrics)         # last: where it is, the run is whole
+    write_metrics(folder / "metrics.json", metrics)  # last: where it is, the run is whole
     print_table(console, metrics)
     return validation
 
@@ -115,14 +115,18 @@ def _draw(
     model, title, lives = subject.model, f"{subject.title}: {subject.model}", subject.lives
     warning = leak_note(model, subject.leaking[model]) if model in subject.leaking else None
     scored = judgement.scores.set_index("model")["mae"].notna().get(model, False)
-    drawings = {} if not scored else {
-        "rul_curves": life_figures.rul_curves_figure(forecasts, lives, model, title, warning),
-        "alpha_lambda": life_figures.alpha_lambda_figure(forecasts, lives, model, title, warning),
-        "scatter": life_figures.scatter_figure(forecasts, lives, model, title, warning),
-        "error_by_stage": life_figures.stage_error_figure(
-            judgement.stages, model, f"{subject.title}: error by stage of life", list(subject.leaking), warning
-        ),
-    }
+    drawings = (
+        {}
+        if not scored
+        else {
+            "rul_curves": life_figures.rul_curves_figure(forecasts, lives, model, title, warning),
+            "alpha_lambda": life_figures.alpha_lambda_figure(forecasts, lives, model, title, warning),
+            "scatter": life_figures.scatter_figure(forecasts, lives, model, title, warning),
+            "error_by_stage": life_figures.stage_error_figure(
+                judgement.stages, model, f"{subject.title}: error by stage of life", list(subject.leaking), warning
+            ),
+        }
+    )
     if subject.factors is not None and len(subject.factors):
         drawings["factors"] = life_figures.factors_figure(subject.factors, f"{subject.title}: health factors")
     if subject.attention is not None and len(subject.attention):

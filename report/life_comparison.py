@@ -14,11 +14,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evaluation.comparison import PAPER, SPREAD, as_markdown, differ, print_table
+from evaluation.inference.significance import holm
 from evaluation.life_metrics import CLOCK, CLOCK_WINS, verdict, why_the_clock_wins
-from evaluation.life_table import LifeMetrics
-from evaluation.significance import holm
-from evaluation.table import LEAKS, VERDICTS, decimals_for, shown
+from report.comparison import PAPER, SPREAD, as_markdown, differ, print_table
+from report.life_table import LifeMetrics
+from report.table import LEAKS, VERDICTS, decimals_for, shown
 
 PUBLISHED = Path(__file__).with_name("published") / "paper2.csv"
 PUBLISHED_AS = "paper 2, tables 9 to 12"
@@ -27,13 +27,13 @@ PUBLISHED_LEAK = (
     "both, and on HNEI the cycle number is among the inputs."
 )
 OF_SEEDS = "Errors are those of one seed, mean ± standard deviation over seeds; verdicts are of a run's mean forecast."
-SCALED, CYCLES = "[0, 1]", "cycles"     # units of published numbers that ours can stand beside
+SCALED, CYCLES = "[0, 1]", "cycles"  # units of published numbers that ours can stand beside
 IN_PAPER = {"mae": CYCLES, "mae_scaled": SCALED, "rmse_scaled": SCALED, "mse_scaled": SCALED, "r2": SCALED}
 """Scores that were published, and in which unit; their columns of the file are named without ``_scaled``."""
 OURS_ONLY = ["accuracy_15", "eol_mae"]
-NARROW = ["MSE", "R²", "±15 %", "end of life"]      # left out by a narrow console
+NARROW = ["MSE", "R²", "±15 %", "end of life"]  # left out by a narrow console
 WIDE = 145
-MISPRINT = 2.0                          # ratio of a published MSE to its squared RMSE that rounding does not explain
+MISPRINT = 2.0  # ratio of a published MSE to its squared RMSE that rounding does not explain
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ def compare(runs: Sequence[LifeMetrics]) -> list[LifeComparison]:
     for run in runs:
         groups.setdefault((run.dataset, run.experiment), []).append(run)
     return [
-        _comparison(group, published[published["dataset"] == dataset])
-        for (dataset, _), group in sorted(groups.items())
+        _comparison(group, published[published["dataset"] == dataset]) for (dataset, _), group in sorted(groups.items())
     ]
 
 
@@ -99,8 +98,12 @@ def print_comparison(console: Console, comparison: LifeComparison) -> None:
     header = _header(comparison)
     left_out = [] if console.width >= WIDE else [name for name in header if name.split("/")[0].split(" (")[0] in NARROW]
     table = Table(
-        title=comparison.heading, title_style="bold", title_justify="left",
-        box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0),
+        title=comparison.heading,
+        title_style="bold",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     kept = [place for place, column in enumerate(header) if column not in left_out]
     for column in (header[place] for place in kept):
@@ -181,7 +184,7 @@ def _collected(runs: Sequence[LifeMetrics]) -> tuple[pd.DataFrame, pd.DataFrame,
         for table in (scores, tests)
     )
     once, tested = (_moved_by_seed(table) for table in (once, tested))
-    tested = tested.assign(p_corrected=holm(tested["p_clock"]))     # each run corrected for its own table only
+    tested = tested.assign(p_corrected=holm(tested["p_clock"]))  # each run corrected for its own table only
     return once, tested.assign(verdict=[verdict(row) for _, row in tested.iterrows()]), notes
 
 

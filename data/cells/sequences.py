@@ -41,13 +41,13 @@ def sequences(table: pd.DataFrame, y: "pd.Series[float]", panel: Panel, lookback
             f"The table has {len(table)} rows and y {len(y)}, but {panel.name} has {len(panel.frame)}: a feature "
             f"must lose no row."
         )
-    values = table.to_numpy(dtype=np.float64)                                   # (row, F)
+    values = table.to_numpy(dtype=np.float64)  # (row, F)
     parts: list[FloatArray] = []
     origins: list[IntArray] = []
     for start, rows in panel.series():
         if rows.size >= lookback:
-            part = sliding_window_view(values[start : start + rows.size], lookback, axis=0)     # (n, F, L)
-            parts.append(part.transpose(0, 2, 1))                               # (n, L, F)
+            part = sliding_window_view(values[start : start + rows.size], lookback, axis=0)  # (n, F, L)
+            parts.append(part.transpose(0, 2, 1))  # (n, L, F)
             origins.append(np.arange(start + lookback - 1, start + rows.size, dtype=np.int64))
     if not parts:
         longest = max(rows.size for _, rows in panel.series())
@@ -56,7 +56,7 @@ def sequences(table: pd.DataFrame, y: "pd.Series[float]", panel: Panel, lookback
             f"lookback={lookback}.  Give longer cells or lower lookback."
         )
     origin = np.concatenate(origins)
-    asked: FloatArray = np.asarray(y, dtype=np.float64)[origin, None]           # (n, 1)
+    asked: FloatArray = np.asarray(y, dtype=np.float64)[origin, None]  # (n, 1)
     return Windows(np.concatenate(parts), asked[:, :, None], asked, origin)
 
 

@@ -20,15 +20,15 @@ from evaluation.metrics import PERSISTENCE, SCORES
 
 KEYS = ["experiment", "dataset", "title", "unit", "seed", "model", "notes", "validation", "scores"]
 NUMBERS = [*SCORES, "direction_n", "n", "p_persistence", "p_corrected"]
-MAYBE = ["p_mcs", "p_direction", "seed_mae", "seed_mae_std"]     # numbers that need not exist for any model
+MAYBE = ["p_mcs", "p_direction", "seed_mae", "seed_mae_std"]  # numbers that need not exist for any model
 SMALL_IS_GOOD = ["mae", "rmse", "mape", "mase"]
 LARGE_IS_GOOD = ["r2", "skill", "direction"]
 HEADER = ["model", "MAE", "RMSE", "MAPE %", "R²", "MASE", "skill", "up/down %", "against persistence"]
-WIDE = 105                              # columns a console needs for intervals and p-values
+WIDE = 105  # columns a console needs for intervals and p-values
 MISSING = "–"
 VERDICTS = {"reference": "to beat", "better": "better", "worse": "worse", "same": "no better"}
 LEAKS = "uses the future"
-IN_SET = "●"                            # of a model that cannot be told from the best
+IN_SET = "●"  # of a model that cannot be told from the best
 
 
 class MetricsError(ValueError):
@@ -161,8 +161,12 @@ def print_table(console: Console, metrics: Metrics) -> None:
     """
     narrow = console.width < WIDE
     table = Table(
-        title=_title(metrics), title_style="bold", title_justify="left",
-        box=SIMPLE_HEAD, show_edge=False, padding=(0, 0 if narrow else 1, 0, 0),
+        title=_title(metrics),
+        title_style="bold",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 0 if narrow else 1, 0, 0),
     )
     for column in HEADER:
         words = column in (HEADER[0], HEADER[-1])
@@ -295,9 +299,7 @@ def _best(scores: pd.DataFrame) -> set[tuple[str, str]]:
 
 def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a table as JSON knows them: no NaN, no types of NumPy."""
-    return [
-        {str(name): or_null(value) for name, value in record.items()} for record in table.to_dict("records")
-    ]
+    return [{str(name): or_null(value) for name, value in record.items()} for record in table.to_dict("records")]
 
 
 def or_null(value: Any) -> Any:
@@ -325,6 +327,4 @@ def _frame(path: Path, records: Any, needed: list[str]) -> pd.DataFrame:
         numbers = {column: pd.to_numeric(table[column]) for column in [*NUMBERS, *MAYBE] if column in table.columns}
     except (TypeError, ValueError):
         raise MetricsError(f"{path} holds text where a score belongs.  Run the experiment again.") from None
-    return table.assign(**{name: column.astype(np.float64) for name, column in numbers.items()}).astype(
-        {"n": np.int64}
-    )
+    return table.assign(**{name: column.astype(np.float64) for name, column in numbers.items()}).astype({"n": np.int64})

@@ -10,16 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data.contracts import FloatArray
-from evaluation.figures import GREY, PALETTE, sheet, tidy
+from report.figures import GREY, PALETTE, sheet, tidy
 
 LOOK: dict[str, tuple[str, dict[str, Any]]] = {
     "train": ("training", {"c": GREY, "marker": "o"}),
     "held_out": ("held out", {"edgecolors": PALETTE[2], "facecolors": "none", "marker": "s"}),
     "synthetic": ("synthetic", {"c": PALETTE[1], "marker": "x"}),
 }
-ACROSS = 3                              # panels in a line
-FRAME = 0.05                            # share of the places on each side that may fall out of a frame
-MARGIN = 0.4                            # of a frame beyond the other places
+ACROSS = 3  # panels in a line
+FRAME = 0.05  # share of the places on each side that may fall out of a frame
+MARGIN = 0.4  # of a frame beyond the other places
 
 
 def augmentation_figure(quality: Mapping[str, Any], title: str) -> Figure:

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation import page_figures as figures
 from evaluation.diagnostics import life_of, spent, thirds
-from evaluation.page_figures import Figure, Panel
-from evaluation.page_run import Run
-from evaluation.page_tables import Cell, Column, Row, Section, Table, four, listed, plain_table, worded
-from evaluation.table import as_records
+from report import page_figures as figures
+from report.page_figures import Figure, Panel
+from report.page_run import Run
+from report.page_tables import Cell, Column, Row, Section, Table, four, listed, plain_table, worded
+from report.table import as_records
 
 WALL = 24  # small figures side by side
 OF_A_CELL = {

@@ -1,6 +1,6 @@
 """The results page: what finished runs have shown, each with the command that makes it again.
 
-``python -m evaluation.results outputs/csi300/20260101-120000-000000 [more folders] --out docs/results.md``
+``python -m report.results outputs/csi300/20260101-120000-000000 [more folders] --out docs/results.md``
 """
 
 import argparse
@@ -21,18 +21,20 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from evaluation import life_table, table
-from evaluation.life_table import JOB, LifeMetrics, job_of
-from evaluation.page_tables import duration, four
-from evaluation.table import Metrics, MetricsError
+from report import life_table, table
+from report.life_table import JOB, LifeMetrics, job_of
+from report.page_tables import duration, four
+from report.table import Metrics, MetricsError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-FAULT = 2                               # exit code if anything given could not be used
-FOLDER_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)-\d{6}")      # how train.py names the folder of a run
-PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")                  # texts that Hydra reads as such without quotes
+FAULT = 2  # exit code if anything given could not be used
+FOLDER_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)-\d{6}")  # how train.py names the folder of a run
+PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # texts that Hydra reads as such without quotes
 WORDS = {"null", "true", "false", "nan", "inf", "yes", "no", "on", "off"}
-BY_HAND = "mkdir -p outputs/again && cp config.yaml outputs/again/     # of this run's folder\n" \
+BY_HAND = (
+    "mkdir -p outputs/again && cp config.yaml outputs/again/     # of this run's folder\n"
     "python train.py resume=outputs/again"
+)
 
 
 class ResultsError(ValueError):
@@ -90,7 +92,7 @@ def page(sections: Sequence[str]) -> str:
     """Return the page of the sections of its runs."""
     opening = (
         "# Results\n\n"
-        "Written by `python -m evaluation.results` from the files of finished runs, not by hand.  The first bold\n"
+        "Written by `python -m report.results` from the files of finished runs, not by hand.  The first bold\n"
         "sentence of each is what the [leak audit](leakage.md) found.\n"
     )
     return "\n".join([opening, *sections])
@@ -180,7 +182,7 @@ def command(settings: Mapping[str, Any]) -> str | None:
             if choice is not None and composed.leaves.get(f"names.{group}") != choice
         ]
         words += _swapped(words, kept, names)
-        for own in (True, False):           # first what others follow by interpolation, such as the seed
+        for own in (True, False):  # first what others follow by interpolation, such as the seed
             composed = _composed(tuple(words))
             words += [
                 f"{key}={_text(value)}"
@@ -189,7 +191,7 @@ def command(settings: Mapping[str, Any]) -> str | None:
             ]
         same = _composed(tuple(words)).leaves == kept
     except (HydraException, OmegaConfBaseException):
-        return None                         # made with settings this version does not know
+        return None  # made with settings this version does not know
     return f"python train.py {shlex.join(words)}" if same else None
 
 
@@ -207,7 +209,7 @@ def _swapped(words: Sequence[str], kept: Mapping[str, Any], noted: Mapping[str, 
             try:
                 tried = _composed((*words, *swapped, f"{group}={option}")).leaves
             except (HydraException, OmegaConfBaseException):
-                continue                    # not every choice goes with every other
+                continue  # not every choice goes with every other
             if _apart(tried, kept) < _apart(closest, kept):
                 best, closest = option, tried
         if best is not None:
@@ -215,13 +217,13 @@ def _swapped(words: Sequence[str], kept: Mapping[str, Any], noted: Mapping[str, 
     return swapped
 
 
-@cache                                  # runs on one page are mostly variants of each other
+@cache  # runs on one page are mostly variants of each other
 def _composed(words: tuple[str, ...]) -> Composed:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", overrides=list(words), return_hydra_config=True)
     choices = {str(group): choice for group, choice in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
-        del cfg.hydra, cfg.folder, cfg.resume                   # of a place, not of a run
+        del cfg.hydra, cfg.folder, cfg.resume  # of a place, not of a run
         cfg.names = {name: choices[str(name)] for name in cfg.names}
     written = _leaves(OmegaConf.to_container(cfg, resolve=False))
     return Composed(

@@ -20,8 +20,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
-from evaluation.comparison import Comparison
 from evaluation.metrics import PERSISTENCE, checked
+from report.comparison import Comparison
 
 TRUTH, GREY, RED = "#1A1A1A", "#8C8C8C", "#B3001B"
 PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195", "#8C6D31"]
@@ -36,10 +36,10 @@ KNOWN = {
     "Ridge": PALETTE[6],
     "Drift": PALETTE[7],
 }
-ZOOM = 60                               # steps of the zoom panel
-BLOCK = 30                              # steps of an error bar where time is a number
-SPREAD = 8                              # ratio of losses or errors from which on their axis is logarithmic
-PANELS = 12                             # of networks whose losses are drawn
+ZOOM = 60  # steps of the zoom panel
+BLOCK = 30  # steps of an error bar where time is a number
+SPREAD = 8  # ratio of losses or errors from which on their axis is logarithmic
+PANELS = 12  # of networks whose losses are drawn
 DPI = 150
 DASHED = (0, (4, 1.5))
 
@@ -60,9 +60,7 @@ def colours(models: Iterable[str]) -> dict[str, str]:
     return {model: KNOWN.get(model) or chosen[model] for model in models}
 
 
-def forecast_figure(
-    forecasts: pd.DataFrame, model: str, unit: str, title: str, leak_note: str | None = None
-) -> Figure:
+def forecast_figure(forecasts: pd.DataFrame, model: str, unit: str, title: str, leak_note: str | None = None) -> Figure:
     """Draw forecasts against the truth: the whole test set above, its last steps enlarged below.
 
     Of several series the first is drawn, of several steps the furthest; the title says so.
@@ -162,7 +160,7 @@ def error_by_month_figure(
     errors = (rows["y"] - rows["y_hat"]).abs()
     table = errors.groupby([block.rename("block"), rows["model"]]).mean().unstack("model")  # noqa: PD010
     at = pd.Series(table.index)
-    width = 22.0 if dated else 0.75 * BLOCK                             # [days] or [steps]
+    width = 22.0 if dated else 0.75 * BLOCK  # [days] or [steps]
     gain = table[PERSISTENCE] - table[model]
     colour = colours([model])[model]
 
@@ -179,7 +177,8 @@ def error_by_month_figure(
     better = int((gain > 0).sum())
     below.set_title(
         f"{PERSISTENCE} less {model}: above 0 the model is better ({better} of {len(gain)})",
-        loc="left", fontsize=9.5,
+        loc="left",
+        fontsize=9.5,
     )
     for axes in (above, below):
         tidy(axes, at)
@@ -235,9 +234,7 @@ def losses_figure(history: Mapping[str, Sequence[Mapping[str, float]]], title: s
     return figure
 
 
-def moves_figure(
-    forecasts: pd.DataFrame, model: str, unit: str, title: str, leak_note: str | None = None
-) -> Figure:
+def moves_figure(forecasts: pd.DataFrame, model: str, unit: str, title: str, leak_note: str | None = None) -> Figure:
     """Draw forecast moves against true moves from the last known value.
 
     Levels always look forecast, because tomorrow is near today; moves show whether they are.
@@ -292,13 +289,27 @@ def _dots(axes: Axes, comparison: Comparison) -> None:
     ):
         if chosen["mae"].notna().any():
             axes.errorbar(
-                chosen["mae"], chosen["at"], xerr=chosen["mae_std"].fillna(0), fmt=marker, color=colour,
-                ms=6.5, elinewidth=1.4, label=label, zorder=3,
+                chosen["mae"],
+                chosen["at"],
+                xerr=chosen["mae_std"].fillna(0),
+                fmt=marker,
+                color=colour,
+                ms=6.5,
+                elinewidth=1.4,
+                label=label,
+                zorder=3,
             )
     if comparison.published:
         axes.plot(
-            rows["mae_published"], rows["at"], "s", color=PALETTE[1], mfc="white", mew=1.6, ms=6.5,
-            label="published", zorder=2,
+            rows["mae_published"],
+            rows["at"],
+            "s",
+            color=PALETTE[1],
+            mfc="white",
+            mew=1.6,
+            ms=6.5,
+            label="published",
+            zorder=2,
         )
     tidy(axes, rows["mae"])
     axes.grid(axis="y", visible=False)

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from data.contracts import Panel
 from data.panel import DataError, validated
 
-SHORTEST = 5                            # [cycles] a cell with fewer has no life to learn from
-MOSTLY = 0.2                            # [fraction] of a column beyond its limits is no glitch but a wrong column
-SHOWN = 3                               # faulty rows listed before "and n more"
-SMOOTHING = 5                           # [cycles] whose median must lie below the end-of-life capacity too
+SHORTEST = 5  # [cycles] a cell with fewer has no life to learn from
+MOSTLY = 0.2  # [fraction] of a column beyond its limits is no glitch but a wrong column
+SHOWN = 3  # faulty rows listed before "and n more"
+SMOOTHING = 5  # [cycles] whose median must lie below the end-of-life capacity too
 
 SLIPS = {
     1e-3: "a thousandfold too large (mV, mAh or ms?): divide it by 1000",
@@ -123,7 +123,7 @@ def sound_cycles(
     values = frame[columns].to_numpy(dtype=np.float64)
     low = np.array([quantity.low for quantity in quantities.values()])
     high = np.array([quantity.high for quantity in quantities.values()])
-    wrong = ~((values >= low) & (values <= high))                               # NaN is wrong as well
+    wrong = ~((values >= low) & (values <= high))  # NaN is wrong as well
     rows = np.asarray(wrong.any(axis=1))
     if not rows.any():
         return frame, ()

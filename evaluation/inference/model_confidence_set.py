@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation.bootstrap import REPLICATIONS, block_length, resamples
+from evaluation.inference.bootstrap import REPLICATIONS, block_length, resamples
+from evaluation.inference.significance import FEWEST, LEVEL, Loss, losses_by_origin
 from evaluation.metrics import PERSISTENCE
-from evaluation.significance import FEWEST, LEVEL, Loss, losses_by_origin
 
 
 def model_confidence_set(
@@ -60,14 +60,14 @@ def model_confidence_set(
         differences = distinct.sub(distinct.mean(axis="columns"), axis="index")
         block = block_length(differences.to_numpy(), int(forecasts["step"].max()))
         test = MCS(distinct.to_numpy(), size=LEVEL, reps=replications, block_size=block, method="R", seed=seed)
-        with np.errstate(divide="ignore", invalid="ignore"):    # two models may differ by a constant
+        with np.errstate(divide="ignore", invalid="ignore"):  # two models may differ by a constant
             test.compute()
         found = test.pvalues["Pvalue"]
         for place, model in enumerate(distinct.columns):
             twins = [twin for twin in fair.columns if (fair[twin] == fair[model]).all()]
             p[twins] = float(found.loc[place])
     elif len(fair) >= FEWEST and fair.shape[1] > 1:
-        p[fair.columns] = 1.0                                   # all the same
+        p[fair.columns] = 1.0  # all the same
     return pd.DataFrame({"model": p.index, "p_mcs": p.to_numpy(), "in_set": (p > LEVEL).to_numpy()})
 
 
@@ -129,4 +129,3 @@ def _fair(losses: pd.DataFrame, out: Collection[str]) -> pd.DataFrame:
     """Keep the models that have all forecasts and may compete."""
     whole = losses.columns[np.isfinite(losses.to_numpy()).all(axis=0)]
     return losses[[model for model in whole if model not in out]]
-

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pandas as pd
 
-from evaluation import page_figures as figures
 from evaluation.diagnostics import VOLATILITY, absolute_errors, lagged, mean_period, trailing_ratio, volatility_regimes
 from evaluation.metrics import PERSISTENCE
-from evaluation.page_figures import Figure, Panel
-from evaluation.page_run import Run, first_series
-from evaluation.page_tables import DRAWN, Section, called, p_value, plain_table, steps_of
+from report import page_figures as figures
+from report.page_figures import Figure, Panel
+from report.page_run import Run, first_series
+from report.page_tables import DRAWN, Section, called, p_value, plain_table, steps_of
 
 LAGS = 20  # of autocorrelations
 CHANCE = 1.96  # standard errors that hold 95 %

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from evaluation.life_metrics import CLOCK, ERRORS, SCORES, STAGES, TESTS
-from evaluation.table import (
+from report.table import (
     LEAKS,
     MISSING,
     VERDICTS,
@@ -37,15 +37,26 @@ TABLES = {
     "seed_scores": [*SCORES, "n", "n_cells", "seed"],
 }
 """Tables of metrics.json, and the columns each needs besides ``model``."""
-WORDS = ["model", "verdict", "leaks", "unique_id", "stage", "eol_seen"]     # columns that are no numbers
+WORDS = ["model", "verdict", "leaks", "unique_id", "stage", "eol_seen"]  # columns that are no numbers
 KEYS = [
-    "experiment", "dataset", "title", "unit", "scale", "lives", "seed", "seeds", "model", "notes", "leaks", "choices",
+    "experiment",
+    "dataset",
+    "title",
+    "unit",
+    "scale",
+    "lives",
+    "seed",
+    "seeds",
+    "model",
+    "notes",
+    "leaks",
+    "choices",
     "validation",
 ]
 SMALL_IS_GOOD = ["mae", "rmse", "mae_scaled", "rmse_scaled", "mape", "eol_mae"]
 LARGE_IS_GOOD = ["r2", "accuracy_15", "alpha_lambda"]
-LEFT_OUT = ["RMSE", "MAPE %", "±15 %", "α-λ %"]     # of a narrow console
-WIDE = 130                                          # columns a console needs for all of them
+LEFT_OUT = ["RMSE", "MAPE %", "±15 %", "α-λ %"]  # of a narrow console
+WIDE = 130  # columns a console needs for all of them
 
 
 @dataclass(frozen=True)
@@ -81,7 +92,7 @@ class LifeMetrics:
     seed_scores : DataFrame
         As ``life_metrics.seed_scores`` returns it.
     coverage : DataFrame or None
-        How many truths the intervals hold, as ``evaluation.scoring`` returns it.
+        How many truths the intervals hold, as ``evaluation.intervals.scoring`` returns it.
     audit : mapping or None
         As ``leakage.Audit.to_json`` returns it.
     unit : str
@@ -168,8 +179,12 @@ def print_table(console: Console, metrics: LifeMetrics) -> None:
     header = _header(metrics)
     kept = [place for place, column in enumerate(header) if not (narrow and column in LEFT_OUT)]
     table = Table(
-        title=_title(metrics), title_style="bold", title_justify="left",
-        box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0),
+        title=_title(metrics),
+        title_style="bold",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for place in kept:
         words = place in (0, len(header) - 1)
@@ -233,8 +248,18 @@ def _header(metrics: LifeMetrics) -> list[str]:
     scale = f"{metrics.scale:g}"
     one_seed = ["one seed's MAE"] if len(metrics.seed_scores) else []
     return [
-        "model", "MAE", *one_seed, "RMSE", f"MAE/{scale}", f"RMSE/{scale}", "R²", "MAPE %", "±15 %", "α-λ %",
-        "end of life", "against the clock",
+        "model",
+        "MAE",
+        *one_seed,
+        "RMSE",
+        f"MAE/{scale}",
+        f"RMSE/{scale}",
+        "R²",
+        "MAPE %",
+        "±15 %",
+        "α-λ %",
+        "end of life",
+        "against the clock",
     ]
 
 
@@ -301,7 +326,8 @@ def _by_cell(metrics: LifeMetrics) -> tuple[list[str], list[list[str]]]:
     header = ["cell", "life", "MAE", "RMSE", "bias", "±15 %", "end forecast", "MAE of the clock"]
     body = [
         [
-            str(row["unique_id"]), f"{row['life']:g}",
+            str(row["unique_id"]),
+            f"{row['life']:g}",
             *(shown(row[name], 2) for name in ("mae", "rmse", "bias")),
             shown(row["accuracy_15"], 1, percent=True),
             shown(row["eol"], 1) + ("" if row["eol_seen"] else " (never seen)"),

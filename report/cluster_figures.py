@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from evaluation.figures import GREY, PALETTE, TRUTH
+from report.figures import GREY, PALETTE, TRUTH
 
 CRITERIA = {
     "fpc": "fuzzy partition\ncoefficient",
