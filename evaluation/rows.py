@@ -107,7 +107,7 @@ def third_of(age: "pd.Series[float]", life: "pd.Series[float]") -> "pd.Series[in
 
     This is the only definition of it.  The age is the life minus what remains, ``ds`` may count anything.
     """
-    return np.floor(3 * age / life).clip(0, 2).astype(np.int64)
+    return (3 * age / life).floordiv(1).clip(0, 2).astype(np.int64)
 
 
 def thirds(rows: pd.DataFrame, lives: Mapping[str, float]) -> "pd.Series[str]":
@@ -161,8 +161,8 @@ def _beside(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
     alone = ~np.isfinite(rows["reference"])
     if alone.any():
         raise ForecastsError(
-            f"{reference} has no finite forecast for {where(rows[alone])}, so {rows.loc[alone, 'model'].iloc[0]} cannot "
-            f"be judged there."
+            f"{reference} has no finite forecast for {where(rows[alone])}, so {rows.loc[alone, 'model'].iloc[0]} "
+            f"cannot be judged there."
         )
     differs = rows["y"] != rows["its_truth"]
     if differs.any():

@@ -244,7 +244,7 @@ def scaled_error(rows: pd.DataFrame) -> FloatArray:
 
 
 def sign_was_right(rows: pd.DataFrame) -> FloatArray:
-    """Return 1 where the sign of the move from the last known value was forecast, NaN where nothing moves or is said to."""
+    """Return 1 or 0 for the sign of the move from the last known value; NaN where nothing moves or no move is said."""
     truth = np.sign((rows["y"] - rows["reference"]).to_numpy())
     forecast = np.sign((rows["y_hat"] - rows["reference"]).to_numpy())
     return np.where((truth != 0) & (forecast != 0), truth == forecast, np.nan)
