@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray, IntArray
-from evaluation.metrics import COLUMNS, ForecastsError
+from evaluation.rows import COLUMNS, ForecastsError
 
 FOLD = "fold"
 ROW = ["unique_id", "origin", "step", "model"]  # names one forecast
