@@ -189,7 +189,10 @@ def refuse_unfit(cfg: DictConfig, job: str) -> None:
         Naming them all.
     """
     faults = []
-    for node in [cfg.model, *cfg.baselines.values(), cfg.scaling, cfg.intervals]:
+    task = {"series": "forecast", "life": "rul"}[job]
+    if get_object(cfg.scaling._target_).task not in (None, task):
+        faults.append("job=life needs scaling=standard: the others scale the components of a series.")
+    for node in [cfg.model, *cfg.baselines.values(), cfg.intervals]:
         made_for, why = getattr(get_object(node._target_), "only_for", (job, ""))
         if made_for != job:
             faults.append(f"{node.label} {why}" if "label" in node else why)

@@ -28,12 +28,11 @@ from data.contracts import (
     IntArray,
     Outcome,
     Panel,
-    Scope,
     Source,
     Windows,
 )
 from data.panel import DataError
-from data.windows import cut, cut_at, latest, select
+from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.intervals.conformal import extend
 from evaluation.leakage.prove import (
     WAYS,
@@ -126,7 +125,13 @@ class Series:
         settings = {"scope": _plain(cfg.scope), "decomposition": _plain(contender.decomposition)}
         scope = CachedScope(build(cfg.scope), ArrayCache(), settings)
         work = build(cfg.parallel).map
-        return cut(panel, build(contender.decomposition), scope, cfg.lookback, cfg.horizon, work)
+        return cut(panel, build(contender.decomposition), scope, cfg.lookback, cfg.horizon, work, self.first_end())
+
+    def first_end(self) -> int:
+        """Return the step of a series at which the first window ends, the same for all that are compared."""
+        scope = build(self.cfg.scope)
+        decompositions = [build(row.decomposition) for row in self.contenders() if row.decomposition is not None]
+        return max(first_end(scope, decomposition, self.cfg.lookback) for decomposition in decompositions)
 
     def audit(self, panel: Panel, folds: Sequence[Fold], folder: Path) -> Audit:
         """Audit every decomposition among the contenders, on sampled origins or (``audit: full``) on all."""
@@ -211,9 +216,9 @@ class Series:
         assert contender.decomposition is not None
         decomposition, scope = build(contender.decomposition), build(cfg.scope)
         windows = (
-            cut(panel, decomposition, scope, cfg.lookback, cfg.horizon)
+            cut(panel, decomposition, scope, cfg.lookback, cfg.horizon, first=self.first_end())
             if origins is None
-            else cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins)
+            else cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, self.first_end())
         )
         learnt = _learnt(panel, fold)
         own = unfitted(cfg, PERSISTENCE, windows.past.shape[2])
@@ -237,7 +242,7 @@ class Series:
     def _findings(self, panel: Panel, fold: Fold, contender: Contender, folder: Path) -> list[Finding]:
         cfg = self.cfg
         rng = np.random.default_rng(cfg.seed)
-        known = _known_origins(panel, fold, cfg, build(cfg.scope))
+        known = _known_origins(panel, fold, cfg.horizon, self.first_end())
         full = cfg.audit == "full"
         within = known[TRAIN][[known[TRAIN].size // 2]]  # a training window must not see its future either
         cuts = np.r_[known[TRAIN][-1] + cfg.horizon, within, _spread(known[TEST], 8 if full else 3)]
@@ -359,7 +364,7 @@ class Series:
         first, series = list(panel.series())[-1]
         decomposition: Decomposition = build(cfg.decomposition)
         scope = build(cfg.scope)
-        seen = series[-getattr(scope, "history", series.size) :] if scope.causal else series
+        seen = series[-scope.history :] if scope.causal and scope.history else series
         begin = first + series.size - seen.size
         return Subject(
             experiment=cfg.names.experiment,
@@ -389,7 +394,7 @@ def leaks(cfg: DictConfig, contender: Contender) -> bool:
     """Say whether a contender is built to see components that are shaped by what comes after."""
     assert contender.decomposition is not None
     built: Decomposition = build(contender.decomposition)
-    return not build(cfg.scope).causal and not getattr(built, "pointwise_causal", False)
+    return not build(cfg.scope).causal and not built.causal
 
 
 def table(
@@ -431,15 +436,11 @@ def _order_of_roles(panel: Panel, folds: Sequence[Fold]) -> Finding:
     return Finding("split", "causal", checked, 0, f"all {checked} tested steps come after what was learnt from")
 
 
-def _known_origins(panel: Panel, fold: Fold, cfg: DictConfig, scope: Scope) -> dict[int, IntArray]:
+def _known_origins(panel: Panel, fold: Fold, horizon: int, first: int) -> dict[int, IntArray]:
     """Return the origins that have a window, by the role of their targets."""
-    parts = []
-    for start, series in panel.series():
-        ends = scope.ends(series.size, cfg.lookback)
-        parts.append(start + ends[ends + cfg.horizon < series.size])
-    origins = np.concatenate(parts).astype(np.int64)
-    roles = fold.role[origins[:, None] + 1 + np.arange(cfg.horizon)]
-    return {role: origins[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
+    known = origins(panel, horizon, first)
+    roles = fold.role[known[:, None] + 1 + np.arange(horizon)]
+    return {role: known[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
 
 def _sampled(known: dict[int, IntArray], rng: np.random.Generator) -> IntArray:
