@@ -19,7 +19,7 @@ from data.cached import CachedScope
 from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.wavelet_packet import WaveletPacket
-from data.windows import Expanding, Overall, Rolling
+from data.windows import Expanding, RollingWindow, WholeSeries
 from runtime.cache import ArrayCache, CacheWarning, key_digest, main
 from tests.conftest import ROOT
 
@@ -255,10 +255,8 @@ class Watched:
     def __init__(self, inner: Decomposition) -> None:
         self.inner = inner
         self.calls = 0
-
-    @property
-    def n_components(self) -> int:
-        return self.inner.n_components
+        self.n_components = inner.n_components
+        self.causal, self.needs_history = inner.causal, inner.needs_history
 
     def __call__(self, series: FloatArray) -> FloatArray:
         self.calls += 1
@@ -266,10 +264,11 @@ class Watched:
 
 
 SCOPES: dict[str, Callable[[], Scope]] = {
-    "rolling": lambda: Rolling(128),
+    "rolling": lambda: RollingWindow(128),
     "expanding": lambda: Expanding(128),
-    "overall": Overall,
+    "overall": WholeSeries,
 }
+ENDS = np.arange(127, 300)
 
 
 @pytest.mark.parametrize("kind", SCOPES)
@@ -280,55 +279,53 @@ def test_a_cached_scope_returns_the_bits_of_the_scope(
     scope = SCOPES[kind]()
     decomposition = Watched(inner)
     cached = CachedScope(scope, cache, {"scope": kind})
-    wanted = scope.tails(inner, walk, 30)
+    wanted = scope.at(inner, walk, 30, ENDS)
     for _ in range(2):
-        first, components = cached.tails(decomposition, walk, 30)
-        assert first == wanted[0]
-        np.testing.assert_array_equal(components, wanted[1])
+        np.testing.assert_array_equal(cached.at(decomposition, walk, 30, ENDS), wanted)
     once = 1 if kind == "overall" else 300 - 128 + 1
     assert decomposition.calls == once
 
 
 def test_a_cached_scope_is_as_causal_and_as_long_as_the_scope(cache: ArrayCache) -> None:
-    assert CachedScope(Rolling(128), cache, {}).causal
-    assert CachedScope(Rolling(128), cache, {}).history == 128
-    assert not CachedScope(Overall(), cache, {}).causal
-    assert not hasattr(CachedScope(Overall(), cache, {}), "history")
+    assert CachedScope(RollingWindow(128), cache, {}).causal
+    assert CachedScope(RollingWindow(128), cache, {}).history == 128
+    assert not CachedScope(WholeSeries(), cache, {}).causal
+    assert CachedScope(WholeSeries(), cache, {}).history is None
 
 
 def test_series_too_short_for_a_window_gives_none_from_the_cache_too(cache: ArrayCache) -> None:
-    cached = CachedScope(Rolling(128), cache, {})
+    cached = CachedScope(RollingWindow(128), cache, {})
     for _ in range(2):
-        first, components = cached.tails(MODWT(), np.ones(100), 30)
-        assert (first, components.shape) == (127, (0, 7, 30))
+        assert cached.at(MODWT(), np.ones(100), 30, np.arange(127, 100)).shape == (0, 7, 30)
 
 
-def test_series_settings_lookback_and_kind_are_told_apart(cache: ArrayCache, walk: FloatArray) -> None:
+def test_series_settings_lookback_ends_and_kind_are_told_apart(cache: ArrayCache, walk: FloatArray) -> None:
     settings = {"scope": {"history": 128}}
-    plain = CachedScope(Rolling(128), cache, settings)
-    plain.tails(MODWT(), walk, 30)
-    plain.tails(MODWT(), walk + 1, 30)
-    plain.tails(MODWT(), walk, 31)
-    plain.tails(WaveletPacket(), walk, 30)
-    CachedScope(Rolling(128), cache, {**settings, "decomposition": {"level": 6}}).tails(MODWT(), walk, 30)
-    CachedScope(Expanding(128), cache, settings).tails(MODWT(), walk, 30)
-    assert len(cache.entries()) == 6
+    plain = CachedScope(RollingWindow(128), cache, settings)
+    plain.at(MODWT(), walk, 30, ENDS)
+    plain.at(MODWT(), walk + 1, 30, ENDS)
+    plain.at(MODWT(), walk, 31, ENDS)
+    plain.at(MODWT(), walk, 30, ENDS[1:])
+    plain.at(WaveletPacket(), walk, 30, ENDS)
+    CachedScope(RollingWindow(128), cache, {**settings, "decomposition": {"level": 6}}).at(MODWT(), walk, 30, ENDS)
+    CachedScope(Expanding(128), cache, settings).at(MODWT(), walk, 30, ENDS)
+    assert len(cache.entries()) == 7
 
 
 def test_changed_code_or_versions_are_decomposed_anew(
     cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cached = CachedScope(Rolling(128), cache, {})
-    cached.tails(MODWT(), walk, 30)
+    cached = CachedScope(RollingWindow(128), cache, {})
+    cached.at(MODWT(), walk, 30, ENDS)
     monkeypatch.setattr("data.cached._code", lambda: "another")
-    cached.tails(MODWT(), walk, 30)
+    cached.at(MODWT(), walk, 30, ENDS)
     monkeypatch.setattr("data.cached._versions", lambda: {"numpy": "99"})
-    cached.tails(MODWT(), walk, 30)
+    cached.at(MODWT(), walk, 30, ENDS)
     assert len(cache.entries()) == 3
 
 
 def test_components_that_do_not_change_with_time_are_kept_once(cache: ArrayCache, walk: FloatArray) -> None:
-    CachedScope(Overall(), cache, {}).tails(WaveletPacket(), walk, 30)
+    CachedScope(WholeSeries(), cache, {}).at(WaveletPacket(), walk, 30, ENDS)
     assert only_entry(cache).stat().st_size < 1.2 * 8 * walk.size * 8
     sliding = sliding_window_view(walk, 30)
     assert only_entry(cache).stat().st_size < sliding.size * 8

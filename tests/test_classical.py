@@ -6,7 +6,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.svm import SVR as SklearnSVR
 
 from data.contracts import Batch, Windows
-from data.scaling import Anchored, MinMax
+from data.scaling import LastValue, MinMax
 from models.classical import SVR, Drift, Persistence, Ridge
 from models.components import Joint, Separate
 from runtime.build import build
@@ -22,7 +22,7 @@ TREES = ["extra_trees", "hist_boosting"]
 KEPT = [name for name in LEARNED if name not in TREES]
 
 
-@pytest.fixture(params=[Anchored, MinMax])
+@pytest.fixture(params=[LastValue, MinMax])
 def scaling(request):
     return request.param()
 
@@ -88,7 +88,7 @@ def test_drift_without_a_change_to_go_on_with_is_refused():
 
 
 def test_models_learn_what_can_be_learned(learned):
-    scaling, train = Anchored(), waves()
+    scaling, train = LastValue(), waves()
     learned.fit(scaling.fit(train).transform(train))
     seen = np.abs(forecast(learned, train, scaling) - train.y).mean()
     persistence = np.abs(forecast(Persistence("P", **LIVE), train, scaling) - train.y).mean()
@@ -104,7 +104,7 @@ def test_ridge_finds_a_linear_law(component, scaling):
 
 
 def test_a_larger_penalty_gives_smaller_weights():
-    batch = Anchored().fit(waves(noise=1.0)).transform(waves(noise=1.0))
+    batch = LastValue().fit(waves(noise=1.0)).transform(waves(noise=1.0))
     sizes = []
     for alpha in (1e-3, 1.0, 1e3):
         model = Ridge("R", Separate(), alpha, **LIVE)
@@ -115,7 +115,7 @@ def test_a_larger_penalty_gives_smaller_weights():
 
 def test_svr_is_that_of_scikit_learn():
     windows = waves(noise=0.3)
-    batch = Anchored().fit(windows).transform(windows)
+    batch = LastValue().fit(windows).transform(windows)
     model = SVR("S", Separate(), cost=2.0, tube=0.1, **LIVE)
     model.fit(batch)
     for k in range(COMPONENTS):

@@ -19,7 +19,6 @@ from data.decomposition.wavelet_packet import WaveletPacket
 from runtime.build import build
 from tests.conftest import ROOT, choices
 
-CAUSAL = ["modwt", "stationary_wavelet_packet"]
 BANDS = {"modwt": 400, "stationary_wavelet_packet": 400, "wavelet_packet": 400}
 LENGTH = 160
 
@@ -137,7 +136,7 @@ def test_table_is_refused(decompose: Decomposition) -> None:
 @pytest.mark.parametrize("size", [0, 1, 2, 3])
 def test_series_shorter_than_four_points_is_refused_or_right(decompose: Decomposition, size: int) -> None:
     series = random_walk(size)
-    if size and getattr(decompose, "pointwise_causal", False):
+    if size and decompose.causal:
         np.testing.assert_allclose(decompose(series).sum(axis=0), series, rtol=1e-9)
         return
     with pytest.raises(ValueError, match=rf"{size} points is too short.*needs at least \d+.*scope\.history"):
@@ -175,12 +174,12 @@ def test_modes_of_vmd_find_tones_in_order_of_frequency() -> None:
     np.testing.assert_allclose(components[2, middle], tones[2, middle] + 100, atol=0.05)
 
 
-@pytest.mark.parametrize("name", [*CAUSAL, "identity"])
-def test_what_comes_later_changes_no_bit_of_what_was(name: str) -> None:
-    decompose = make(name)
-    assert decompose.pointwise_causal  # type: ignore[attr-defined]
+def test_what_comes_later_changes_components_unless_they_are_causal(decompose: Decomposition) -> None:
     series = random_walk(400)
     before = decompose(series)
+    if not decompose.causal:
+        assert not np.array_equal(decompose(series[:-1]), before[:, :-1])
+        return
     for last_known in (0, 1, 63, 200, 398):
         changed = series.copy()
         changed[last_known + 1 :] = 1e6 * np.random.default_rng(4).standard_normal(399 - last_known)
@@ -189,12 +188,17 @@ def test_what_comes_later_changes_no_bit_of_what_was(name: str) -> None:
         np.testing.assert_array_equal(decompose(series[seen]), before[:, seen])
 
 
-@pytest.mark.parametrize("name", [name for name in choices("decomposition") if name not in [*CAUSAL, "identity"]])
-def test_only_one_sided_filters_say_that_they_are_causal(name: str) -> None:
-    decompose = make(name)
-    assert not getattr(decompose, "pointwise_causal", False)
-    series = random_walk()
-    assert not np.array_equal(decompose(series[:-1]), decompose(series)[:, :-1])
+def test_without_history_a_component_depends_on_the_value_at_its_own_step_alone(decompose: Decomposition) -> None:
+    series = random_walk(400)
+    changed = np.where(np.arange(400) == 399, series, random_walk(400, seed=5))
+    same = np.array_equal(decompose(changed)[:, -1], decompose(series)[:, -1])
+    assert decompose.needs_history != same
+
+
+def test_some_decompositions_are_causal_and_some_need_no_history() -> None:
+    built = [make(name) for name in choices("decomposition") if name != "ceemdan_pyemd"]
+    assert {decomposition.causal for decomposition in built} == {True, False}
+    assert {decomposition.needs_history for decomposition in built} == {True, False}
 
 
 @pytest.mark.parametrize("decompose", [MODWT("haar", 5), MODWT("db2", 4), StationaryWaveletPacket(4)])
@@ -302,6 +306,8 @@ class _OneByOne:
     """A decomposition without ``tails`` of its own."""
 
     n_components = 2
+    causal = False
+    needs_history = True
 
     def __call__(self, series: FloatArray) -> FloatArray:
         return np.stack([series - series.mean(), np.full(series.size, series.mean())])

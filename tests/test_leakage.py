@@ -366,4 +366,4 @@ def test_what_is_made_for_the_other_job_is_refused_before_any_work(configure, jo
 
 def test_settings_of_the_other_job_are_refused():
     with pytest.raises(ValueError, match="job=life has no use for scope"):
-        Life(OmegaConf.create({"scope": {"_target_": "data.windows.Overall"}}))
+        Life(OmegaConf.create({"scope": {"_target_": "data.windows.WholeSeries"}}))

@@ -31,6 +31,9 @@ class CeemdanPyEMD:
         How modes are given to rows, ``period`` or ``index``; see ``alignment.align_modes``.
     """
 
+    causal = False
+    needs_history = True
+
     def __init__(
         self,
         n_components: int = 5,

@@ -41,6 +41,9 @@ class VMD:
         Most of them.
     """
 
+    causal = False
+    needs_history = True
+
     def __init__(
         self,
         modes: int = 8,

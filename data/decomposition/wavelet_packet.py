@@ -34,6 +34,9 @@ class WaveletPacket:
         Depth of the tree; every level halves the width of a band.
     """
 
+    causal = False
+    needs_history = True
+
     def __init__(self, wavelet: str = "db4", level: int = 3) -> None:
         if wavelet not in pywt.wavelist(kind="discrete"):
             raise ValueError(
