@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from data.contracts import TEST, TRAIN, Batch, Fold, Panel
 from data.decomposition.ceemdan import ceemdan
 from data.features.chain import Chain
-from data.features.rolling import Rolling
+from data.features.rolling import RollingStatistics
 from data.windows import select
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, audit, compare, directions_explained
 from pipeline.life import Life, told_by_covariates
@@ -251,7 +251,7 @@ class FeaturesOfAllCells(Life):
         return np.ones(fold.role.size, dtype=bool)
 
 
-class Centred(Rolling):
+class Centred(RollingStatistics):
     def transform(self, X):
         return X.groupby(level=0, sort=False).transform(lambda c: c.rolling(9, center=True, min_periods=1).mean())
 
@@ -285,7 +285,7 @@ def test_a_leak_planted_in_a_run_on_cells_is_named(configure, job, stage, more):
 
 
 def test_a_centred_rolling_window_is_named(configure, monkeypatch):
-    monkeypatch.setattr(Rolling, "transform", Centred.transform)
+    monkeypatch.setattr(RollingStatistics, "transform", Centred.transform)
     monkeypatch.setattr(Chain, "transform", lambda self, X: self.steps["rolling"].transform(X))
     found = life_audit(configure)
     assert found.causes[0].stage == "inputs", found.sentence
