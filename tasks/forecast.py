@@ -13,7 +13,7 @@ from data.calendar import pace, upcoming
 from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.features.chain import Chain
 from data.panel import DataError
-from data.windows import cut, cut_at, latest, select
+from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.judge import Facts
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
@@ -87,7 +87,8 @@ class Forecast:
             return Prepared(self._cut(panel, candidate.decomposition, cached))
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins))
+        first = self._first_end()
+        return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
 
     def _cut(self, panel: Panel, node: DictConfig | None, cached: bool, work: Any = map) -> Windows:
         cfg = self.cfg
@@ -96,7 +97,13 @@ class Forecast:
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             scope = CachedScope(scope, ArrayCache(), settings)
-        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work)
+        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
+
+    def _first_end(self) -> int:
+        """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
+        scope: Scope = build(self.cfg.scope)
+        nodes = {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}
+        return max(first_end(scope, build(node), self.cfg.lookback) for node in nodes.values())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows all of whose targets have the role."""
@@ -208,14 +215,9 @@ class Forecast:
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        cfg, scope = self.cfg, build(self.cfg.scope)
-        parts = []
-        for start, series in panel.series():
-            ends = scope.ends(series.size, cfg.lookback)
-            parts.append(start + ends[ends + cfg.horizon < series.size])
-        origins = np.concatenate(parts).astype(np.int64)
-        roles = fold.role[origins[:, None] + 1 + np.arange(cfg.horizon)]
-        return {role: origins[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
+        ends = origins(panel, self.cfg.horizon, self._first_end())
+        roles = fold.role[ends[:, None] + 1 + np.arange(self.cfg.horizon)]
+        return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
     def _cuts(self, known: Mapping[int, IntArray]) -> IntArray:
         """Return the origins after which the future is replaced: the end of training, its middle, some tested ones."""
