@@ -35,7 +35,7 @@ from evaluation.intervals.conformal import Adaptive, ByCell, Intervals, Split
 from evaluation.intervals.scoring import interval_scores
 from evaluation.metrics import PERSISTENCE
 from models.classical import Ridge
-from models.components import Joint
+from models.allocation import Joint
 
 LOOKBACK = 30  # [days] the regression sees
 HISTORY = 512  # [days] before the first forecast, as in the default experiment

@@ -1,8 +1,4 @@
-"""Models that need no training loop: the numbers to beat.
-
-All are built as the networks are, with ``n_components``, ``lookback`` and ``horizon`` from the data.
-The naive ones forecast from the windows as they are (``scaled`` is False); the others learn from
-scaled windows, and share the components out as the networks do.
+"""Linear and kernel regression on scaled windows, which share the components out as the networks do.
 
 Shapes
 ------
@@ -12,72 +8,16 @@ n window, L lookback, H horizon, C component, K network, F feature, S support ve
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 from sklearn import linear_model, svm
 from sklearn.metrics.pairwise import rbf_kernel
 
-from data.contracts import Batch, FloatArray, Windows
-from models.components import Joint, Separate
+from data.contracts import FloatArray
+from models.allocation import Joint, Separate
+from models.chunks import in_chunks
+from models.model import Inputs, Needs, State
 
-
-class Persistence:
-    """Tomorrow is as today: the last value known, for every step of the horizon.
-
-    Parameters
-    ----------
-    label : str
-        What tables call the model.
-    n_components, lookback, horizon : int
-        C, L [steps] and H [steps]; given by the data.
-    """
-
-    scaled: ClassVar[bool] = False
-    only_for: ClassVar[tuple[str, str]] = ("series", "goes on with a series, which job=life does not forecast.")
-
-    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
-        self.label = label
-        self.horizon = horizon
-
-    def predict(self, windows: Windows) -> FloatArray:
-        """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        last = windows.past[:, -1:].sum(axis=2)  # (n, 1)
-        return last.repeat(self.horizon, axis=1)  # (n, H)
-
-
-class Drift:
-    """The last value known moves on by the mean step of its lookback.
-
-    The mean of the L - 1 changes is (last - first) / (L - 1).
-
-    Parameters
-    ----------
-    label : str
-        What tables call the model.
-    n_components, lookback, horizon : int
-        C, L [steps] and H [steps]; given by the data.
-
-    Raises
-    ------
-    ValueError
-        If the lookback shows no change.
-    """
-
-    scaled: ClassVar[bool] = False
-    only_for: ClassVar[tuple[str, str]] = ("series", "goes on with a series, which job=life does not forecast.")
-
-    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
-        if lookback < 2:
-            raise ValueError(
-                f"lookback={lookback} shows no change to go on with; drift needs at least 2 steps.  "
-                f"Use a longer lookback, or leave drift out of the baselines."
-            )
-        self.label = label
-        self.horizon = horizon
-
-    def predict(self, windows: Windows) -> FloatArray:
-        """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        y = windows.past.sum(axis=2)  # (n, L)
-        mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)  # (n, 1)
-        return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
+CLASSICAL = Needs(scaled=True)
 
 
 class Ridge:
@@ -95,7 +35,7 @@ class Ridge:
         C, L [steps] and H [steps]; given by the data.
     """
 
-    scaled: ClassVar[bool] = True
+    needs: ClassVar[Needs] = CLASSICAL
 
     def __init__(
         self,
@@ -112,25 +52,34 @@ class Ridge:
         self._weight = np.empty(0)  # (K, L F, H)
         self._bias = np.empty(0)  # (K, 1, H)
 
-    def fit(self, train: Batch) -> None:
+    @classmethod
+    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes: nothing is asked of a split."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows."""
+        batch = train.batch
+        assert batch is not None
         fits = [
             linear_model.Ridge(self.alpha, solver="svd").fit(rows, target)
-            for rows, target in zip(_rows(self.component, train), self.component.targets(train.target), strict=True)
+            for rows, target in zip(
+                _rows(self.component, batch.past), self.component.targets(batch.target), strict=True
+            )
         ]
         self._weight = np.stack([np.atleast_2d(fit.coef_).T for fit in fits])
         self._bias = np.stack([np.atleast_2d(fit.intercept_) for fit in fits])
 
-    def predict(self, batch: Batch) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
-        forecast: FloatArray = _rows(self.component, batch) @ self._weight + self._bias
-        return forecast
+        assert inputs.batch is not None
+        return in_chunks(lambda past: _rows(self.component, past) @ self._weight + self._bias, inputs.batch.past)
 
     def state(self) -> dict[str, FloatArray]:
         """Return everything that was fitted."""
         return {"weight": self._weight, "bias": self._bias}
 
-    def load_state(self, state: dict[str, FloatArray]) -> None:
+    def load_state(self, state: State) -> None:
         """Take what an earlier fit has learned."""
         self._weight, self._bias = state["weight"], state["bias"]
 
@@ -138,7 +87,7 @@ class Ridge:
 class SVR:
     """Support vector regression with a Gaussian kernel, one for every step of the horizon.
 
-    Kernel, cost and tube are measured in the spread of what a network sees and learns, so the same
+    Kernel, ``C`` and ``epsilon`` are measured in the spread of what a network sees and learns, so the same
     numbers suit every component on every scale.
 
     Parameters
@@ -147,43 +96,50 @@ class SVR:
         What tables call the model.
     component : Separate or Joint
         Which network sees and learns which components.
-    cost : float
+    C : float
         Price of leaving the tube [standard deviations of the target].
-    tube : float
+    epsilon : float
         Half width within which an error is free [standard deviations of the target].
     n_components, lookback, horizon : int
         C, L [steps] and H [steps]; given by the data.
     """
 
-    scaled: ClassVar[bool] = True
+    needs: ClassVar[Needs] = CLASSICAL
 
     def __init__(
         self,
         label: str,
         component: Separate | Joint,
-        cost: float,
-        tube: float,
+        C: float,
+        epsilon: float,
         n_components: int,
         lookback: int,
         horizon: int,
     ) -> None:
         self.label = label
         self.component = component
-        self.cost = cost
-        self.tube = tube
+        self.C = C
+        self.epsilon = epsilon
         self.n_networks = component.n_networks(n_components)
         self.horizon = horizon
         self._fitted: dict[str, FloatArray] = {}
 
-    def fit(self, train: Batch) -> None:
+    @classmethod
+    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes: nothing is asked of a split."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows."""
-        targets = self.component.targets(train.target)  # (K, n, H)
-        for k, rows in enumerate(_rows(self.component, train)):  # (n, L F)
+        batch = train.batch
+        assert batch is not None
+        targets = self.component.targets(batch.target)  # (K, n, H)
+        for k, rows in enumerate(_rows(self.component, batch.past)):  # (n, L F)
             gamma = 1 / (rows.shape[1] * (rows.var() or 1.0))
             for h in range(self.horizon):
                 target = targets[k, :, h]  # (n,)
                 centre, spread = target.mean(), target.std() or 1.0
-                machine = svm.SVR(gamma=gamma, C=self.cost, epsilon=self.tube, cache_size=1000)
+                machine = svm.SVR(gamma=gamma, C=self.C, epsilon=self.epsilon, cache_size=1000)
                 machine.fit(rows, (target - centre) / spread)
                 self._fitted |= {
                     f"vectors_{k}_{h}": machine.support_vectors_,  # (S, L F)
@@ -192,9 +148,13 @@ class SVR:
                     f"gamma_{k}_{h}": np.array([gamma]),
                 }
 
-    def predict(self, batch: Batch) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
-        rows = _rows(self.component, batch)
+        assert inputs.batch is not None
+        return in_chunks(self._forecast, inputs.batch.past)
+
+    def _forecast(self, past: FloatArray) -> FloatArray:
+        rows = _rows(self.component, past)
         forecast = np.empty((self.n_networks, rows.shape[1], self.horizon))
         for k, h in np.ndindex(self.n_networks, self.horizon):
             vectors, weights, bias, gamma = (
@@ -209,12 +169,12 @@ class SVR:
         """Return everything that was fitted."""
         return dict(self._fitted)
 
-    def load_state(self, state: dict[str, FloatArray]) -> None:
+    def load_state(self, state: State) -> None:
         """Take what an earlier fit has learned."""
         self._fitted = dict(state)
 
 
-def _rows(component: Separate | Joint, batch: Batch) -> FloatArray:
+def _rows(component: Separate | Joint, past: FloatArray) -> FloatArray:
     """Map ``past (n, L, C)`` to what every network sees of a window, side by side: ``(K, n, L F)``."""
-    inputs: FloatArray = component.inputs(batch.past)  # (K, n, L, F)
+    inputs: FloatArray = component.inputs(past)  # (K, n, L, F)
     return inputs.reshape(*inputs.shape[:2], -1)

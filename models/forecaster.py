@@ -1,16 +1,20 @@
 """How any network is trained."""
 
+import copy
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
+import pandas as pd
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
 
-from data.contracts import Batch
-from models.components import Component, Penalty, Quantiles
+from data.contracts import Batch, FloatArray
+from models.allocation import Allocation, Penalty, Quantiles
+from models.chunks import in_chunks
+from models.model import Inputs, Needs, State
 
 PENALTIES: dict[str, Penalty] = {"squared": torch.square, "absolute": torch.abs}
 """What an error costs, by the names a configuration calls it."""
@@ -34,7 +38,7 @@ class Forecaster(pl.LightningModule):
     network : callable (n_networks, n_features, lookback, horizon) -> nn.Module
         The module maps ``(K, B, L, F)`` to ``(K, B, H)``.
     optimizer : callable (parameters) -> Optimizer
-    component : Component
+    component : Allocation
         Which network sees and learns which components.
     n_components, lookback, horizon : int
         C, L [steps] and H [steps]; given by the data.
@@ -51,15 +55,14 @@ class Forecaster(pl.LightningModule):
         If the loss is not known or not for these components, or the decay makes the rate grow.
     """
 
-    scaled: ClassVar[bool] = True
-    """Learns from scaled windows, unlike the naive forecasts."""
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True)
 
     def __init__(
         self,
         label: str,
         network: Callable[..., nn.Module],
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        component: Component,
+        component: Allocation,
         n_components: int,
         lookback: int,
         horizon: int,
@@ -90,6 +93,36 @@ class Forecaster(pl.LightningModule):
     def forward(self, past: Tensor) -> Tensor:
         """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
         return self.network(self.component.inputs(past))
+
+    @classmethod
+    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes: nothing is asked of a split."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> NoReturn:
+        """Refuse: Lightning trains a network, see ``pipeline.fitting``."""
+        raise TypeError(f"{self.label} is trained by pytorch_lightning.Trainer.fit, which the pipeline calls.")
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``; see ``models.chunks`` for why in double precision."""
+        assert inputs.batch is not None
+        device = self.device if self.device.type != "mps" else torch.device("cpu")  # which has no doubles
+        network = copy.deepcopy(self.network).to(device).double().eval()
+
+        def forward(past: FloatArray) -> FloatArray:
+            with torch.inference_mode():
+                seen = torch.as_tensor(past, dtype=torch.float32).double().to(device)
+                return network(self.component.inputs(seen)).cpu().numpy()
+
+        return in_chunks(forward, inputs.batch.past)
+
+    def state(self) -> dict[str, Any]:
+        """Return the weights."""
+        return self.state_dict()
+
+    def load_state(self, state: State) -> None:
+        """Take weights."""
+        self.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the sum of the networks' losses."""
@@ -148,7 +181,7 @@ class Forecaster(pl.LightningModule):
         return reduce(total, reduce_op="sum") / reduce(count, reduce_op="sum")
 
 
-def _refuse(loss: str, decay: float, component: Component) -> None:
+def _refuse(loss: str, decay: float, component: Allocation) -> None:
     """Name every fault of the settings at once."""
     faults = []
     if loss not in PENALTIES:

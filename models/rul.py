@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn import linear_model
 
 from data.contracts import FloatArray
+from models.model import Inputs, Needs, State
 
-State = dict[str, NDArray[Any]]
+OF_CELLS = Needs(scaled=False, task="rul")
 
 
 class Clock:
@@ -32,24 +32,28 @@ class Clock:
         C, L [cycles] and H [cycles]; given by the data.
     """
 
-    scaled: ClassVar[bool] = False
-    sees: ClassVar[str] = "cycles"
-    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
+    needs: ClassVar[Needs] = OF_CELLS
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
         self._life = np.empty(0)  # () [cycles]
 
-    def fit(self, rows: pd.DataFrame) -> None:
+    @classmethod
+    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes: nothing is asked of a split."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from training rows, each cell with the same weight."""
+        rows = train.rows
         lives = (rows["ds"] + rows["y"]).groupby(rows["unique_id"]).mean()
         self._life = np.array(lives.mean())
 
-    def predict(self, rows: pd.DataFrame) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return the remaining life ``(n, 1)`` [cycles]."""
-        return _never_negative(self._life - _cycles(rows))
+        return _never_negative(self._life - _cycles(inputs.rows))
 
-    def state(self) -> State:
+    def state(self) -> dict[str, Any]:
         """Return everything that was fitted."""
         return {"life": self._life}
 
@@ -71,25 +75,29 @@ class CycleRidge:
         C, L [cycles] and H [cycles]; given by the data.
     """
 
-    scaled: ClassVar[bool] = False
-    sees: ClassVar[str] = "cycles"
-    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
+    needs: ClassVar[Needs] = OF_CELLS
 
     def __init__(self, label: str, alpha: float, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
         self.alpha = alpha
         self._slope = self._start = np.empty(0)  # (1,) each
 
-    def fit(self, rows: pd.DataFrame) -> None:
+    @classmethod
+    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes: nothing is asked of a split."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from training rows."""
+        rows = train.rows
         line = linear_model.Ridge(self.alpha).fit(_cycles(rows), rows["y"].to_numpy(dtype=np.float64))
         self._slope, self._start = line.coef_, np.atleast_1d(line.intercept_)
 
-    def predict(self, rows: pd.DataFrame) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return the remaining life ``(n, 1)`` [cycles]."""
-        return _never_negative(self._start + self._slope * _cycles(rows))
+        return _never_negative(self._start + self._slope * _cycles(inputs.rows))
 
-    def state(self) -> State:
+    def state(self) -> dict[str, Any]:
         """Return everything that was fitted."""
         return {"slope": self._slope, "start": self._start}
 
@@ -112,29 +120,29 @@ class LastRul:
         C, L [cycles] and H [cycles]; given by the data.
     """
 
-    scaled: ClassVar[bool] = False
-    sees: ClassVar[str] = "cycles"
-    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
+    needs: ClassVar[Needs] = OF_CELLS
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
         self._known = _in_time(pd.DataFrame({"unique_id": [], "ds": [], "y": []}))
 
-    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+    @classmethod
+    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
         """Say whether every test row has an earlier training row of its cell."""
         known = train.assign(y=0.0)
         return bool(_last_known(_in_time(known), test).notna().all())
 
-    def fit(self, rows: pd.DataFrame) -> None:
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Remember the training rows."""
-        self._known = _in_time(rows)
+        self._known = _in_time(train.rows)
 
-    def predict(self, rows: pd.DataFrame) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return the remaining life ``(n, 1)`` [cycles]; NaN where nothing earlier is known of a cell."""
+        rows = inputs.rows
         end = _last_known(self._known.assign(y=self._known["ds"] + self._known["y"]), rows)
         return _never_negative(end.to_numpy()[:, None] - _cycles(rows))
 
-    def state(self) -> State:
+    def state(self) -> dict[str, Any]:
         """Return everything that was fitted; names of cells as their letters, a line a row."""
         letters = "\n".join(self._known["unique_id"]).encode()
         return {

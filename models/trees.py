@@ -15,10 +15,12 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
+import pandas as pd
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 
 from data.contracts import Batch, FloatArray
-from models.components import Component
+from models.allocation import Allocation
+from models.model import Inputs, Needs, State
 
 
 class Trees(ABC):
@@ -28,14 +30,13 @@ class Trees(ABC):
     ----------
     label : str
         What tables call the model.
-    component : Component
+    component : Allocation
         Which features are seen and which target is learnt.
     """
 
-    scaled: ClassVar[bool] = True
-    kept: ClassVar[bool] = False  # a file that holds trees could run code
+    needs: ClassVar[Needs] = Needs(scaled=True, state=False)  # a file that holds trees could run code
 
-    def __init__(self, label: str, component: Component) -> None:
+    def __init__(self, label: str, component: Allocation) -> None:
         self.label = label
         self.component = component
         self._forests: list[list[Any]] = []  # [K][H]
@@ -44,20 +45,27 @@ class Trees(ABC):
     def _forest(self) -> Any:
         """Return a forest of scikit-learn that has learnt nothing yet."""
 
-    def fit(self, train: Batch) -> None:
+    @classmethod
+    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes: nothing is asked of a split."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows: a forest for every network and step of the horizon."""
-        targets = self.component.targets(train.target)  # (K, n, H)
+        assert train.batch is not None
+        targets = self.component.targets(train.batch.target)  # (K, n, H)
         self._forests = [
             [self._forest().fit(rows, column) for column in target.T]
-            for rows, target in zip(self._newest(train), targets, strict=True)
+            for rows, target in zip(self._newest(train.batch), targets, strict=True)
         ]
 
-    def predict(self, batch: Batch) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
+        assert inputs.batch is not None
         return np.stack(
             [
                 np.stack([forest.predict(rows) for forest in steps], axis=1)
-                for rows, steps in zip(self._newest(batch), self._forests, strict=True)
+                for rows, steps in zip(self._newest(inputs.batch), self._forests, strict=True)
             ]
         )
 
@@ -65,7 +73,7 @@ class Trees(ABC):
         """Return nothing: a forest is not kept."""
         return {}
 
-    def load_state(self, state: dict[str, FloatArray]) -> NoReturn:
+    def load_state(self, state: State) -> NoReturn:
         """Refuse: a forest is not kept."""
         raise ValueError(
             f"{self.label} was fitted for its row of the table and not kept, so it cannot forecast for a finished "
@@ -85,7 +93,7 @@ class ExtraTrees(Trees):
     ----------
     label : str
         What tables call the model.
-    component : Component
+    component : Allocation
         Which features are seen and which target is learnt.
     n_trees : int
         Trees of a forest.
@@ -100,7 +108,7 @@ class ExtraTrees(Trees):
     def __init__(
         self,
         label: str,
-        component: Component,
+        component: Allocation,
         n_trees: int,
         max_features: float,
         seed: int,
@@ -124,7 +132,7 @@ class HistBoosting(Trees):
     ----------
     label : str
         What tables call the model.
-    component : Component
+    component : Allocation
         Which features are seen and which target is learnt.
     n_trees : int
         Trees, one after another.
@@ -139,7 +147,7 @@ class HistBoosting(Trees):
     def __init__(
         self,
         label: str,
-        component: Component,
+        component: Allocation,
         n_trees: int,
         learning_rate: float,
         seed: int,

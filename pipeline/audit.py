@@ -90,9 +90,7 @@ def _of_group(
         def changes() -> Iterator[Change]:
             for changed in task.changes(panel, fold, rng):
                 there = origins if changed.rows is None else _there(origins, changed.rows)
-                yield Change(
-                    changed.name, changed.replaced, make(changed.panel, changed.fold, there)[0], changed.rows
-                )
+                yield Change(changed.name, changed.replaced, make(changed.panel, changed.fold, there)[0], changed.rows)
             moved = task.past_replaced(panel, fold, rng)
             yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0])
 

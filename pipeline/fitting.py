@@ -189,9 +189,7 @@ def _fit(
     return Learnt(fitted, [], batch)
 
 
-def _train(
-    cfg: DictConfig, model: Forecaster, label: str, batch: Batch, validation: Batch, checkpoint: Path
-) -> Losses:
+def _train(cfg: DictConfig, model: Forecaster, label: str, batch: Batch, validation: Batch, checkpoint: Path) -> Losses:
     """Train a network in place and return its losses; go on from ``checkpoint`` where there is one."""
     torch.set_num_threads(cfg.threads)
     history = History()

@@ -1,6 +1,6 @@
 """Forecast the next ``horizon`` steps of series from the components of the ``lookback`` steps before them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 

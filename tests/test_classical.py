@@ -8,7 +8,7 @@ from sklearn.svm import SVR as SklearnSVR
 from data.contracts import Batch, Windows
 from data.scaling import LastValue, MinMax
 from models.classical import SVR, Drift, Persistence, Ridge
-from models.components import Joint, Separate
+from models.allocation import Joint, Separate
 from runtime.build import build
 from tests.conftest import choices
 from tests.test_networks import NETWORKS, compose_model

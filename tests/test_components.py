@@ -13,7 +13,7 @@ from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import Standard
 from models.best_weights import BestWeights
-from models.components import Ensemble, Joint, Quantiles
+from models.allocation import Ensemble, Joint, Quantiles
 from models.forecaster import Forecaster
 from runtime.build import build
 from tests.conftest import choices

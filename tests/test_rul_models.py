@@ -144,7 +144,7 @@ def test_baselines_of_a_life_are_all_there_and_see_all_features(configure):
     assert set(nodes) == {"clock", "cycle_ridge", "last_rul", "ridge", "extra_trees", "hist_boosting"}
     assert set(nodes) <= set(choices("model"))
     for name in ("ridge", "extra_trees", "hist_boosting"):
-        assert nodes[name].component._target_ == "models.components.Joint"
+        assert nodes[name].component._target_ == "models.allocation.Joint"
 
 
 # Scaling

@@ -19,7 +19,7 @@ Penalty = Callable[[Tensor], Tensor]
 """What an error costs, number by number."""
 
 
-class Component(Protocol):
+class Allocation(Protocol):
     """Decide what each of K networks sees, what it learns, and how their forecasts become one."""
 
     def n_networks(self, n_components: int) -> int:
