@@ -46,5 +46,10 @@ def main(given: DictConfig) -> int:
     return LEAKS if found.unexpected else 0
 
 
+def command(words: list[str]) -> int:
+    """Run the command with these words and return its exit code."""
+    return main(parsed(words, KEYS, needed=["run"], verb="audit.py"))
+
+
 if __name__ == "__main__":
-    sys.exit(main(parsed(sys.argv[1:], KEYS, needed=["run"], verb="audit.py")))
+    sys.exit(command(sys.argv[1:]))

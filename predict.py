@@ -34,5 +34,11 @@ def main(given: DictConfig) -> None:
     out.print(f"Written to {path}", markup=False, highlight=False)
 
 
+def command(words: list[str]) -> int:
+    """Run the command with these words and return its exit code."""
+    main(parsed(words, KEYS, needed=["run"], verb="predict.py"))
+    return 0
+
+
 if __name__ == "__main__":
-    main(parsed(sys.argv[1:], KEYS, needed=["run"], verb="predict.py"))
+    sys.exit(command(sys.argv[1:]))

@@ -1,5 +1,7 @@
 """Fit one experiment and judge it:  python train.py experiment=csi300 model=lstm seed=1"""
 
+import sys
+
 import hydra
 from omegaconf import DictConfig
 
@@ -38,5 +40,11 @@ def main(composed: DictConfig) -> float | None:
     return metrics.validation.get("mae")
 
 
-if __name__ == "__main__":
+def command(_: list[str]) -> int:
+    """Run the command with the words of ``sys.argv``, which Hydra reads itself, and return its exit code."""
     start(main)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(command(sys.argv[1:]))
