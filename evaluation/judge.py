@@ -1,4 +1,4 @@
-"""Evaluate a Forecasts table: scores by model, step, cell, third of life and seed, tests, coverage, and what to know."""
+"""Evaluate a Forecasts table: scores by model, step, cell, third of life and seed, tests, coverage, and notes."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -28,8 +28,8 @@ class Evaluation(NamedTuple):
     bootstrap intervals, ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of
     Pesaran and Timmermann."""
     groups: dict[str, pd.DataFrame]
-    """A row a model and group, all scores that make sense there: ``step`` (several steps), ``unique_id`` and ``third``
-    (``rul``; cells have their ``life`` and forecast end ``eol``, thirds are early, middle, late), ``seed`` (several)."""
+    """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (``rul``: cells,
+    with their ``life`` and forecast end ``eol``); ``third`` (``rul``: early, middle, late); ``seed`` (of several)."""
     coverage: pd.DataFrame | None
     """As ``intervals.scores.coverage`` returns it, by year or third of life; None without intervals."""
     pairwise: pd.DataFrame | None
@@ -136,10 +136,10 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     against = diebold_mariano.against_reference(rows, facts.reference)
     members = model_confidence_set(rows, leaking).rename(columns={"in_set": "in_mcs"})
     found = metric_intervals(rows, [score for score in scores if score.bounded], "time")
-    ends = found.pivot_table(index="model", columns="metric", values=["low", "high"], dropna=False)
-    ends.columns = pd.Index([f"{metric}_{end}" for end, metric in ends.columns])
+    by_metric = {str(metric): own.set_index("model") for metric, own in found.groupby("metric", sort=False)}
+    ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
     p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
-    for other in (against, members, ends.reset_index(), p.reset_index()):
+    for other in (against, members, pd.DataFrame(ends).rename_axis("model").reset_index(), p.reset_index()):
         table = table.merge(other, on="model", how="left", validate="one_to_one")
     best = superior_predictive_ability(rows, facts.reference, leaking)
     return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference))
@@ -147,14 +147,11 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
 
 def _by_cells(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts, seed: int) -> _Tested:
     """Test models whose errors come cell by cell."""
-    table.insert(table.columns.get_loc("n") + 1, "n_cells", _n_cells(rows, table["model"]))
+    n_cells = table["model"].map(rows.groupby("model")["unique_id"].nunique())
+    table.insert(list(table).index("n") + 1, "n_cells", n_cells)
     table = table.merge(by_cell.against_reference(rows, facts.reference, seed), on="model", validate="one_to_one")
     honest = table[~table["leaks"] & (table["n"] == table["n"].max())].set_index("model")["mae"]
     return _Tested(table, why_the_clock_wins(honest, facts.reference, facts.lives))
-
-
-def _n_cells(rows: pd.DataFrame, models: "pd.Series[str]") -> "pd.Series[int]":
-    return models.map(rows.groupby("model")["unique_id"].nunique())
 
 
 def _groups(rows: pd.DataFrame, scores: Sequence[Score], task: str) -> dict[str, pd.DataFrame]:
