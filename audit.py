@@ -1,28 +1,28 @@
 """Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full"""
 
-import sys
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from data.panel import DataError, fingerprint
-from pipeline.job import LIVE, Job, check_settings
-from report.page import write_page
-from runtime.build import ConfigError, build, check
-from runtime.command_line import told_in_one_sentence
-from runtime.quiet import console, quiet
-from runtime.record import finished, load_run, write_json
+from runtime.command_line import Usage, run_command
 
-KEYS = ["run", "audit"]
+USAGE = Usage(
+    "Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full",
+    {"run": "<folder of a run>", "audit": "<sampled or full; full rebuilds every origin>"},
+)
 LEAKS = 1  # exit code where a leak is found that nobody announced
 
 
-@told_in_one_sentence
 def main(given: DictConfig) -> int:
     """Rebuild the inputs of a run from data whose future is replaced, print what changes and keep it."""
-    unknown = [str(key) for key in given if key not in KEYS]
-    if unknown or not given.get("run"):
-        raise ConfigError(f"audit.py takes run=<folder of a run> and audit=sampled or full; got {unknown}.")
+    from data.panel import DataError, fingerprint
+    from pipeline.job import LIVE, Job, check_settings
+    from report.page import write_page
+    from runtime.build import build, check
+    from runtime.files import write_json
+    from runtime.quiet import console, quiet
+    from runtime.record import finished, load_run
+
     quiet()
     folder = Path(given.run)
     cfg, card = load_run(folder)
@@ -50,4 +50,4 @@ def main(given: DictConfig) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(OmegaConf.from_cli(sys.argv[1:])))
+    run_command(main, USAGE)

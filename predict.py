@@ -1,28 +1,34 @@
 """Forecast with a finished run:  python predict.py run=outputs/csi300/... source.path=new.csv"""
 
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from omegaconf import DictConfig, OmegaConf
-from rich.table import Table
 
-from pipeline.job import Job
-from runtime.build import ConfigError, build
-from runtime.command_line import CONF, told_in_one_sentence
-from runtime.quiet import console
-from runtime.record import load_run
+from runtime.command_line import CONF, Usage, run_command
 
-KEYS = ["run", "source", "out"]
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+USAGE = Usage(
+    "Forecast with a finished run:  python predict.py run=outputs/csi300/... source.path=new.csv",
+    {
+        "run": "<folder of a run>",
+        "source.*": "<of a new file: source.path=new.csv source.value=close ...; else the data of the run>",
+        "out": "<file for the forecasts; forecast.csv>",
+    },
+)
 SHOWN = 12  # rows printed; the file holds them all
 
 
-@told_in_one_sentence
 def main(given: DictConfig) -> None:
     """Print and write what a run's model makes of a file it has not seen, with its intervals."""
-    unknown = [str(key) for key in given if key not in KEYS]
-    if unknown or not given.get("run"):
-        raise ConfigError(f"predict.py takes run=<folder of a run>, source.path=<file> and out=<file>; got {unknown}.")
+    from pipeline.job import Job
+    from runtime.build import build
+    from runtime.quiet import console
+    from runtime.record import load_run
+
     folder = Path(given.run)
     cfg, card = load_run(folder)
     job: Job = build(cfg.job)(cfg)
@@ -48,6 +54,8 @@ def source_of(cfg: DictConfig, given: DictConfig, any_file: str) -> DictConfig:
     if "source" not in given:
         own: DictConfig = cfg.source
         return own
+    from runtime.faults import ConfigError
+
     node = OmegaConf.load(Path(CONF) / "source" / f"{any_file}.yaml")
     assert isinstance(node, DictConfig)
     if cfg.source._target_ == node._target_:
@@ -61,8 +69,10 @@ def source_of(cfg: DictConfig, given: DictConfig, any_file: str) -> DictConfig:
     return node
 
 
-def as_text(table: pd.DataFrame, title: str) -> Table:
+def as_text(table: "pd.DataFrame", title: str) -> "Table":
     """Return the forecasts as a table for the terminal, the last of many."""
+    from rich.table import Table
+
     text = Table(title=title)
     for column in table.columns:
         text.add_column(str(column))
@@ -75,10 +85,12 @@ def as_text(table: pd.DataFrame, title: str) -> Table:
 
 def shown(value: object) -> str:
     """Return a date without its time, and a number with six digits."""
+    import pandas as pd
+
     if isinstance(value, pd.Timestamp):
         return f"{value:%Y-%m-%d}"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
-    main(OmegaConf.from_cli(sys.argv[1:]))
+    run_command(main, USAGE)

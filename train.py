@@ -1,23 +1,22 @@
 """Fit one experiment and judge it:  python train.py experiment=csi300 model=lstm seed=1"""
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from data.panel import fingerprint
-from pipeline.job import LIVE, Job, check_settings, closing, opening
-from report.page import write_page
-from runtime.build import build, check
-from runtime.command_line import CONF, folder_of, start, told_in_one_sentence
-from runtime.quiet import console, quiet
-from runtime.record import finished, open_run, same_data, tidy
-
-OmegaConf.register_new_resolver("folder_of", folder_of, replace=True)
+from runtime.command_line import CONF, start, told_in_one_sentence
 
 
 @hydra.main(version_base="1.3", config_path=CONF, config_name="train")
 @told_in_one_sentence
 def main(composed: DictConfig) -> float | None:
     """Return what a sweep minimises: the error on validation rows, in the unit of the series."""
+    from data.panel import fingerprint
+    from pipeline.job import LIVE, Job, check_settings, closing, opening
+    from report.page import write_page
+    from runtime.build import build, check
+    from runtime.quiet import console, quiet
+    from runtime.record import finished, open_run, same_data, tidy
+
     quiet()
     cfg, folder = open_run(composed)
     out = console()

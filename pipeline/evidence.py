@@ -19,7 +19,7 @@ from report.augmentation_figures import augmentation_figure
 from report.autoencoder_figures import autoencoder_figure
 from report.cluster_figures import criteria_figure
 from report.figures import save
-from runtime.record import write_json
+from runtime.files import write_json
 
 PREFIX = "evidence_"
 ENOUGH = 200  # windows of a kind from which on their likeness is measured

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from safetensors import SafetensorError
@@ -20,8 +19,9 @@ from models.forecaster import Forecaster
 from pipeline.evidence import read_json
 from pipeline.fitted import Fitted, gather, members, unfitted
 from pipeline.parts import part_of
-from runtime.build import ConfigError, as_message
-from runtime.record import WEIGHTS, surroundings, write_json
+from runtime.build import ConfigError, as_message, class_of
+from runtime.files import write_json
+from runtime.record import WEIGHTS, surroundings
 
 FROM_DATA = {"n_components", "lookback", "horizon"}
 LIVE = {"model": FROM_DATA, "baselines.*": FROM_DATA, "trainer": {"callbacks"}, "job": {"cfg"}}
@@ -190,7 +190,7 @@ def refuse_unfit(cfg: DictConfig, job: str) -> None:
     """
     faults = []
     for node in [cfg.model, *cfg.baselines.values(), cfg.scaling, cfg.intervals]:
-        made_for, why = getattr(get_object(node._target_), "only_for", (job, ""))
+        made_for, why = getattr(class_of(node._target_), "only_for", (job, ""))
         if made_for != job:
             faults.append(f"{node.label} {why}" if "label" in node else why)
     if faults:
@@ -199,7 +199,7 @@ def refuse_unfit(cfg: DictConfig, job: str) -> None:
 
 def seeds_of(cfg: DictConfig, model: DictConfig) -> list[int]:
     """Return the seeds a model is trained with: one where chance has no part in it."""
-    drawn = get_object(model._target_) is Forecaster
+    drawn = class_of(model._target_) is Forecaster
     return [cfg.seed + number for number in range(cfg.seeds if drawn else 1)]
 
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from hydra.utils import get_object
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -60,9 +59,10 @@ from pipeline.job import (
 )
 from pipeline.parts import leave_behind, left_behind, part_of
 from report.life_report import LifeSubject, report
-from runtime.build import ConfigError, build
+from runtime.build import ConfigError, build, class_of
+from runtime.files import write_json
 from runtime.quiet import quiet
-from runtime.record import UNFINISHED, WEIGHTS, write_json
+from runtime.record import UNFINISHED, WEIGHTS
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 RIDGE = OmegaConf.create(
@@ -174,7 +174,7 @@ class Life:
                     f"lookback={self.cfg.lookback} cycles.  Give longer cells, or lower lookback."
                 )
         fresh = partial(seeded, model=row.model, n_components=windows.past.shape[2])
-        if get_object(row.model._target_).scaled:
+        if class_of(row.model._target_).scaled:
             learnt = train_model(
                 self.cfg,
                 lambda cfg: fresh(cfg)._replace(features=prepared.features),
@@ -400,7 +400,7 @@ class Life:
 
 def _applies(job: Life, row: Contender, panel: Panel, fold: Fold) -> bool:
     """Say whether a split gives a model what it needs: the last known life of a cell that is tested, say."""
-    if not hasattr(get_object(row.model._target_), "applies"):
+    if not hasattr(class_of(row.model._target_), "applies"):
         return True
     model = unfitted(job.cfg, row.model, 1).model
     return bool(model.applies(panel.frame[fold.role == TRAIN], panel.frame[fold.role == TEST]))

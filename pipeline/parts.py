@@ -9,7 +9,8 @@ import pandas as pd
 
 from data.contracts import Outcome
 from pipeline.fitted import Fitted, save
-from runtime.record import UNFINISHED, write_json
+from runtime.files import write_json
+from runtime.record import UNFINISHED
 
 TABLES = ("forecasts", "calibration")
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hydra.utils import get_object
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -71,7 +70,7 @@ from pipeline.job import (
 )
 from pipeline.parts import leave_behind, left_behind, part_of
 from report.report import Subject, report
-from runtime.build import build
+from runtime.build import build, class_of
 from runtime.cache import ArrayCache
 from runtime.record import WEIGHTS
 
@@ -500,7 +499,7 @@ def _refuse_misfit(panel: Panel, trained_on: dict[str, float]) -> None:
 
 
 def _is_naive(node: DictConfig) -> bool:
-    return not get_object(node._target_).scaled
+    return not class_of(node._target_).scaled
 
 
 def _plain(node: DictConfig) -> Any:
