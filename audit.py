@@ -1,26 +1,26 @@
 """Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full"""
 
-import sys
+from pathlib import Path
 
 from omegaconf import DictConfig
 
-from runtime.command_line import parsed, told_in_one_sentence
+from runtime.command_line import Usage, run_command
 
-KEYS = ["run", "audit"]
+USAGE = Usage(
+    "Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full",
+    {"run": "<folder of a run>", "audit": "<sampled or full; full rebuilds every origin>"},
+)
 LEAKS = 1  # exit code where a leak is found that nobody announced
 
 
-@told_in_one_sentence
 def main(given: DictConfig) -> int:
     """Make a run again from data whose future is replaced, print what changes and keep it."""
-    from pathlib import Path
-
     from data.panel import DataError, fingerprint
     from pipeline.audit import audit
     from pipeline.results import keep_audit
     from pipeline.run import opened
     from report.page import write_page
-    from report.table import audit_table, write_tables
+    from report.table import print_audit, write_tables
     from runtime.quiet import console, quiet
     from runtime.record import load_run
 
@@ -37,19 +37,12 @@ def main(given: DictConfig) -> int:
     write_page(folder)
 
     out = console()
-    out.print(audit_table(found.to_json()))
-    style = "bold green" if found.verdict == "causal" else "bold red"
-    out.print(found.sentence, style=style, highlight=False, markup=False)
+    print_audit(out, found.to_json())
     if found.leaks and not found.unexpected:
         out.print("All of it is part of the protocol that is reproduced.")
     out.print(f"{found.seconds:.1f} s.  Kept in {folder / 'run.json'}, its tables and its report.html")
     return LEAKS if found.unexpected else 0
 
 
-def command(words: list[str]) -> int:
-    """Run the command with these words and return its exit code."""
-    return main(parsed(words, KEYS, needed=["run"], verb="audit.py"))
-
-
 if __name__ == "__main__":
-    sys.exit(command(sys.argv[1:]))
+    run_command(main, USAGE)

@@ -1,19 +1,23 @@
 """Forecast with a finished run:  python predict.py run=outputs/csi300/... source.path=new.csv"""
 
-import sys
+from pathlib import Path
 
 from omegaconf import DictConfig
 
-from runtime.command_line import parsed, told_in_one_sentence
+from runtime.command_line import Usage, run_command
 
-KEYS = ["run", "source", "out"]
+USAGE = Usage(
+    "Forecast with a finished run:  python predict.py run=outputs/csi300/... source.path=new.csv",
+    {
+        "run": "<folder of a run>",
+        "source.*": "<of a new file: source.path=new.csv source.value=close ...; else the data of the run>",
+        "out": "<file for the forecasts; forecast.csv>",
+    },
+)
 
 
-@told_in_one_sentence
 def main(given: DictConfig) -> None:
     """Print and write what a run's model makes of a file it has not seen, with its intervals."""
-    from pathlib import Path
-
     from pipeline.predict import predict, source_of
     from report.predictions import as_text
     from runtime.files import atomic
@@ -34,11 +38,5 @@ def main(given: DictConfig) -> None:
     out.print(f"Written to {path}", markup=False, highlight=False)
 
 
-def command(words: list[str]) -> int:
-    """Run the command with these words and return its exit code."""
-    main(parsed(words, KEYS, needed=["run"], verb="predict.py"))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(command(sys.argv[1:]))
+    run_command(main, USAGE)

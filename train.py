@@ -1,7 +1,5 @@
 """Fit one experiment and judge it:  python train.py experiment=csi300 model=lstm seed=1"""
 
-import sys
-
 import hydra
 from omegaconf import DictConfig
 
@@ -22,29 +20,22 @@ def main(composed: DictConfig) -> float | None:
     quiet()
     cfg, folder = open_run(composed)
     out = console()
-    done = finished(folder)
-    if done:
-        out.print(f"{folder} holds this run, finished: nothing to do.")
-    else:
+    if finished(folder) is None:
         run(cfg, folder, out)
-    metrics = read_metrics(folder)
-    if not done:
-        print_table(out, metrics)
-    write_tables(folder)
-    write_page(folder)
+        print_table(out, read_metrics(folder))
+        write_tables(folder)
+        write_page(folder)
+        out.print(f"Written to {folder}; look at report.html", highlight=False, markup=False)
+    else:
+        if not (folder / "report.html").exists():
+            write_page(folder)
+        out.print(f"{folder} holds this run, finished: nothing to do.", highlight=False, markup=False)
     if cfg.figures == "png":
         from report.figures.png import write_pngs
 
         write_pngs(folder)
-    out.print(f"Written to {folder}; look at report.html")
-    return metrics.validation.get("mae")
-
-
-def command(_: list[str]) -> int:
-    """Run the command with the words of ``sys.argv``, which Hydra reads itself, and return its exit code."""
-    start(main)
-    return 0
+    return read_metrics(folder).validation.get("mae")
 
 
 if __name__ == "__main__":
-    sys.exit(command(sys.argv[1:]))
+    start(main)

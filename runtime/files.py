@@ -3,11 +3,14 @@
 import json
 import math
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout."""
 
 
 @contextmanager
@@ -17,12 +20,13 @@ def atomic(path: Path) -> Iterator[Path]:
     A kill or a full disk in the middle leaves the file of before.  Several processes may write the same
     file at once: the last one wins, whole.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    part = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.part")
+    handle = os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)  # readable as the user's umask has it
+    mode = os.fstat(handle).st_mode & 0o777
     os.close(handle)
-    part = Path(name)
     try:
         yield part
-        part.chmod(0o666 & ~_umask())  # mkstemp and safetensors write for the owner alone
+        part.chmod(mode)  # safetensors and fsspec put a file of their own in its place, for the owner alone
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -48,9 +52,3 @@ def _plain(content: Any) -> Any:
     if hasattr(content, "item"):
         content = content.item()
     return None if isinstance(content, float) and not math.isfinite(content) else content
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -49,7 +49,12 @@ def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
             warnings.simplefilter("default")
             try:
-                code = module.command(words) or 0
+                if name == "train.py":
+                    module.start(module.main)
+                elif name == "compare.py":
+                    code = module.main(words)
+                else:
+                    module.run_command(module.main, module.USAGE, words)
             except SystemExit as exit_:
                 code = exit_.code if isinstance(exit_.code, int) else 1
             except Exception:
