@@ -8,7 +8,7 @@ read too.  A number a run lacks is NaN, and one this version does not know is ke
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,14 @@ TABLES = ("scores", "coverage", "pairwise")
 WORDS = {"model", "other", "verdict", "unique_id", "third", "part"}  # columns of text
 FLAGS = {"leaks", "in_mcs"}
 BY_TASK = {
-    FORECAST: "results forecast audit series.pairs series.over_time series.regimes calibration series.copycat "
-    "series.residuals series.components attention losses reproduce".split(),
-    RUL: "results forecast cells.cells audit cells.over_life cells.thirds calibration attention cells.factors "
-    "cells.clusters cells.synthetic losses reproduce".split(),
+    FORECAST: [
+        *["results", "forecast", "audit", "series.pairs", "series.over_time", "series.regimes", "calibration"],
+        *["series.copycat", "series.residuals", "series.components", "attention", "losses", "reproduce"],
+    ],
+    RUL: [
+        *["results", "forecast", "cells.cells", "audit", "cells.over_life", "cells.thirds", "calibration"],
+        *["attention", "cells.factors", "cells.clusters", "cells.synthetic", "losses", "reproduce"],
+    ],
 }
 """Sections of runs that do not name theirs."""
 WHOLE = {"n", "n_cells", "n_seeds", "step", "seed", "level", "missing"}  # columns of whole numbers
@@ -180,7 +184,7 @@ class RunFolder:
             raise RunFolderError(
                 f"{self.path} holds no finished run: there is no {METRICS}.  Give the folder of a run that has ended."
             )
-        return read_metrics(self.path / METRICS)
+        return _accused(read_metrics(self.path / METRICS), self.card.get("audit"))
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -201,7 +205,6 @@ class RunFolder:
     def settings(self) -> dict[str, Any]:
         """The settings of config.yaml as they stand there: nothing is resolved, aliases are refused."""
         import yaml  # type: ignore[import-untyped]
-        from yaml.constructor import SafeConstructor
 
         path = self.path / "config.yaml"
         try:
@@ -238,12 +241,6 @@ class RunFolder:
         rows = self.forecasts
         own = None if rows is None else rows[rows["model"] == self.metrics.model]
         return None if own is None or own.empty else own
-
-    @property
-    def audit(self) -> dict[str, Any] | None:
-        """What the leak audit has found; audit.py looks at a run again and leaves the last word in run.json."""
-        found = self.card.get("audit") or self.metrics.audit
-        return found if isinstance(found, dict) else None
 
     def life(self, rows: pd.DataFrame) -> "pd.Series[float]":
         """Return the life of the cell of every row [cycles]; where the run does not tell it, ``ds`` is the age."""
@@ -310,8 +307,8 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     RunFolderError
         If it is none, or lacks a column.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     try:
         if not path.is_file() or path.stat().st_size > LARGEST[".parquet"]:
@@ -345,6 +342,23 @@ def or_null(value: Any) -> Any:
     return value
 
 
+def _accused(metrics: Metrics, audit: Any) -> Metrics:
+    """Return metrics after the last audit: audit.py looks at a run again, and leaves what it finds in run.json.
+
+    A finding that names its subject, the label of a model, accuses that row and no other.
+    """
+    found = audit if isinstance(audit, dict) and audit else metrics.audit
+    if found is None:
+        return metrics
+    stages = [stage for stage in _list(found, "stages") if isinstance(stage, dict)]
+    leaks = dict(metrics.leaks)
+    for stage in stages:
+        if stage.get("verdict") == "LEAKS" and isinstance(stage.get("subject"), str) and stage["subject"]:
+            leaks.setdefault(stage["subject"], f"{stage.get('stage')}: {stage.get('detail')}")
+    scores = metrics.scores.assign(leaks=metrics.scores["model"].isin(list(leaks)) | metrics.scores.get("leaks", False))
+    return replace(metrics, audit=found | {"stages": stages}, leaks=leaks, scores=scores)
+
+
 def _metrics(content: Mapping[str, Any]) -> Metrics:
     """Check the content of a file of version 2."""
     task = _text(content, "task")
@@ -364,8 +378,11 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
         raise RunFolderError("its seed is no whole number")
     audit = content.get("audit")
     return Metrics(
-        **{name: _text(content, name) for name in ("experiment", "dataset", "title", "unit")},
         task=task,
+        experiment=_text(content, "experiment"),
+        dataset=_text(content, "dataset"),
+        title=_text(content, "title"),
+        unit=_text(content, "unit"),
         model=model,
         reference=reference,
         seed=seed,
@@ -403,7 +420,10 @@ def _table(name: str, records: Any, task: str) -> pd.DataFrame | None:
             table[column] = table[column].map(_word)
         else:
             numbers = table[column].map(_number).astype(np.float64)
-            if column in known and (numbers.isna() != table[column].map(lambda value: value is None or value != value)).any():
+            if (
+                column in known
+                and (numbers.isna() != table[column].map(lambda value: value is None or value != value)).any()
+            ):
                 raise RunFolderError(f"its {literal(name)} hold no number where {column} belongs")
             whole = column in WHOLE and bool(np.isfinite(numbers).all())
             table[column] = numbers.astype(np.int64) if whole else numbers
