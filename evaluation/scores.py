@@ -400,6 +400,18 @@ SCORES: tuple[Score, ...] = (
         undefined="no cell lives on after its first row",
     ),
     Score(
+        name="mse_scaled",
+        title="MSE scaled²",
+        unit="",
+        best=LOWEST,
+        row=lambda rows: np.square(error_over_longest(rows)),
+        decimals=5,
+        tasks=(RUL,),
+        needs=("longest_rul",),
+        column=False,
+        hint="mean squared error as a fraction of the squared longest remaining life, as paper 2 publishes it",
+    ),
+    Score(
         name="mape",
         title="MAPE %",
         unit="%",

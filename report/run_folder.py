@@ -1,0 +1,512 @@
+"""The files of a run: written by the pipeline, read by everything a person sees.
+
+Whatever is read may come from a stranger: sizes are bounded, types are checked, nothing is imported, resolved or
+fetched, and what is broken is one sentence.  ``metrics.json`` has a version; files of version 1, one kind a task, are
+read too.  A number a run lacks is NaN, and one this version does not know is kept.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evaluation.rows import CLOCK, FORECAST, PERSISTENCE, RUL, THIRDS, life_of
+from evaluation.scores import scores_of
+from report.text import literal
+from runtime.files import write_json
+
+VERSION = 2
+METRICS = "metrics.json"
+ARTIFACTS = ("artifacts", "evidence")  # the second name is that of version 1
+LARGEST = {".json": 100e6, ".yaml": 1e6, ".parquet": 1e9}  # [bytes] of a file
+MOST_CELLS = 200_000_000  # rows times columns of a table
+MOST_ROWS = 1_000_000  # of a table in JSON
+TABLES = ("scores", "coverage", "pairwise")
+WORDS = {"model", "other", "verdict", "unique_id", "third", "part"}  # columns of text
+FLAGS = {"leaks", "in_mcs"}
+BY_TASK = {
+    FORECAST: [
+        *["results", "forecast", "audit", "series.pairs", "series.over_time", "series.regimes", "calibration"],
+        *["series.copycat", "series.residuals", "series.components", "attention", "losses", "reproduce"],
+    ],
+    RUL: [
+        *["results", "forecast", "cells.cells", "audit", "cells.over_life", "cells.thirds", "calibration"],
+        *["attention", "cells.factors", "cells.clusters", "cells.synthetic", "losses", "reproduce"],
+    ],
+}
+"""Sections of runs that do not name theirs."""
+WHOLE = {"n", "n_cells", "n_seeds", "step", "seed", "level", "missing"}  # columns of whole numbers
+NEEDED = {
+    "coverage": ["model", "part", "level", "coverage"],
+    "pairwise": ["model", "other", "difference", "p_corrected"],
+    "step": ["model", "step"],
+    "third": ["model", "third"],
+    "unique_id": ["model", "unique_id"],
+    "seed": ["model", "seed"],
+}
+"""Columns without which a table is refused."""
+RENAMED = {"p_persistence": "p_reference", "p_clock": "p_reference", "stage": "third"}
+"""Columns of version 1."""
+
+UNTOLD = "uses the future, by the settings of its run"
+
+
+class RunFolderError(ValueError):
+    """A run folder that cannot be read; the message names the file and the fault."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The evaluation of one run, as ``metrics.json`` keeps it.
+
+    Parameters
+    ----------
+    task : str
+        ``forecast`` or ``rul``.
+    experiment, dataset : str
+        Names of the choices, as in the configuration.
+    title, unit : str
+        What a table calls the data, and the unit of ``y``.
+    seed : int
+        Of the run.
+    seeds : list of int
+        All seeds its models were trained with; forecasts are their mean.
+    model, reference : str
+        Label of the model the run was for, and of the one that all are measured against.
+    scores : DataFrame
+        A row a model, as ``evaluation.judge.judge`` returns it.
+    groups : mapping
+        Scores of parts: by ``step``, ``unique_id``, ``third``, ``seed``, as far as there are any.
+    coverage, pairwise : DataFrame or None
+        As of ``evaluation.judge.Evaluation``.
+    notes, tests : list of str
+        Sentences shown under the table; tests hold for this table only.
+    audit : mapping or None
+        As ``Audit.to_json`` returns it.
+    validation : mapping
+        What settings and weights were chosen by, e.g. ``{"mae": 20.1}``.
+    lives : mapping
+        Life of every cell [cycles]; empty for ``forecast``.
+    choices : mapping
+        The option of each configuration group, e.g. ``{"augmentation": "wgan_gp"}``.
+    leaks : mapping
+        For the label of each model that leaks, one sentence that says how.
+    sections : list of str
+        Modules of ``report.sections``, in the order of the page.
+    """
+
+    task: str
+    experiment: str
+    dataset: str
+    title: str
+    unit: str
+    seed: int
+    model: str
+    reference: str
+    scores: pd.DataFrame
+    seeds: list[int] = field(default_factory=list)
+    groups: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    coverage: pd.DataFrame | None = None
+    pairwise: pd.DataFrame | None = None
+    notes: list[str] = field(default_factory=list)
+    tests: list[str] = field(default_factory=list)
+    audit: dict[str, Any] | None = None
+    validation: Mapping[str, float] = field(default_factory=dict)
+    lives: Mapping[str, float] = field(default_factory=dict)
+    choices: Mapping[str, str] = field(default_factory=dict)
+    leaks: Mapping[str, str] = field(default_factory=dict)
+    sections: list[str] = field(default_factory=list)
+    version: int = VERSION
+
+    @property
+    def longest_rul(self) -> float:
+        """Longest remaining life in the data [cycles], of which scaled errors are fractions; NaN without lives."""
+        return max(self.lives.values(), default=math.nan) - 1
+
+
+def write_metrics(folder: Path, metrics: Metrics) -> None:
+    """Write metrics.json into a run folder, whole or not at all; a number that does not exist becomes null."""
+    content: dict[str, Any] = {"version": VERSION}
+    for name in (given.name for given in fields(metrics) if given.name != "version"):
+        value = getattr(metrics, name)
+        if isinstance(value, pd.DataFrame):
+            value = as_records(value)
+        elif name == "groups":
+            value = {group: as_records(table) for group, table in value.items()}
+        elif isinstance(value, Mapping):
+            value = {str(key): or_null(item) for key, item in value.items()}
+        content[name] = value
+    write_json(folder / METRICS, content)
+
+
+def read_metrics(path: Path) -> Metrics:
+    """Read a metrics.json of any version; null becomes NaN.
+
+    Raises
+    ------
+    RunFolderError
+        If the file is missing, is no JSON, or holds something else than the metrics of a run.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise RunFolderError(f"{path} is not the result of a run.")
+    try:
+        version = content.get("version", 1)
+        if version not in (1, VERSION):
+            raise RunFolderError(f"it is of version {literal(version)}, and this program reads 1 and {VERSION}")
+        return _metrics(content if version == VERSION else _from_version_1(content))
+    except RunFolderError as fault:
+        raise RunFolderError(f"{path} cannot be used: {fault}.  Run the experiment again.") from None
+
+
+class RunFolder:
+    """A folder that a finished run has left.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.  A file is read when it is first asked for, and a broken one raises ``RunFolderError``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """Scores, tests and facts of the run."""
+        if not (self.path / METRICS).is_file():
+            raise RunFolderError(
+                f"{self.path} holds no finished run: there is no {METRICS}.  Give the folder of a run that has ended."
+            )
+        return _accused(read_metrics(self.path / METRICS), self.card.get("audit"))
+
+    @cached_property
+    def card(self) -> dict[str, Any]:
+        """What the run was made with, its audit and times; empty where there is no run.json."""
+        path = self.path / "run.json"
+        content = read_json(path) if path.exists() else {}
+        if not isinstance(content, dict):
+            raise RunFolderError(f"{path} is no record of a run.")
+        return content
+
+    @cached_property
+    def config(self) -> str:
+        """The text of config.yaml; empty where there is none."""
+        path = self.path / "config.yaml"
+        return read_text(path) if path.exists() else ""
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The settings of config.yaml as they stand there: nothing is resolved, aliases are refused."""
+        import yaml  # type: ignore[import-untyped]
+
+        path = self.path / "config.yaml"
+        try:
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(self.config, yaml.CSafeLoader)):
+                raise RunFolderError(f"{path} holds YAML aliases; a kept configuration has none.")
+            content = yaml.load(self.config, yaml.CSafeLoader) if self.config else {}
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            if isinstance(error, RunFolderError):
+                raise
+            raise RunFolderError(f"{path} is no YAML.") from None
+        if not isinstance(content, dict):
+            raise RunFolderError(f"{path} holds no settings of a run.")
+        return content
+
+    @cached_property
+    def forecasts(self) -> pd.DataFrame | None:
+        """The Forecasts table with its intervals, or None where it was not kept."""
+        path = self.path / "forecasts.parquet"
+        if not path.exists():
+            return None
+        rows = read_table(path, ["unique_id", "ds", "step", "model", "y", "y_hat"])
+        rows = rows.assign(unique_id=rows["unique_id"].astype(str), model=rows["model"].astype(str))
+        bounds = [name for name in rows if str(name).startswith(("lo_", "hi_"))]
+        odd = [name for name in ["step", "y", "y_hat", *bounds] if not pd.api.types.is_numeric_dtype(rows[name])]
+        if odd or len(rows) == 0:
+            raise RunFolderError(f"{path} holds {f'no numbers in {literal(odd[0])}' if odd else 'no forecasts'}.")
+        if not (pd.api.types.is_datetime64_any_dtype(rows["ds"]) or pd.api.types.is_numeric_dtype(rows["ds"])):
+            raise RunFolderError(f"{path} holds neither dates nor numbers in ds.")
+        return rows
+
+    @cached_property
+    def own(self) -> pd.DataFrame | None:
+        """The forecasts of the run's model, or None."""
+        rows = self.forecasts
+        own = None if rows is None else rows[rows["model"] == self.metrics.model]
+        return None if own is None or own.empty else own
+
+    def life(self, rows: pd.DataFrame) -> "pd.Series[float]":
+        """Return the life of the cell of every row [cycles]; where the run does not tell it, ``ds`` is the age."""
+        return life_of(rows, self.metrics.lives).fillna(rows["y"] + rows["ds"])
+
+    def spent(self, rows: pd.DataFrame) -> "pd.Series[float]":
+        """Return the fraction of its cell's life that is over at every row."""
+        life = self.life(rows)
+        return (life - rows["y"]) / life
+
+    def artifact(self, name: str, needed: Sequence[str] = ()) -> Any:
+        """Return a JSON file or a table of the artifacts, or None where it is missing.
+
+        ``needed`` are columns without which a table is refused.
+        """
+        for folder in ARTIFACTS:
+            path = self.path / folder / name
+            if path.is_file():
+                return read_json(path) if path.suffix == ".json" else read_table(path, needed)
+        return None
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 of a bounded size.
+
+    Raises
+    ------
+    RunFolderError
+        If it is no such file.
+    """
+    try:
+        if not path.is_file():
+            raise RunFolderError(f"{path} is no file.")
+        if path.stat().st_size > LARGEST[path.suffix]:
+            raise RunFolderError(f"{path} is larger than {LARGEST[path.suffix] / 1e6:g} MB.")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise RunFolderError(f"{path} is no UTF-8 text.") from None
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON of a bounded size; NaN and Infinity, which are none, count as missing.
+
+    Raises
+    ------
+    RunFolderError
+        If it is no such file.
+    """
+    try:
+        return json.loads(read_text(path), parse_constant=lambda _: None)
+    except RunFolderError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path} is not valid JSON ({literal(error)}).  Run the experiment again.") from None
+
+
+def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Read a Parquet file of a bounded size.
+
+    Raises
+    ------
+    RunFolderError
+        If it is none, or lacks a column.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST[".parquet"]:
+            raise RunFolderError(f"{path} is no file of at most {LARGEST['.parquet'] / 1e9:g} GB.")
+        known = pq.ParquetFile(path).metadata
+        if known.num_rows * known.num_columns > MOST_CELLS:
+            raise RunFolderError(f"{path} holds more than {MOST_CELLS:,} values.")
+        table = pq.read_table(path).to_pandas(ignore_metadata=True)
+    except (OSError, ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
+        if isinstance(error, RunFolderError):
+            raise
+        told = literal(str(error).partition("\n")[0])
+        raise RunFolderError(f"{path} cannot be read ({told}).  Run the experiment again.") from None
+    absent = [column for column in needed if column not in table.columns]
+    if absent:
+        raise RunFolderError(f"{path} lacks the column {', '.join(absent)}.  Run the experiment again.")
+    return table
+
+
+def as_records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON knows them: no NaN, no types of NumPy."""
+    return [{str(name): or_null(value) for name, value in record.items()} for record in table.to_dict("records")]
+
+
+def or_null(value: Any) -> Any:
+    """Return a value that JSON knows."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _accused(metrics: Metrics, audit: Any) -> Metrics:
+    """Return metrics after the last audit: audit.py looks at a run again, and leaves what it finds in run.json.
+
+    A finding that names its subject, the label of a model, accuses that row and no other.
+    """
+    found = audit if isinstance(audit, dict) and audit else metrics.audit
+    if found is None:
+        return metrics
+    stages = [stage for stage in _list(found, "stages") if isinstance(stage, dict)]
+    leaks = dict(metrics.leaks)
+    for stage in stages:
+        if stage.get("verdict") == "LEAKS" and isinstance(stage.get("subject"), str) and stage["subject"]:
+            leaks.setdefault(stage["subject"], f"{stage.get('stage')}: {stage.get('detail')}")
+    scores = metrics.scores.assign(leaks=metrics.scores["model"].isin(list(leaks)) | metrics.scores.get("leaks", False))
+    return replace(metrics, audit=found | {"stages": stages}, leaks=leaks, scores=scores)
+
+
+def _metrics(content: Mapping[str, Any]) -> Metrics:
+    """Check the content of a file of version 2."""
+    task = _text(content, "task")
+    if task not in BY_TASK:
+        raise RunFolderError(f"its task, {literal(task)}, is none of {', '.join(BY_TASK)}")
+    groups = _mapping(content, "groups")
+    tables = {name: _table(name, content.get(name), task) for name in TABLES}
+    scores = tables["scores"]
+    if scores is None or scores.empty:
+        raise RunFolderError("it holds no scores")
+    model, reference = _text(content, "model"), _text(content, "reference")
+    absent = [label for label in (model, reference) if label not in set(scores["model"])]
+    if absent or scores["model"].duplicated().any():
+        raise RunFolderError(f"it holds no scores of {literal(absent[0])}" if absent else "it scores a model twice")
+    seed = content.get("seed")
+    if not isinstance(seed, int):
+        raise RunFolderError("its seed is no whole number")
+    audit = content.get("audit")
+    return Metrics(
+        task=task,
+        experiment=_text(content, "experiment"),
+        dataset=_text(content, "dataset"),
+        title=_text(content, "title"),
+        unit=_text(content, "unit"),
+        model=model,
+        reference=reference,
+        seed=seed,
+        seeds=[value for value in _list(content, "seeds") if isinstance(value, int)] or [seed],
+        scores=scores,
+        groups={name: table for name in groups if (table := _table(name, groups[name], task)) is not None},
+        coverage=tables["coverage"],
+        pairwise=tables["pairwise"],
+        notes=[str(note) for note in _list(content, "notes")],
+        tests=[str(sentence) for sentence in _list(content, "tests")],
+        audit=audit if isinstance(audit, dict) else None,
+        validation=_numbers(content, "validation"),
+        lives={cell: life for cell, life in _numbers(content, "lives").items() if life > 0},
+        choices={name: str(option) for name, option in _mapping(content, "choices").items()},
+        leaks={label: str(sentence) for label, sentence in _mapping(content, "leaks").items()},
+        sections=[str(name) for name in _list(content, "sections")] or BY_TASK[task],
+    )
+
+
+def _table(name: str, records: Any, task: str) -> pd.DataFrame | None:
+    """Return records as a table: null is NaN, so is a score it lacks; None where there are none."""
+    if not records:
+        return None
+    if not (isinstance(records, list) and len(records) <= MOST_ROWS and all(isinstance(row, dict) for row in records)):
+        raise RunFolderError(f"its {literal(name)} are no table")
+    table = pd.DataFrame(records)
+    absent = [column for column in NEEDED.get(name, ["model"]) if column not in table]
+    if absent:
+        raise RunFolderError(f"its {literal(name)} lack {', '.join(absent)}")
+    known = [score.name for score in scores_of(task)]
+    for column in table:
+        if column in FLAGS:
+            table[column] = table[column].map(lambda value: value is True).astype(bool)
+        elif column in WORDS:
+            table[column] = table[column].map(_word)
+        else:
+            numbers = table[column].map(_number).astype(np.float64)
+            if (
+                column in known
+                and (numbers.isna() != table[column].map(lambda value: value is None or value != value)).any()
+            ):
+                raise RunFolderError(f"its {literal(name)} hold no number where {column} belongs")
+            whole = column in WHOLE and bool(np.isfinite(numbers).all())
+            table[column] = numbers.astype(np.int64) if whole else numbers
+    return table.assign(**{column: np.nan for column in known if column not in table}) if name == "scores" else table
+
+
+def _word(value: Any) -> str:
+    return THIRDS[value] if value in (0, 1, 2) and not isinstance(value, bool) else str(value)
+
+
+def _number(value: Any) -> float:
+    """Return a number as one, NaN for all else."""
+    if not isinstance(value, (int, float)):
+        return math.nan
+    try:
+        return float(value) if math.isfinite(value) else math.nan
+    except OverflowError:
+        return math.nan
+
+
+def _text(content: Mapping[str, Any], name: str) -> str:
+    value = content.get(name)
+    if not isinstance(value, str):
+        raise RunFolderError(f"it lacks {name}")
+    return value
+
+
+def _list(content: Mapping[str, Any], name: str) -> list[Any]:
+    value = content.get(name) or []
+    if not isinstance(value, list):
+        raise RunFolderError(f"its {name} are no list")
+    return value
+
+
+def _mapping(content: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = content.get(name) or {}
+    if not isinstance(value, dict):
+        raise RunFolderError(f"its {name} are no names with values")
+    return value
+
+
+def _numbers(content: Mapping[str, Any], name: str) -> dict[str, float]:
+    return {key: _number(value) for key, value in _mapping(content, name).items()}
+
+
+def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file of version 1 holds, of either task, in the names of version 2."""
+    task = RUL if content.get("job") == "life" else FORECAST
+    names = {"unique_id": "cells", "third": "stages", "seed": "seed_scores"} if task == RUL else {"step": "steps"}
+    scores = _renamed(content.get("scores"))
+    rows = {row.get("model"): row for row in scores if isinstance(row, dict)} if isinstance(scores, list) else {}
+    told = [label for label, row in rows.items() if row.get("verdict") == "reference"]
+    reference = next((label for label in [*told, PERSISTENCE, CLOCK] if label in rows), None)
+    for row in rows.values():
+        mae, beside = _number(row.get("mae")), _number(rows.get(reference, {}).get("mae"))
+        row.setdefault("difference", or_null(mae - beside))
+    groups = {group: _renamed(content.get(name)) for group, name in names.items() if content.get(name)}
+    seeds = content.get("seeds") or []
+    if task == FORECAST:  # each training by itself
+        trained = [row for row in seeds if isinstance(row, dict)] if isinstance(seeds, list) else []
+        seeds = sorted({row["seed"] for row in trained if isinstance(row.get("seed"), int)})
+        groups |= {"seed": trained} if len(seeds) > 1 else {}
+    leaks = content.get("leaks")
+    if leaks is None:
+        noted = [str(note) for note in _list(content, "notes")]
+        leaks = {
+            str(label): next((note for note in noted if note.startswith(f"{label} USES")), f"{label} {UNTOLD}")
+            for label, row in rows.items()
+            if row.get("leaks") is True
+        }
+    return {**content, "task": task, "reference": reference, "scores": scores, "groups": groups} | {
+        "seeds": seeds,
+        "leaks": leaks,
+        "unit": content.get("unit", "cycles"),
+    }
+
+
+def _renamed(records: Any) -> Any:
+    """Return records under the names of version 2."""
+    if not (isinstance(records, list) and all(isinstance(row, dict) for row in records)):
+        return records
+    renamed = [{RENAMED.get(name, name): value for name, value in row.items()} for row in records]
+    for row in renamed:
+        if math.isfinite(error := _number(row.get("rmse_scaled"))):
+            row.setdefault("mse_scaled", error**2)
+    return renamed
