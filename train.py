@@ -12,7 +12,7 @@ def main(composed: DictConfig) -> float | None:
     """Return what a sweep minimises: the error on validation rows, in the unit of the series."""
     from pipeline.run import run
     from report.page import write_page
-    from report.run_folder import read_metrics
+    from report.run_folder import RunFolder
     from report.table import print_table, write_tables
     from runtime.quiet import console, quiet
     from runtime.record import finished, open_run
@@ -22,7 +22,7 @@ def main(composed: DictConfig) -> float | None:
     out = console()
     if finished(folder) is None:
         run(cfg, folder, out)
-        print_table(out, read_metrics(folder))
+        print_table(out, RunFolder(folder).metrics)
         write_tables(folder)
         write_page(folder)
         out.print(f"Written to {folder}; look at report.html", highlight=False, markup=False)
@@ -34,7 +34,7 @@ def main(composed: DictConfig) -> float | None:
         from report.figures.png import write_pngs
 
         write_pngs(folder)
-    return read_metrics(folder).validation.get("mae")
+    return RunFolder(folder).metrics.validation.get("mae")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ MAPPED = 120  # windows whose attention is kept
 class Attentive(Protocol):
     """A network that can say which steps it weighed how."""
 
-    def attention(self, past: torch.Tensor) -> dict[str, torch.Tensor]:
+    def step_weights(self, past: torch.Tensor) -> dict[str, torch.Tensor]:
         """Map ``(K, B, L, F)`` to weights ``(K, B, L)`` by the name of each attention."""
         ...
 
@@ -66,7 +66,7 @@ def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) 
     past = torch.as_tensor(fitted.scaling.transform(chosen).past, dtype=torch.float32)
     fitted.model.eval()
     with torch.inference_mode():
-        found = network.attention(fitted.model.component.inputs(past))
+        found = network.step_weights(fitted.model.component.inputs(past))
     parts = [_long(name, weights.mean(dim=0).numpy(), panel, chosen) for name, weights in found.items()]
     if parts:
         keep_table(folder / f"{PREFIX}attention.parquet", pd.concat(parts, ignore_index=True))

@@ -103,7 +103,7 @@ def brief(cfg: DictConfig) -> DictConfig:
     """Return the settings with everything that trains cut short."""
     settings: Any = OmegaConf.to_container(cfg)
     for group in ("features", "augmentation", "model", "baselines", "trainer"):
-        settings[group] = _shortened(settings[group])
+        settings[group] = _shortened(settings.get(group))
     settings["trainer"]["limit_train_batches"] = BRIEF["limit_train_batches"]
     settings["trainer"]["enable_checkpointing"] = True
     short = OmegaConf.create(settings)
@@ -128,7 +128,9 @@ def _made(
         if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
             stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
         if learnt.fitted.model.needs.state:
-            stages.append(Stage("weights", flatten(learnt.fitted.model.state()), None, knows.chosen_on, row.label))
+            stages.append(
+                Stage("weights", flatten(learnt.fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
+            )
         forecast = task.finish(panel, asked, learnt.fitted.forecast(asked, rows_of(panel, asked)))
         stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, row.label))
     return stages, windows

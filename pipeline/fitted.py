@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from data.contracts import FloatArray, Scaling, Windows
 from data.features.chain import Chain
-from evaluation.intervals.own import OWN
+from evaluation.intervals.bounds import OWN
 from models.allocation import Quantiles
 from models.model import Inputs, Model
 from runtime.build import build

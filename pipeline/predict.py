@@ -11,11 +11,11 @@ from safetensors import SafetensorError
 
 from data.contracts import FloatArray
 from data.panel import DataError
-from evaluation.intervals.bounds import extend
-from evaluation.intervals.own import OWN
+from evaluation.intervals.bounds import OWN
+from evaluation.intervals.offsets import extend
 from pipeline.fitted import Fitted, below, members, unfitted
 from pipeline.fitting import rows_of
-from report.run_folder import read_artifact
+from report.run_folder import RunFolder
 from runtime.build import ConfigError, build, class_of
 from runtime.command_line import CONF
 from runtime.record import WEIGHTS
@@ -81,7 +81,7 @@ def _with_intervals(table: pd.DataFrame, label: str, ends: list[dict[str, FloatA
     if ends[0]:
         bounds = {name.removeprefix(OWN): np.mean([one[name] for one in ends], axis=0).ravel() for name in ends[0]}
         return table.assign(**bounds)
-    latest = read_artifact(folder, "intervals.json") or []
+    latest = RunFolder(folder).artifact("intervals.json") or []
     widened = extend(table.assign(model=label, y_hat=table[label]), latest)
     return table.join(widened[[column for column in widened if str(column).startswith(("lo_", "hi_"))]])
 

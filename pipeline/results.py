@@ -70,7 +70,7 @@ def write_results(
 
 def keep_audit(folder: Path, task: Task, audit: Audit) -> None:
     """Write a new verdict into the files of a finished run: its card, and which rows of its table leak."""
-    run = RunFolder.read(folder)
+    run = RunFolder(folder)
     write_json(folder / "run.json", run.card | {"audit": audit.to_json()})
     accused = leaking(task, audit)
     scores = run.metrics.scores.assign(leaks=run.metrics.scores["model"].isin(list(accused)))

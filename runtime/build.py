@@ -228,7 +228,9 @@ def _module(target: str, name: str) -> Any:
     """
     path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
     if not path.is_file() or path.resolve() != path:
-        raise TargetError(f"={target} is not there: this project has no module {name}.  {meant(name, _modules())}".strip())
+        raise TargetError(
+            f"={target} is not there: this project has no module {name}.  {meant(name, _modules())}".strip()
+        )
     if name not in sys.modules:
         top = name.split(".")[0]
         spec = find_spec(top)  # imports nothing

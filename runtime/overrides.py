@@ -97,7 +97,9 @@ def prepared(words: Sequence[str]) -> list[str]:
     ConfigError
         Naming all faults that can be told: old names, unknown settings and choices, values out of range.
     """
-    several = bool({"-m", "--multirun"} & set(words)) or any(word.startswith(("sweep=", "hydra.mode=")) for word in words)
+    several = bool({"-m", "--multirun"} & set(words)) or any(
+        word.startswith(("sweep=", "hydra.mode=")) for word in words
+    )
     foreign = any(word.startswith(("-cd", "--config-dir", "-cp", "--config-path")) for word in words)
     faults: list[str] = []
     sound: list[str] = []
@@ -201,8 +203,10 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
         before, _, choice = old.partition("=")
         if (key == before and choice in values) or (not choice and (key == before or key.startswith(f"{before}."))):
             now = new if choice else word.lstrip("+~").replace(before, new, 1)
-            yield f"{shown(word)} is now {shown(now)}" if new.startswith(before) else (
-                f"{before} is now {new.partition('=')[0]}: {shown(now)}"
+            yield (
+                f"{shown(word)} is now {shown(now)}"
+                if new.startswith(before)
+                else (f"{before} is now {new.partition('=')[0]}: {shown(now)}")
             )
             return
     if root == "hydra":
@@ -213,7 +217,9 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
             for choice in value if isinstance(value, list) else [value]:
                 if choice is not None and choice not in known and "${" not in str(choice):
                     there = f"There are {', '.join(known)}."
-                    yield f"Could not find '{key}/{shown(choice)}'.  {meant(str(choice), known)}  {there}".replace("  ", " ")
+                    yield f"Could not find '{key}/{shown(choice)}'.  {meant(str(choice), known)}  {there}".replace(
+                        "  ", " "
+                    )
     elif "/" in key:
         yield f"There is no group {key}.  {meant(key, all_groups())}".strip()
     elif root not in known_settings():

@@ -157,7 +157,9 @@ def print_outcomes(folder: Path, jobs: list[dict[str, Any]]) -> None:
     out.print(table)
     for job in jobs:
         if job["outcome"] == "failed":
-            out.print(f"Failed: {escape(_below(folder, job))}: {escape(shown(job['said']))}", style="red", highlight=False)
+            out.print(
+                f"Failed: {escape(_below(folder, job))}: {escape(shown(job['said']))}", style="red", highlight=False
+            )
     if counts["failed"]:
         out.print(f"The same command with hydra.sweep.dir={escape(str(folder))} goes on with what is missing.")
 

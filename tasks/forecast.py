@@ -14,19 +14,20 @@ from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, F
 from data.features.chain import Chain
 from data.panel import DataError
 from data.windows import cut, cut_at, first_end, latest, origins, select
-from evaluation.judge import Facts
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import naive_error
+from evaluation.rows import Facts, naive_error
 from runtime.build import build, class_of
 from runtime.cache import ArrayCache
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, day, once_each
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
+NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
-SAMPLED = {TRAIN: 24, VALIDATION: 4, TEST: 6}
+SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
 """Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
+ENOUGH = 30  # training origins where synthetic windows are learnt from them
 
 
 class Forecast:
@@ -44,13 +45,13 @@ class Forecast:
         "results",
         "forecast",
         "audit",
-        "pairs",
-        "over_time",
-        "regimes",
+        "series.pairs",
+        "series.over_time",
+        "series.regimes",
         "calibration",
-        "copycat",
-        "residuals",
-        "components",
+        "series.copycat",
+        "series.residuals",
+        "series.components",
         "attention",
         "losses",
         "reproduce",
@@ -184,7 +185,8 @@ class Forecast:
         if self.cfg.audit == "full":
             return None
         known = self._known_origins(panel, fold)
-        chosen = [rng.choice(rows, min(SAMPLED[role], rows.size), replace=False) for role, rows in known.items()]
+        sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
+        chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
         ends = [rows[[0, -1]] for rows in known.values() if rows.size]
         return np.unique(np.concatenate([*chosen, *ends, self._cuts(known)]))
 

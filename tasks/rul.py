@@ -13,7 +13,7 @@ from data.cells.sequences import select_rows, sequences, short_cells
 from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError
-from evaluation.judge import Facts
+from evaluation.rows import Facts
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import target_proxies
@@ -47,15 +47,15 @@ class RUL:
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
-        "cells",
+        "cells.cells",
         "audit",
-        "over_life",
-        "thirds",
+        "cells.over_life",
+        "cells.thirds",
         "calibration",
         "attention",
-        "factors",
-        "clusters",
-        "synthetic",
+        "cells.factors",
+        "cells.clusters",
+        "cells.synthetic",
         "losses",
         "reproduce",
     )
@@ -249,7 +249,7 @@ def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> 
     forecast = np.maximum(forecast, 0.0)
     if monotone and len(forecast):
         by_cell = pd.Series(forecast[:, 0]).groupby(cells, sort=False)
-        forecast = by_cell.cummin().to_numpy()[:, None]
+        forecast = by_cell.cummin().to_numpy(dtype=np.float64)[:, None]
     return forecast
 
 

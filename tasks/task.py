@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from data.contracts import FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
-from evaluation.judge import Facts
+from evaluation.rows import Facts
 from evaluation.leakage.prove import Finding
 
 BoolArray = NDArray[np.bool_]
