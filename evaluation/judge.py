@@ -73,9 +73,9 @@ def judge(
     table["leaks"] = table["model"].isin(list(leaking))
     groups = _groups(rows, scores, facts.task)
     seeds = None if by_seed is None else _by_seed(enriched(by_seed, facts), scores, facts.reference)
-    if seeds is not None and len(seeds):
+    if seeds is not None:
         groups["seed"] = seeds
-    n_seeds = {} if seeds is None else seeds.groupby("model")["seed"].nunique().to_dict()
+    n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
     notes = _leak_notes(table, leaking) + _remarks(rows, table, facts) + _undefined(rows, table, scores, facts)
     tested = _by_cells(rows, table, facts, seed) if facts.task == RUL else _in_time(rows, table, scores, facts)
@@ -164,10 +164,10 @@ def _groups(rows: pd.DataFrame, scores: Sequence[Score], task: str) -> dict[str,
     return {"unique_id": cells, "third": thirds.assign(third=thirds["third"].map(dict(enumerate(THIRDS))))}
 
 
-def _by_seed(rows: pd.DataFrame, scores: Sequence[Score], reference: str) -> pd.DataFrame:
-    """Score every training by itself of the models that were trained with several seeds."""
-    several = rows.groupby("model")["seed"].transform("nunique") > 1
-    return aggregate(rows[several & (rows["model"] != reference)], scores, ["model", "seed"])
+def _by_seed(rows: pd.DataFrame, scores: Sequence[Score], reference: str) -> pd.DataFrame | None:
+    """Score every training by itself of the models that were trained with several seeds; None where none was."""
+    rows = rows[(rows.groupby("model")["seed"].transform("nunique") > 1) & (rows["model"] != reference)]
+    return None if rows.empty else aggregate(rows, scores, ["model", "seed"])
 
 
 def _leak_notes(table: pd.DataFrame, leaking: Mapping[str, str]) -> list[str]:
