@@ -18,8 +18,8 @@ from data.datamodule import FoldData
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted
 from runtime.build import ConfigError, build
+from runtime.epoch_bar import EpochBar
 from runtime.history import History
-from runtime.progress import EpochBar
 from runtime.resume_point import ResumePoint
 
 AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"

@@ -97,7 +97,9 @@ def prepared(words: Sequence[str]) -> list[str]:
     ConfigError
         Naming all faults that can be told: old names, unknown settings and choices, values out of range.
     """
-    several = bool({"-m", "--multirun"} & set(words)) or any(word.startswith(("sweep=", "hydra.mode=")) for word in words)
+    several = bool({"-m", "--multirun"} & set(words)) or any(
+        word.startswith(("sweep=", "hydra.mode=")) for word in words
+    )
     foreign = any(word.startswith(("-cd", "--config-dir", "-cp", "--config-path")) for word in words)
     faults: list[str] = []
     sound: list[str] = []
@@ -117,7 +119,8 @@ def prepared(words: Sequence[str]) -> list[str]:
         faults += found
         if not found:
             sound.append(_addable(override))
-            fixed += [] if override.is_sweep_override() else [override.key_or_group]
+            key = override.key_or_group
+            fixed = [other for other in fixed if other != key] + [key] * (not override.is_sweep_override())
     others = [key for key in fixed if not key.startswith(("resume", "parallel", "hydra"))]
     if "resume" in fixed and others:
         faults.append(f"resume goes on under the settings of its run: leave out {', '.join(others)}.")
@@ -196,33 +199,38 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
     """Say what is wrong with one word; ``foreign`` where choices of other folders may be meant."""
     key = override.key_or_group
     root = key.split(".")[0].split("/")[0]
-    values = list(override.sweep_iterator()) if override.is_discrete_sweep() else [override.value()]
-    for old, new in RENAMED.items():
-        before, _, choice = old.partition("=")
-        if (key == before and choice in values) or (not choice and (key == before or key.startswith(f"{before}."))):
-            now = new if choice else word.lstrip("+~").replace(before, new, 1)
-            yield f"{shown(word)} is now {shown(now)}" if new.startswith(before) else (
-                f"{before} is now {new.partition('=')[0]}: {shown(now)}"
-            )
-            return
-    if root == "hydra":
+    values: list[Any] = list(override.sweep_iterator()) if override.is_discrete_sweep() else [override.value()]
+    if now := _renamed(key, values, word):
+        yield now
+    elif root == "hydra" or (key in all_groups() and (foreign or override.is_delete())):
         return
-    if key in all_groups():
+    elif key in all_groups():
+        names = [name for value in values for name in (value if isinstance(value, list) else [value])]
         known = choices(key)
-        for value in [] if foreign or override.is_delete() else values:
-            for choice in value if isinstance(value, list) else [value]:
-                if choice is not None and choice not in known and "${" not in str(choice):
-                    there = f"There are {', '.join(known)}."
-                    yield f"Could not find '{key}/{shown(choice)}'.  {meant(str(choice), known)}  {there}".replace("  ", " ")
+        for name in map(str, filter(lambda name: name is not None, names)):
+            if name not in known and "${" not in name:
+                hint = f"{meant(name, known)}  There are {', '.join(known)}.".strip()
+                yield f"Could not find '{key}/{shown(name)}'.  {hint}"
     elif "/" in key:
         yield f"There is no group {key}.  {meant(key, all_groups())}".strip()
     elif root not in known_settings():
-        names = [*known_settings(), *all_groups()]
-        yield f"{shown(root)} is not a setting.  {meant(root, names, 'python train.py --help lists them.')}"
+        known = [*known_settings(), *all_groups()]
+        yield f"{shown(root)} is not a setting.  {meant(root, known, 'python train.py --help lists them.')}"
     elif key in RULES and not override.is_delete():
         found = [fault_of(key, value) for value in values]
         if all(found):  # else what is sound in a sweep runs, and the rest is told at its end
             yield from filter(None, found)
+
+
+def _renamed(key: str, values: Sequence[Any], word: str) -> str | None:
+    """Answer an old name with the new one."""
+    for old, new in RENAMED.items():
+        before, _, choice = old.partition("=")
+        if choice and key == before and choice in values:
+            return f"{old} is now {new}." if new.startswith(before) else f"{before} is now {new.split('=')[0]}: {new}"
+        if not choice and (key == before or key.startswith(f"{before}.")):
+            return f"{before} is now {new}: {shown(word.lstrip('+~').replace(before, new, 1))}"
+    return None
 
 
 def _further(words: Sequence[str]) -> list[str]:

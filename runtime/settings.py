@@ -45,9 +45,11 @@ def some_of(names: Collection[str]) -> Rule:
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             return "must be a list of names, such as [decomposition]."
         strangers = [name for name in value if names and name not in names]
-        return f"has {strangers[0]}, which is none of {', '.join(names)}.  {meant(strangers[0], names)}".strip() if (
-            strangers
-        ) else None
+        return (
+            f"has {strangers[0]}, which is none of {', '.join(names)}.  {meant(strangers[0], names)}".strip()
+            if (strangers)
+            else None
+        )
 
     return rule
 

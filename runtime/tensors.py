@@ -89,6 +89,8 @@ def _tensor(path: Path, name: str, entry: dict[str, Any], data: memoryview) -> N
     if kind == "BOOL" and (array.view(np.uint8) > 1).any():
         raise FolderError(f"{path} is damaged: {shown(name)} holds what is neither true nor false.")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise FolderError(f"{path} holds numbers in {shown(name)} that do not exist (NaN or infinite); "
-                          f"its training has diverged or the file is damaged.  Train the run again.")
+        raise FolderError(
+            f"{path} holds numbers in {shown(name)} that do not exist (NaN or infinite); "
+            f"its training has diverged or the file is damaged.  Train the run again."
+        )
     return array
