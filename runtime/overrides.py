@@ -102,11 +102,12 @@ def prepared(words: Sequence[str]) -> list[str]:
     )
     foreign = any(word.startswith(("-cd", "--config-dir", "-cp", "--config-path")) for word in words)
     faults: list[str] = []
+    options: list[str] = []  # come first: argparse takes words in one row only
     sound: list[str] = []
     fixed: list[str] = []  # keys with one value
     for word, before in zip(words, ["", *words], strict=False):
         if word.startswith("-") or before in _TAKES_VALUE:
-            sound.append(word)
+            options.append(word)
             continue
         try:
             override = understood(word)
@@ -127,7 +128,9 @@ def prepared(words: Sequence[str]) -> list[str]:
     if faults:
         faults += _further(sound)
         raise ConfigError(faults[0] if len(faults) == 1 else as_message(faults))
-    return [*sound, f"hydra.job.config.override_dirname.exclude_keys={fixed}"] if several and fixed else sound
+    if several and fixed:
+        sound.append(f"hydra.job.config.override_dirname.exclude_keys={fixed}")
+    return [*options, *sound]
 
 
 def understood(word: str) -> Override:
