@@ -19,7 +19,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
-from pipeline.fitted import unfitted
 from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
 from runtime.build import build, class_of
 from runtime.quiet import quiet
@@ -176,10 +175,10 @@ def _used(
         if used is None:
             continue
         if class_of(row.model._target_).needs.scaled:
-            own = unfitted(task.cfg, row.model, parts.train.past.shape[2])
-            made = digest_of(own.scaling.fit(parts.train).transform(parts.train), parts.validation)
+            scaling = build(task.cfg.scaling).fit(parts.train)
+            made = digest_of(scaling.transform(parts.train), scaling.transform(parts.validation))
         else:
-            made = digest_of(None, parts.validation)
+            made = digest_of(parts.train, parts.validation)
         if made == used:
             found.append(Finding("training", "causal", n, 0, "made again, the same", row.label))
         else:

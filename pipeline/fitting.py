@@ -24,8 +24,8 @@ from models.model import Inputs
 from pipeline.fitted import Fitted, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build, class_of
+from runtime.epoch_bar import EpochBar
 from runtime.history import History
-from runtime.progress import EpochBar
 from runtime.resume_point import ResumePoint
 from tasks.task import Candidate, Prepared, Task
 
@@ -48,6 +48,8 @@ class Learnt(NamedTuple):
     losses: Losses
     batch: Batch | None
     """What it was fitted on, synthetic windows among it; None for models that take windows as they are."""
+    digest: str
+    """Of the real windows it was fitted on and of those it was chosen by."""
     augmented: bool | None = None
     """Whether synthetic windows were kept, where they were on trial."""
 
@@ -75,7 +77,7 @@ def evaluated(
     task: Task, panel: Panel, fold: Fold, candidate: Candidate, prepared: Prepared, checkpoint: Path
 ) -> tuple[Outcome, Fitted]:
     """Fit a candidate on one fold and forecast its validation and test rows."""
-    began, cfg = time.perf_counter(), task.cfg
+    began = time.perf_counter()
     parts = parts_of(task, panel, fold, prepared)
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint)
     fitted = learnt.fitted
@@ -91,8 +93,8 @@ def evaluated(
         calibration=task.table(panel, parts.validation, candidate.label, held_out, {}),
         validation_mae=float(np.abs(held_out - parts.validation.y).mean()) if len(held_out) else None,
         losses=learnt.losses,
-        seed=cfg.seed,
-        learnt_from=digest_of(_real(cfg, learnt.batch, len(parts.train.origin)), parts.validation),
+        seed=task.cfg.seed,
+        learnt_from=learnt.digest,
         augmented=learnt.augmented,
         seconds=time.perf_counter() - began,
     )
@@ -140,18 +142,17 @@ def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
     return panel.frame.iloc[windows.origin][["unique_id", "ds"]]
 
 
-def digest_of(real: Batch | None, validation: Windows) -> str:
-    """Return a digest of the real windows a model was fitted on, scaled, and of those it was chosen by."""
-    arrays: list[NDArray[np.float64]] = [*(real or ()), *validation[:3]]
+def digest_of(*parts: Batch | Windows) -> str:
+    """Return a digest of the arrays of windows or batches, by which they are known again."""
     digest = hashlib.sha256()
-    for array in arrays:
+    for array in (array for part in parts for array in part[:3]):
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 
 
-def _real(cfg: DictConfig, batch: Batch | None, n_train: int) -> Batch | None:
+def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
-    if batch is None or cfg.augmentation._target_ == NOTHING:
+    if cfg.augmentation._target_ == NOTHING:
         return batch
     return Batch(batch.past[:n_train], batch.target[:n_train])
 
@@ -178,15 +179,17 @@ def _fit(
     rows = panel.frame.loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
-        return Learnt(fitted, [], None)
+        return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
     batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions)
     held_out = fitted.inputs(parts.validation, rows_of(panel, parts.validation))
+    assert held_out.batch is not None
+    digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
-        assert held_out.batch is not None
-        return Learnt(fitted, _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint), batch)
+        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
+        return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows), held_out)
-    return Learnt(fitted, [], batch)
+    return Learnt(fitted, [], batch, digest)
 
 
 def _train(cfg: DictConfig, model: Forecaster, label: str, batch: Batch, validation: Batch, checkpoint: Path) -> Losses:

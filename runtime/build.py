@@ -24,6 +24,8 @@ from runtime.faults import ConfigError, as_message, meant, shown
 from runtime.files import ROOT
 from runtime.settings import fault_of, groups
 
+__all__ = ["ConfigError", "as_message", "build", "check", "class_of", "faults_of"]
+
 OURS = (
     "data.",
     "models.",
@@ -217,8 +219,8 @@ def _built(node: DictConfig) -> list[str]:
 def _modules() -> list[str]:
     """Return the modules of the project a configuration may name."""
     tops = {name.split(".")[0] for name in OURS}
-    files = sorted(path.relative_to(ROOT) for top in tops for path in (ROOT / top).rglob("*.py"))
-    return [name for path in files if f"{name}.".startswith(OURS) for name in [".".join(path.with_suffix("").parts)]]
+    files = sorted(path.relative_to(ROOT).with_suffix("") for top in tops for path in (ROOT / top).rglob("*.py"))
+    return [name for name in map(".".join, (path.parts for path in files)) if f"{name}.".startswith(OURS)]
 
 
 def _module(target: str, name: str) -> Any:
@@ -228,9 +230,8 @@ def _module(target: str, name: str) -> Any:
     """
     path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
     if not path.is_file() or path.resolve() != path:
-        raise TargetError(
-            f"={target} is not there: this project has no module {name}.  {meant(name, _modules())}".strip()
-        )
+        hint = meant(name, _modules())
+        raise TargetError(f"={target} is not there: this project has no module {name}.  {hint}".strip())
     if name not in sys.modules:
         top = name.split(".")[0]
         spec = find_spec(top)  # imports nothing

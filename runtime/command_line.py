@@ -12,6 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from functools import wraps
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -96,12 +97,16 @@ def told_in_one_sentence(main: Callable[[DictConfig], Result]) -> Callable[[Dict
     def wrapped(cfg: DictConfig) -> Result | None:
         folder, sweep = cfg.get("resume") or cfg.get("folder"), sweep_folder()
         job = job_began(Path(folder)) if sweep else {}
+        alone = parent_process() is not None  # a job in a process of its own
+        if alone:
+            _heed_sigterm()
         try:
             result = main(cfg)
         except (Exception, KeyboardInterrupt, Terminated, SystemExit) as error:
-            if not sweep or _signal_of(error) or isinstance(error, SystemExit):
+            code = _signal_of(error)
+            if not sweep or (code and not (alone and code == TERMINATED)) or isinstance(error, SystemExit):
                 _tell(error, _go_on(folder))
-            told = sentence(error, "")
+            told = "Terminated; what was finished is kept." if code else sentence(error, "")
             if told is None:
                 traceback.print_exception(error)
                 told = f"{type(error).__name__}: {error}"

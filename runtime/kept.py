@@ -129,9 +129,8 @@ def entry(content: dict[str, Any], key: str, kind: type | tuple[type, ...], path
 
 def _refuse_tricks(path: Path, text: str) -> None:
     """Refuse aliases, tags, endless nesting and endless lists before anything is built from them."""
-    depth = count = 0
-    for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        count += 1
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         place = f"{path}, line {event.start_mark.line + 1},"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):

@@ -102,11 +102,12 @@ def prepared(words: Sequence[str]) -> list[str]:
     )
     foreign = any(word.startswith(("-cd", "--config-dir", "-cp", "--config-path")) for word in words)
     faults: list[str] = []
+    options: list[str] = []  # come first: argparse takes words in one row only
     sound: list[str] = []
     fixed: list[str] = []  # keys with one value
     for word, before in zip(words, ["", *words], strict=False):
         if word.startswith("-") or before in _TAKES_VALUE:
-            sound.append(word)
+            options.append(word)
             continue
         try:
             override = understood(word)
@@ -119,14 +120,17 @@ def prepared(words: Sequence[str]) -> list[str]:
         faults += found
         if not found:
             sound.append(_addable(override))
-            fixed += [] if override.is_sweep_override() else [override.key_or_group]
+            key = override.key_or_group
+            fixed = [other for other in fixed if other != key] + [key] * (not override.is_sweep_override())
     others = [key for key in fixed if not key.startswith(("resume", "parallel", "hydra"))]
     if "resume" in fixed and others:
         faults.append(f"resume goes on under the settings of its run: leave out {', '.join(others)}.")
     if faults:
         faults += _further(sound)
         raise ConfigError(faults[0] if len(faults) == 1 else as_message(faults))
-    return [*sound, f"hydra.job.config.override_dirname.exclude_keys={fixed}"] if several and fixed else sound
+    if several and fixed:
+        sound.append(f"hydra.job.config.override_dirname.exclude_keys={fixed}")
+    return [*options, *sound]
 
 
 def understood(word: str) -> Override:
@@ -198,6 +202,7 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
     """Say what is wrong with one word; ``foreign`` where choices of other folders may be meant."""
     key = override.key_or_group
     root = key.split(".")[0].split("/")[0]
+<<<<<<< HEAD
     values = list(override.sweep_iterator()) if override.is_discrete_sweep() else [override.value()]
     for old, new in RENAMED.items():
         before, _, choice = old.partition("=")
@@ -210,9 +215,17 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
             )
             return
     if root == "hydra":
+=======
+    values: list[Any] = list(override.sweep_iterator()) if override.is_discrete_sweep() else [override.value()]
+    if now := _renamed(key, values, word):
+        yield now
+    elif root == "hydra" or (key in all_groups() and (foreign or override.is_delete())):
+>>>>>>> wt-runtime
         return
-    if key in all_groups():
+    elif key in all_groups():
+        names = [name for value in values for name in (value if isinstance(value, list) else [value])]
         known = choices(key)
+<<<<<<< HEAD
         for value in [] if foreign or override.is_delete() else values:
             for choice in value if isinstance(value, list) else [value]:
                 if choice is not None and choice not in known and "${" not in str(choice):
@@ -220,15 +233,32 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
                     yield f"Could not find '{key}/{shown(choice)}'.  {meant(str(choice), known)}  {there}".replace(
                         "  ", " "
                     )
+=======
+        for name in map(str, filter(lambda name: name is not None, names)):
+            if name not in known and "${" not in name:
+                hint = f"{meant(name, known)}  There are {', '.join(known)}.".strip()
+                yield f"Could not find '{key}/{shown(name)}'.  {hint}"
+>>>>>>> wt-runtime
     elif "/" in key:
         yield f"There is no group {key}.  {meant(key, all_groups())}".strip()
     elif root not in known_settings():
-        names = [*known_settings(), *all_groups()]
-        yield f"{shown(root)} is not a setting.  {meant(root, names, 'python train.py --help lists them.')}"
+        known = [*known_settings(), *all_groups()]
+        yield f"{shown(root)} is not a setting.  {meant(root, known, 'python train.py --help lists them.')}"
     elif key in RULES and not override.is_delete():
         found = [fault_of(key, value) for value in values]
         if all(found):  # else what is sound in a sweep runs, and the rest is told at its end
             yield from filter(None, found)
+
+
+def _renamed(key: str, values: Sequence[Any], word: str) -> str | None:
+    """Answer an old name with the new one."""
+    for old, new in RENAMED.items():
+        before, _, choice = old.partition("=")
+        if choice and key == before and choice in values:
+            return f"{old} is now {new}." if new.startswith(before) else f"{before} is now {new.split('=')[0]}: {new}"
+        if not choice and (key == before or key.startswith(f"{before}.")):
+            return f"{before} is now {new}: {shown(word.lstrip('+~').replace(before, new, 1))}"
+    return None
 
 
 def _further(words: Sequence[str]) -> list[str]:

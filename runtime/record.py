@@ -39,7 +39,7 @@ def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
         settings = read_config(kept)
         settings.parallel = OmegaConf.create(OmegaConf.to_container(composed.parallel, resolve=True))
         return settings, folder
-    settings = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
+    settings = DictConfig(OmegaConf.to_container(composed, resolve=True))
     del settings.folder, settings.resume
     open_folder(folder / UNFINISHED)
     if kept.exists():

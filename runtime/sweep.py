@@ -19,7 +19,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runtime.faults import shown
+from runtime.faults import printable
 from runtime.files import write_json
 
 FAILURE = "failure.json"
@@ -148,7 +148,8 @@ def print_outcomes(folder: Path, jobs: list[dict[str, Any]]) -> None:
     out = console()
     counts = {kind: sum(job["outcome"] == kind for job in jobs) for kind in ("finished", "finished before", "failed")}
     told = ", ".join(f"{count} {kind}" for kind, count in counts.items() if count)
-    table = Table(title=f"{len(jobs)} jobs in {escape(str(folder))}: {told}")
+    out.print(f"{len(jobs)} jobs in {escape(str(folder))}: {told}", highlight=False, soft_wrap=True)
+    table = Table()
     for column in ("job", "outcome", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
     for job in jobs:
@@ -157,11 +158,17 @@ def print_outcomes(folder: Path, jobs: list[dict[str, Any]]) -> None:
     out.print(table)
     for job in jobs:
         if job["outcome"] == "failed":
+<<<<<<< HEAD
             out.print(
                 f"Failed: {escape(_below(folder, job))}: {escape(shown(job['said']))}", style="red", highlight=False
             )
+=======
+            said = f"Failed: {escape(_below(folder, job))}: {escape(printable(job['said']))}"
+            out.print(said, style="red", highlight=False, soft_wrap=True)
+>>>>>>> wt-runtime
     if counts["failed"]:
-        out.print(f"The same command with hydra.sweep.dir={escape(str(folder))} goes on with what is missing.")
+        again = f"The same command with hydra.sweep.dir={escape(str(folder))} goes on with what is missing."
+        out.print(again, highlight=False, soft_wrap=True)
 
 
 def _below(folder: Path, job: dict[str, Any]) -> str:
