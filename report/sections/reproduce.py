@@ -15,11 +15,10 @@ def section(run: RunFolder) -> Section:
     card = run.card
     columns = [Column("what", numeric=False), Column("which", numeric=False)]
     tables = [Table("Made with", columns, [Row([Cell(what), Cell(which)]) for what, which in _facts(run)])]
-    seconds = card.get("seconds")
     spent = pd.DataFrame(
         [
             {"model": str(part).split(", ")[0], "seconds": float(value)}
-            for part, value in (seconds.items() if isinstance(seconds, dict) else ())
+            for part, value in card.get("seconds", {}).items()
             if isinstance(value, (int, float))
         ]
     )
@@ -42,13 +41,13 @@ def section(run: RunFolder) -> Section:
 def _facts(run: RunFolder) -> list[tuple[str, str]]:
     card, facts = run.card, []
     data, packages = card.get("data"), card.get("packages")
-    if isinstance(data, dict):
+    if data:
         facts.append(("data", f"{data.get('name')}, {data.get('rows')} rows, SHA-256 {data.get('sha256')}"))
     if card.get("commit"):
         changed = " and uncommitted changes" if card.get("uncommitted_changes") else ""
         facts.append(("commit", f"{card['commit']}{changed}"))
     facts.append(("seed", ", ".join(map(str, run.metrics.seeds))))
     facts += [(name, str(card[name])) for name in ("python", "platform", "cores") if card.get(name) is not None]
-    if isinstance(packages, dict):
+    if packages:
         facts.append(("packages", ", ".join(f"{name} {version}" for name, version in packages.items() if version)))
     return facts
