@@ -1,4 +1,4 @@
-"""Evaluate a Forecasts table: scores by model, step, cell, third of life and seed, tests, coverage, and what to know."""
+"""Evaluate a Forecasts table: scores by model, step, cell, third of life and seed, tests, coverage, and notes."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -28,8 +28,8 @@ class Evaluation(NamedTuple):
     bootstrap intervals, ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of
     Pesaran and Timmermann."""
     groups: dict[str, pd.DataFrame]
-    """A row a model and group, all scores that make sense there: ``step`` (several steps), ``unique_id`` and ``third``
-    (``rul``; cells have their ``life`` and forecast end ``eol``, thirds are early, middle, late), ``seed`` (several)."""
+    """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (``rul``: cells,
+    with their ``life`` and forecast end ``eol``); ``third`` (``rul``: early, middle, late); ``seed`` (of several)."""
     coverage: pd.DataFrame | None
     """As ``intervals.scores.coverage`` returns it, by year or third of life; None without intervals."""
     pairwise: pd.DataFrame | None
@@ -73,9 +73,9 @@ def judge(
     table["leaks"] = table["model"].isin(list(leaking))
     groups = _groups(rows, scores, facts.task)
     seeds = None if by_seed is None else _by_seed(enriched(by_seed, facts), scores, facts.reference)
-    if seeds is not None and len(seeds):
+    if seeds is not None:
         groups["seed"] = seeds
-    n_seeds = {} if seeds is None else seeds.groupby("model")["seed"].nunique().to_dict()
+    n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
     notes = _leak_notes(table, leaking) + _remarks(rows, table, facts) + _undefined(rows, table, scores, facts)
     tested = _by_cells(rows, table, facts, seed) if facts.task == RUL else _in_time(rows, table, scores, facts)
@@ -136,10 +136,10 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     against = diebold_mariano.against_reference(rows, facts.reference)
     members = model_confidence_set(rows, leaking).rename(columns={"in_set": "in_mcs"})
     found = metric_intervals(rows, [score for score in scores if score.bounded], "time")
-    ends = found.pivot_table(index="model", columns="metric", values=["low", "high"], dropna=False)
-    ends.columns = pd.Index([f"{metric}_{end}" for end, metric in ends.columns])
+    by_metric = {str(metric): own.set_index("model") for metric, own in found.groupby("metric", sort=False)}
+    ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
     p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
-    for other in (against, members, ends.reset_index(), p.reset_index()):
+    for other in (against, members, pd.DataFrame(ends).rename_axis("model").reset_index(), p.reset_index()):
         table = table.merge(other, on="model", how="left", validate="one_to_one")
     best = superior_predictive_ability(rows, facts.reference, leaking)
     return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference))
@@ -147,14 +147,11 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
 
 def _by_cells(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts, seed: int) -> _Tested:
     """Test models whose errors come cell by cell."""
-    table.insert(table.columns.get_loc("n") + 1, "n_cells", _n_cells(rows, table["model"]))
+    n_cells = table["model"].map(rows.groupby("model")["unique_id"].nunique())
+    table.insert(list(table).index("n") + 1, "n_cells", n_cells)
     table = table.merge(by_cell.against_reference(rows, facts.reference, seed), on="model", validate="one_to_one")
     honest = table[~table["leaks"] & (table["n"] == table["n"].max())].set_index("model")["mae"]
     return _Tested(table, why_the_clock_wins(honest, facts.reference, facts.lives))
-
-
-def _n_cells(rows: pd.DataFrame, models: "pd.Series[str]") -> "pd.Series[int]":
-    return models.map(rows.groupby("model")["unique_id"].nunique())
 
 
 def _groups(rows: pd.DataFrame, scores: Sequence[Score], task: str) -> dict[str, pd.DataFrame]:
@@ -167,10 +164,10 @@ def _groups(rows: pd.DataFrame, scores: Sequence[Score], task: str) -> dict[str,
     return {"unique_id": cells, "third": thirds.assign(third=thirds["third"].map(dict(enumerate(THIRDS))))}
 
 
-def _by_seed(rows: pd.DataFrame, scores: Sequence[Score], reference: str) -> pd.DataFrame:
-    """Score every training by itself of the models that were trained with several seeds."""
-    several = rows.groupby("model")["seed"].transform("nunique") > 1
-    return aggregate(rows[several & (rows["model"] != reference)], scores, ["model", "seed"])
+def _by_seed(rows: pd.DataFrame, scores: Sequence[Score], reference: str) -> pd.DataFrame | None:
+    """Score every training by itself of the models that were trained with several seeds; None where none was."""
+    rows = rows[(rows.groupby("model")["seed"].transform("nunique") > 1) & (rows["model"] != reference)]
+    return None if rows.empty else aggregate(rows, scores, ["model", "seed"])
 
 
 def _leak_notes(table: pd.DataFrame, leaking: Mapping[str, str]) -> list[str]:

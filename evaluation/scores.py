@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray
+from data.contracts import FloatArray, IntArray
 from evaluation.rows import FORECAST, RUL
 
 Best = Literal["lowest", "highest", "zero", "neither"]
@@ -161,6 +161,17 @@ def statistics(rows: pd.DataFrame, score: Score) -> FloatArray:
         return np.asarray(score.row(rows), dtype=np.float64).reshape(len(rows), -1)
 
 
+def sums_over(found: FloatArray, code: IntArray, n_groups: int) -> tuple[FloatArray, FloatArray]:
+    """Return the sums of statistics ``(n, k)`` over the rows of each group that count, and how many these are.
+
+    Both are ``(G, k)``.
+    """
+    counting = ~np.isnan(found)
+    sums = [np.bincount(code, column, n_groups) for column in np.where(counting, found, 0.0).T]
+    counts = [np.bincount(code, column, n_groups) for column in counting.astype(np.float64).T]
+    return np.stack(sums, axis=1), np.stack(counts, axis=1)
+
+
 def from_means(over: Means, sums: FloatArray, counts: FloatArray) -> FloatArray:
     """Return a score ``(G,)`` from the sums of its statistics over the rows that count; NaN where it is undefined."""
     with np.errstate(all="ignore"):
@@ -168,27 +179,23 @@ def from_means(over: Means, sums: FloatArray, counts: FloatArray) -> FloatArray:
     return np.where(np.isfinite(value), value, np.nan)
 
 
-def _of_groups(rows: pd.DataFrame, score: Score, code: FloatArray, n_groups: int) -> FloatArray:
+def _of_groups(rows: pd.DataFrame, score: Score, code: IntArray, n_groups: int) -> FloatArray:
     """Return the score of every group, ``(G,)``."""
     found = statistics(rows, score)
-    counting = ~np.isnan(found)
     if isinstance(score.over, Means):
-        sums, counts = (
-            np.stack([np.bincount(code, weights=column, minlength=n_groups) for column in table.T], axis=1)
-            for table in (np.where(counting, found, 0.0), counting)
-        )
-        return from_means(score.over, sums, counts)
+        return from_means(score.over, *sums_over(found, code, n_groups))
+    counting = np.asarray(~np.isnan(found).any(axis=1))
     value = np.full(n_groups, np.nan)
     for group, own in enumerate(np.split(np.argsort(code, kind="stable"), np.cumsum(np.bincount(code))[:-1])):
-        kept = found[own][counting[own].all(axis=1)]
+        kept = found[own][counting[own]]
         with np.errstate(all="ignore"):
             value[group] = score.over(kept) if len(kept) else np.nan
     return np.where(np.isfinite(value), value, np.nan)
 
 
-def _place(values: pd.Series) -> FloatArray:
+def _place(values: pd.Series) -> IntArray:
     """Return the rank of each value: of numbers by size, of names by first appearance."""
-    return values.to_numpy() if pd.api.types.is_numeric_dtype(values) else pd.factorize(values)[0]
+    return pd.factorize(values, sort=pd.api.types.is_numeric_dtype(values))[0]
 
 
 # --- statistics of rows -------------------------------------------------------------------------------------------
@@ -267,9 +274,10 @@ def in_cone(rows: pd.DataFrame, fraction: float) -> FloatArray:
     """
     order = rows.sort_values(["age", "ds"], kind="stable")
     away = (order["age"] - fraction * order["life"]).abs()
-    nearest = rows.index.get_indexer(away.groupby([order[name] for name in _cell(rows)], sort=False).idxmin())
+    asked = away.groupby([order[name] for name in _cell(rows)], sort=False).idxmin()
+    nearest = rows.index.get_indexer(pd.Index(asked))
     reach = np.maximum(NEAR * rows["life"].to_numpy()[nearest], 1.0)
-    nearest = nearest[np.abs(rows["age"] - fraction * rows["life"]).to_numpy()[nearest] <= reach]
+    nearest = nearest[(rows["age"] - fraction * rows["life"]).abs().to_numpy()[nearest] <= reach]
     hits = np.full(len(rows), np.nan)
     hits[nearest] = (absolute_error(rows) <= CONE * rows["y"].to_numpy())[nearest]
     return hits

@@ -17,7 +17,7 @@ import pandas as pd
 
 from data.contracts import FloatArray, IntArray
 from evaluation.inference.losses import losses_by_origin
-from evaluation.scores import CONFIDENCE, Means, Score, from_means, statistics
+from evaluation.scores import CONFIDENCE, Means, Score, from_means, statistics, sums_over
 
 REPLICATIONS = 1000
 Blocks = Literal["time", "series"]
@@ -131,10 +131,6 @@ def _resampled(over: Means, found: FloatArray, block: IntArray, drawn: FloatArra
     drawn : array ``(R + 1, B)``
         How often each block is drawn.
     """
-    counting = ~np.isnan(found)
-    sums, counts = (
-        np.stack([np.bincount(block, weights=column, minlength=drawn.shape[1]) for column in table.T], axis=1)
-        for table in (np.where(counting, found, 0.0), counting)
-    )
+    sums, counts = sums_over(found, block, drawn.shape[1])
     with np.errstate(invalid="ignore"):
         return from_means(over, drawn @ sums, drawn @ counts)

@@ -1,6 +1,6 @@
 """Pesaran-Timmermann test: whether a model knows up from down, beyond a habit of saying one of them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,8 @@ def direction(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
     rows = rows[(rows["model"] != reference) & (rows["step"] == rows["step"].min())]
     groups = rows.groupby(["model", "unique_id"], sort=False)
     truth, forecast = (rows["y"] - rows["reference"]).to_numpy(), (rows["y_hat"] - rows["reference"]).to_numpy()
-    table = [(*key, *pesaran_timmermann(truth[own], forecast[own])) for key, own in groups.indices.items()]
+    own_rows: Any = groups.indices
+    table = [(*key, *pesaran_timmermann(truth[own], forecast[own])) for key, own in own_rows.items()]
     result = pd.DataFrame(table, columns=["model", "unique_id", *DirectionTest._fields])
     result["p_corrected"] = holm(result["p"])
     result["verdict"] = np.where(result["p_corrected"] < LEVEL, "better", "same")

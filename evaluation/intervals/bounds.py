@@ -17,8 +17,15 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
+from evaluation.rows import FORECAST
 
 OWN = "own_"  # begins the columns of what a model has learnt itself
+BY_TIME = (
+    FORECAST,
+    "intervals=adaptive and split learn from truths as they arrive, but a remaining life is known at the end only; "
+    "choose by_cell or none.",
+)
+"""The only task of what learns from truths as they arrive, and why."""
 
 
 class Intervals(Protocol):
@@ -84,6 +91,27 @@ def rank(n: int, alpha: float) -> int:
 def needed(level: int) -> int:
     """Return how many scores, or cells, support a level: so many that the largest is exceeded by at most 1 - level."""
     return math.ceil(100 / (100 - level) - 1e-9) - 1
+
+
+def supported(n: int, levels: Sequence[int], what: str, of: str = "") -> list[str]:
+    """Say which levels n cells or errors do not support: a sentence, or none.
+
+    Parameters
+    ----------
+    n : int
+        How many there are.
+    levels : sequence of int
+        That were asked for [%].
+    what, of : str
+        What is counted, in the singular, and of what each, if that needs saying.
+    """
+    missing = [level for level in levels if n < needed(level)]
+    if not missing:
+        return []
+    counted = f"{n} {what}{'' if n == 1 else 's'}{f' of {of}' if of else ''}"
+    supports = f"{counted} {'supports' if n == 1 else 'support'} at most {100 * n // (n + 1)} %"
+    left_out = " and ".join(f"{level} %" for level in missing)
+    return [f"{supports}: no interval of {left_out}, which takes {needed(missing[0])} or more."]
 
 
 def valid_levels(levels: Sequence[int]) -> list[int]:
