@@ -23,6 +23,8 @@ from runtime.files import write_json
 
 VERSION = 2
 METRICS = "metrics.json"
+OF_CARD = {"data": dict, "packages": dict, "seconds": dict, "audit": dict, "seeds": list}
+"""What an entry of run.json must be to count."""
 ARTIFACTS = ("artifacts", "evidence")  # the second name is that of version 1
 LARGEST = {".json": 100e6, ".yaml": 1e6, ".parquet": 1e9}  # [bytes] of a file
 MOST_CELLS = 200_000_000  # rows times columns of a table
@@ -193,7 +195,7 @@ class RunFolder:
         content = read_json(path) if path.exists() else {}
         if not isinstance(content, dict):
             raise RunFolderError(f"{path} is no record of a run.")
-        return content
+        return {name: value for name, value in content.items() if isinstance(value, OF_CARD.get(name, object))}
 
     @cached_property
     def config(self) -> str:
@@ -208,13 +210,12 @@ class RunFolder:
 
         path = self.path / "config.yaml"
         try:
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(self.config, yaml.CSafeLoader)):
-                raise RunFolderError(f"{path} holds YAML aliases; a kept configuration has none.")
-            content = yaml.load(self.config, yaml.CSafeLoader) if self.config else {}
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            if isinstance(error, RunFolderError):
-                raise
+            aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(self.config, yaml.CSafeLoader))
+            content = {} if aliases or not self.config else yaml.load(self.config, yaml.CSafeLoader)
+        except (yaml.YAMLError, ValueError, RecursionError):
             raise RunFolderError(f"{path} is no YAML.") from None
+        if aliases or "${" in self.config:
+            raise RunFolderError(f"{path} holds aliases or interpolations; a kept configuration has none.")
         if not isinstance(content, dict):
             raise RunFolderError(f"{path} holds no settings of a run.")
         return content

@@ -1,0 +1,39 @@
+"""Which of the steps looked back upon the networks weigh how."""
+
+from evaluation.rows import RUL
+from report.figures.drawing import Figure
+from report.figures.heat_maps import attention_map
+from report.parts import DRAWN, MOST, Section
+from report.run_folder import RunFolder
+from report.selection import time_axis
+
+
+def section(run: RunFolder) -> Section | None:
+    """Draw the attention of each network of the run's model."""
+    table = run.artifact("attention.parquet", ["ds", "lag", "weight"])
+    if table is None or table.empty:
+        return None
+    if "name" not in table:
+        table = table.assign(name="attention")
+    mean = table.groupby("lag")["weight"].mean().sort_index()
+    mean = mean / mean.sum()
+    recent = max(1, len(mean) // 4)
+    names = list(table["name"].unique())
+    budget = max(20, DRAWN // (len(mean) * min(len(names), MOST)))
+    drawings = []
+    for name in names[:MOST]:
+        own = table[table["name"] == name]
+        if "unique_id" in own:
+            own = own[own["unique_id"] == own["unique_id"].iloc[0]]
+        drawings.append(attention_map(own, str(name), time_axis(run), budget))
+    heading = (
+        f"Attention: the {recent} most recent of {len(mean)} steps take {100 * mean.iloc[:recent].sum():.0f} % of the "
+        f"weight (evenly spread it would be {100 * recent / len(mean):.0f} %)"
+    )
+    several = "unique_id" in table and table["unique_id"].nunique() > 1
+    what = "Cell" if run.metrics.task == RUL else "Series"
+    caption = f"{what} {table['unique_id'].iloc[0]}.  " if several else ""
+    caption += "Weights say where the network looks, not what moves its forecast."
+    says = "Attention weight of every step looked back upon, for every forecast"
+    figure = Figure("attention", drawings, says, caption, "network")
+    return Section("attention", "Attention", heading, figures=[figure])
