@@ -20,7 +20,9 @@ def main(given: DictConfig) -> int:
     from pipeline.results import keep_audit
     from pipeline.run import opened
     from report.page import write_page
-    from report.table import print_audit, write_tables
+    from report.run_folder import RunFolder
+    from report.sections.audit import section
+    from report.table import print_rows, write_tables
     from runtime.quiet import console, quiet
     from runtime.record import load_run
 
@@ -37,7 +39,11 @@ def main(given: DictConfig) -> int:
     write_page(folder)
 
     out = console()
-    print_audit(out, found.to_json())
+    told = section(RunFolder(folder))
+    if told is not None:
+        print_rows(out, told.tables[0])
+    style = "bold red" if found.leaks else "bold green"
+    out.print(found.sentence, style=style, highlight=False, markup=False)
     if found.leaks and not found.unexpected:
         out.print("All of it is part of the protocol that is reproduced.")
     out.print(f"{found.seconds:.1f} s.  Kept in {folder / 'run.json'}, its tables and its report.html")

@@ -51,12 +51,7 @@ def audit(task: Task, panel: Panel, folds: Sequence[Fold], used: Mapping[str, st
 
 def leaking(task: Task, verdict: Audit) -> dict[str, str]:
     """Return, for the label of each candidate that leaks, the sentence that says how."""
-    told: dict[str, list[str]] = {}
-    for cause in verdict.causes:
-        accused = [cause.subject] if cause.subject else [row.label for row in task.candidates()]
-        for label in accused:
-            told.setdefault(label, []).append(f"{cause.stage}: {cause.detail}")
-    return {label: "; ".join(sentences) for label, sentences in told.items()}
+    return {row.label: told for row in task.candidates() if (told := verdict.against(row.label))}
 
 
 def _groups(task: Task) -> list[list[str]]:
@@ -91,7 +86,7 @@ def _of_group(
                 there = origins if changed.rows is None else _there(origins, changed.rows)
                 yield Change(changed.name, changed.replaced, make(changed.panel, changed.fold, there)[0], changed.rows)
             moved = task.past_replaced(panel, fold, rng)
-            yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0])
+            yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0], altered=moved.replaced)
 
         found = compare(before, changes(), ids)
     whole: Task = build(cfg.task)(cfg)
@@ -131,7 +126,7 @@ def _made(
                 Stage("weights", flatten(learnt.fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
             )
         forecast = task.finish(panel, asked, learnt.fitted.forecast(asked, rows_of(panel, asked)))
-        stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, row.label))
+        stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label))
     return stages, windows
 
 
@@ -180,10 +175,10 @@ def _used(
         else:
             made = digest_of(parts.train, parts.validation)
         if made == used:
-            found.append(Finding("training", "causal", n, 0, "made again, the same", row.label))
+            found.append(Finding("training", "causal", n, 0, "made again, the same", subject=row.label))
         else:
             detail = "what was fitted on and chosen by is not what the training and validation rows give"
-            found.append(Finding("training", "LEAKS", n, n, detail, row.label))
+            found.append(Finding("training", "LEAKS", n, n, detail, subject=row.label))
     return found
 
 

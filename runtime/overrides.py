@@ -202,43 +202,18 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
     """Say what is wrong with one word; ``foreign`` where choices of other folders may be meant."""
     key = override.key_or_group
     root = key.split(".")[0].split("/")[0]
-<<<<<<< HEAD
-    values = list(override.sweep_iterator()) if override.is_discrete_sweep() else [override.value()]
-    for old, new in RENAMED.items():
-        before, _, choice = old.partition("=")
-        if (key == before and choice in values) or (not choice and (key == before or key.startswith(f"{before}."))):
-            now = new if choice else word.lstrip("+~").replace(before, new, 1)
-            yield (
-                f"{shown(word)} is now {shown(now)}"
-                if new.startswith(before)
-                else (f"{before} is now {new.partition('=')[0]}: {shown(now)}")
-            )
-            return
-    if root == "hydra":
-=======
     values: list[Any] = list(override.sweep_iterator()) if override.is_discrete_sweep() else [override.value()]
     if now := _renamed(key, values, word):
         yield now
     elif root == "hydra" or (key in all_groups() and (foreign or override.is_delete())):
->>>>>>> wt-runtime
         return
     elif key in all_groups():
         names = [name for value in values for name in (value if isinstance(value, list) else [value])]
         known = choices(key)
-<<<<<<< HEAD
-        for value in [] if foreign or override.is_delete() else values:
-            for choice in value if isinstance(value, list) else [value]:
-                if choice is not None and choice not in known and "${" not in str(choice):
-                    there = f"There are {', '.join(known)}."
-                    yield f"Could not find '{key}/{shown(choice)}'.  {meant(str(choice), known)}  {there}".replace(
-                        "  ", " "
-                    )
-=======
         for name in map(str, filter(lambda name: name is not None, names)):
             if name not in known and "${" not in name:
                 hint = f"{meant(name, known)}  There are {', '.join(known)}.".strip()
                 yield f"Could not find '{key}/{shown(name)}'.  {hint}"
->>>>>>> wt-runtime
     elif "/" in key:
         yield f"There is no group {key}.  {meant(key, all_groups())}".strip()
     elif root not in known_settings():

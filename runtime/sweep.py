@@ -158,14 +158,8 @@ def print_outcomes(folder: Path, jobs: list[dict[str, Any]]) -> None:
     out.print(table)
     for job in jobs:
         if job["outcome"] == "failed":
-<<<<<<< HEAD
-            out.print(
-                f"Failed: {escape(_below(folder, job))}: {escape(shown(job['said']))}", style="red", highlight=False
-            )
-=======
             said = f"Failed: {escape(_below(folder, job))}: {escape(printable(job['said']))}"
             out.print(said, style="red", highlight=False, soft_wrap=True)
->>>>>>> wt-runtime
     if counts["failed"]:
         again = f"The same command with hydra.sweep.dir={escape(str(folder))} goes on with what is missing."
         out.print(again, highlight=False, soft_wrap=True)

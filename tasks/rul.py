@@ -16,7 +16,7 @@ from data.panel import DataError
 from evaluation.rows import Facts
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.leakage.proxies import target_proxies
+from evaluation.leakage.proxies import proxies_finding, target_proxies
 from runtime.build import ConfigError, build
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
@@ -136,8 +136,8 @@ class RUL:
         """Find cells on both sides of the split, and covariates that tell the target by themselves."""
         frame = panel.frame
         cells, cycles = frame["unique_id"].to_numpy(), frame["ds"].to_numpy()
-        proxies = target_proxies(frame[list(panel.covariates)], frame["y"].to_numpy(), cells, cycles)
-        return [cell_overlap(panel, folds), proxies]
+        told = target_proxies(frame[list(panel.covariates)], frame["y"].to_numpy(), cells, cycles)
+        return [cell_overlap(panel, folds), proxies_finding(told)]
 
     def knowledge(self, panel: Panel, fold: Fold) -> Knowledge:
         """Return the training rows, and those of training and validation."""
