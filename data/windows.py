@@ -9,6 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from data.contracts import Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.decomposition.batch import tails
+from data.decomposition.series import confirm_sum
 from data.panel import DataError
 
 Work = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
@@ -68,6 +69,7 @@ class WholeSeries:
         if not len(ends):
             return np.empty((0, decomposition.n_components, keep))
         components = decomposition(series)  # (C, time)
+        confirm_sum(components, series, type(decomposition).__name__)
         return sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)[_rows(ends - keep + 1)]
 
 

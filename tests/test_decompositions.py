@@ -16,6 +16,7 @@ from data.decomposition.modwt import MODWT
 from data.decomposition.stationary_wavelet_packet import StationaryWaveletPacket
 from data.decomposition.vmd import VMD
 from data.decomposition.wavelet_packet import WaveletPacket
+from data.windows import WholeSeries
 from runtime.build import build
 from tests.conftest import ROOT, choices
 
@@ -64,6 +65,29 @@ def test_components_sum_to_the_series(decompose: Decomposition, shape: str, size
     assert components.shape == (decompose.n_components, size)
     assert components.dtype == np.float64
     np.testing.assert_allclose(components.sum(axis=0), series, rtol=0, atol=1e-9 * np.abs(series).max())
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-12, 1e-300, 1e5, 1e153, 1e297])
+def test_components_have_the_unit_of_the_series(decompose: Decomposition, factor: float) -> None:
+    series = random_walk() - 3000
+    wanted = decompose(series)
+    np.testing.assert_allclose(decompose(series * factor) / factor, wanted, rtol=0, atol=1e-9 * np.abs(series).max())
+
+
+@pytest.mark.parametrize("power", [-40, 3, 500])
+def test_a_unit_that_is_a_power_of_two_changes_no_bit(decompose: Decomposition, power: int) -> None:
+    np.testing.assert_array_equal(decompose(random_walk() * 2.0**power), decompose(random_walk()) * 2.0**power)
+
+
+def test_small_moves_on_a_high_level_are_found(decompose: Decomposition) -> None:
+    """A walk that has five digits left: the level must not take more of them."""
+    high = 1e12 + np.round(random_walk() - 3000)
+    moves = high - 1e12
+    components = decompose(high)
+    np.testing.assert_allclose(components.sum(axis=0), high, rtol=1e-15)
+    components[-1] -= 1e12
+    assert components.std(axis=1).sum() < 3 * decompose(moves).std(axis=1).sum()
+    assert np.abs(components - decompose(moves)).max() < 0.05 * moves.std()
 
 
 def test_same_series_gives_the_same_bits(decompose: Decomposition) -> None:
@@ -311,6 +335,33 @@ class _OneByOne:
 
     def __call__(self, series: FloatArray) -> FloatArray:
         return np.stack([series - series.mean(), np.full(series.size, series.mean())])
+
+
+class _Wrong(_OneByOne):
+    """A decomposition that loses part of the series."""
+
+    def __init__(self, lost: float) -> None:
+        self.lost = lost
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        return super().__call__(series) - self.lost
+
+
+@pytest.mark.parametrize(("lost", "said"), [(1.0, "_Wrong.*miss the series by up to 2.*sum"), (np.nan, "not finite")])
+def test_components_that_do_not_sum_to_the_series_are_refused(lost: float, said: str) -> None:
+    windows = list(sliding_window_view(random_walk(100), 80))
+    with pytest.raises(ValueError, match=said):
+        tails(_Wrong(lost), windows, 5)
+    with pytest.raises(ValueError, match=said):
+        WholeSeries().at(_Wrong(lost), random_walk(100), 5, np.array([50]))
+
+
+def test_numbers_at_the_end_of_their_range_are_refused(decompose: Decomposition) -> None:
+    series = np.finfo(float).max * np.sin(np.arange(LENGTH) ** 1.5)
+    with pytest.raises(ValueError, match=r"reach 1.8e\+308.*another unit"):
+        decompose(series)
+    with pytest.raises(ValueError, match="another unit"):
+        tails(decompose, [series], LENGTH)
 
 
 @pytest.mark.parametrize(("terminal", "worker"), [(False, False), (True, True), (True, False)])
