@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from data.contracts import Feature, FloatArray, Scaling, Windows
 from evaluation.intervals.conformal import OWN
-from models.components import Quantiles
+from models.allocation import Quantiles
 from models.forecaster import Forecaster
 from runtime.build import build
 

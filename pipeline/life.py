@@ -70,7 +70,7 @@ RIDGE = OmegaConf.create(
         "_target_": "models.classical.Ridge",
         "label": "Ridge",
         "alpha": 1.0,
-        "component": {"_target_": "models.components.Joint"},
+        "component": {"_target_": "models.allocation.Joint"},
     }
 )
 FEWEST_STEPS = 20  # that a covariate must rise in a row to be taken for a clock

@@ -76,7 +76,7 @@ from runtime.cache import ArrayCache
 from runtime.record import WEIGHTS
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
-PERSISTENCE = OmegaConf.create({"_target_": "models.classical.Persistence", "label": "Persistence"})
+PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 8, VALIDATION: 2, TEST: 5}
 """Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
