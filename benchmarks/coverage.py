@@ -25,17 +25,18 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from data.contracts import TEST, TRAIN, VALIDATION, Panel, Windows
 from data.decomposition.identity import Identity
-from data.scaling import LastValue
+from data.scaling import Anchored
 from data.sources.csi import CSI
 from data.sources.csv import CSV
 from data.sources.sp500 import SP500
 from data.splits import ByTime
-from data.windows import RollingWindow, cut, select
+from data.windows import Rolling, cut, select
 from evaluation.intervals.conformal import Adaptive, ByCell, Intervals, Split
 from evaluation.intervals.scoring import interval_scores
 from evaluation.metrics import PERSISTENCE
-from models.classical import Ridge
 from models.allocation import Joint
+from models.classical import Ridge
+from models.model import Inputs
 
 LOOKBACK = 30  # [days] the regression sees
 HISTORY = 512  # [days] before the first forecast, as in the default experiment
@@ -78,15 +79,19 @@ def later(folder: Path) -> Iterator[Judged]:
 
 def forecast(panel: Panel, validation: float = 0.1, test: float = 0.2) -> Judged:
     """Train on the first days and forecast the others."""
-    windows = cut(panel, Identity(), RollingWindow(HISTORY), LOOKBACK, horizon=1, first=HISTORY - 1)
+    windows = cut(panel, Identity(), Rolling(HISTORY), LOOKBACK, horizon=1)
     (fold,) = ByTime(validation, test).folds(panel, horizon=1)
     train = select(windows, fold, TRAIN)
-    scaling = LastValue().fit(train)
+    scaling = Anchored().fit(train)
     ridge = Ridge("Ridge", Joint(), alpha=1e-3, n_components=1, lookback=LOOKBACK, horizon=1)
-    ridge.fit(scaling.transform(train))
+
+    def inputs_of(chosen: Windows) -> Inputs:
+        return Inputs(chosen, scaling.transform(chosen), panel.frame.iloc[chosen.origin], scaling)
+
+    ridge.fit(inputs_of(train), inputs_of(select(windows, fold, VALIDATION)))
 
     def table(chosen: Windows) -> pd.DataFrame:
-        scaled = ridge.predict(scaling.transform(chosen))  # (1, n, 1)
+        scaled = ridge.predict(inputs_of(chosen))  # (1, n, 1)
         guesses = {PERSISTENCE: chosen.past[:, -1, 0], "Ridge": scaling.restore_total(scaled[0], chosen)[:, 0]}
         dates = panel.frame["ds"].to_numpy()
         parts = [

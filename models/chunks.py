@@ -1,9 +1,8 @@
-"""Forecast in chunks of one fixed size, so that a window has the same bits whatever stands beside it.
+"""Forecast in chunks of one fixed size, so that no row's numbers depend on its neighbours.
 
-Products of matrices add up in another order for another number of rows, or of threads: the last bits of a
-forecast would depend on its neighbours.  Three things keep them out: every chunk has the same number of rows, the
-last one padded; products are computed in double precision; and what comes out is rounded to single precision,
-which is a billion times coarser than what is left of the difference.
+The last bits of a matrix product depend on how many rows it has, and where one of them stands.  Here every
+product has ``CHUNK`` rows, the last chunk filled up with zeros; it is taken in double precision and rounded
+to single at the end, which takes away what the place of a row and the number of threads still move.
 """
 
 from collections.abc import Callable
@@ -12,21 +11,36 @@ import numpy as np
 
 from data.contracts import FloatArray
 
-CHUNK = 256
-"""Windows forecast at once."""
+CHUNK = 64
+"""Rows that go through a model at once: more are no faster, and a single row costs as much as a whole chunk."""
 
 
-def in_chunks(forecast: Callable[[FloatArray], FloatArray], inputs: FloatArray) -> FloatArray:
-    """Map inputs ``(n, ...)`` to scaled forecasts ``(K, n, H)``, chunk by chunk.
+def in_chunks(
+    function: Callable[[FloatArray], FloatArray], rows: FloatArray, axis: int = 0, size: int = CHUNK
+) -> FloatArray:
+    """Apply a function that treats rows one by one, and round what it returns to single precision.
 
     Parameters
     ----------
-    forecast : callable
-        Maps ``(CHUNK, ...)`` to ``(K, CHUNK, H)`` in double precision, each row by itself.
+    function : callable
+        Maps ``(size, ...)`` to an array whose axis ``axis`` has as many entries, one a row.
+    rows : FloatArray
+        ``(n, ...)``; n may be 0.
+    axis : int
+        Where the rows of the result are.
+    size : int
+        Rows of a chunk.
+
+    Returns
+    -------
+    FloatArray
+        The results with n entries along ``axis``.
     """
-    parts = []
-    for start in range(0, len(inputs), CHUNK):
-        chunk = inputs[start : start + CHUNK]
-        padded = np.concatenate([chunk, np.repeat(chunk[-1:], CHUNK - len(chunk), axis=0)])
-        parts.append(np.asarray(forecast(padded))[:, : len(chunk)])
-    return np.concatenate(parts, axis=1).astype(np.float32).astype(np.float64)
+    chunks = []
+    for start in range(0, max(len(rows), 1), size):  # one chunk even of no rows: its result has the other axes
+        chunk = np.zeros((size, *rows.shape[1:]))
+        own = rows[start : start + size]
+        chunk[: len(own)] = own
+        chunks.append(np.asarray(function(chunk)).take(range(len(own)), axis))
+    rounded: FloatArray = np.concatenate(chunks, axis).astype(np.float32).astype(np.float64)
+    return rounded

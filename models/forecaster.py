@@ -1,12 +1,14 @@
-"""How any network is trained."""
+"""Training and forecasting of any network, through Lightning."""
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, NoReturn
 
+import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
@@ -14,7 +16,7 @@ from torch.optim.lr_scheduler import ExponentialLR
 from data.contracts import Batch, FloatArray
 from models.allocation import Allocation, Penalty, Quantiles
 from models.chunks import in_chunks
-from models.model import Inputs, Needs, State
+from models.model import Inputs, Needs, State, scaled_batch
 
 PENALTIES: dict[str, Penalty] = {"squared": torch.square, "absolute": torch.abs}
 """What an error costs, by the names a configuration calls it."""
@@ -55,7 +57,7 @@ class Forecaster(pl.LightningModule):
         If the loss is not known or not for these components, or the decay makes the rate grow.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True)
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True, task=None)
 
     def __init__(
         self,
@@ -90,39 +92,41 @@ class Forecaster(pl.LightningModule):
         self._train = _RunningMean()
         self._validation = _RunningMean()
 
-    def forward(self, past: Tensor) -> Tensor:
-        """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
-        return self.network(self.component.inputs(past))
-
-    @classmethod
-    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
-        """Say yes: nothing is asked of a split."""
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
         return True
 
     def fit(self, train: Inputs, validation: Inputs) -> NoReturn:
-        """Refuse: Lightning trains a network, see ``pipeline.fitting``."""
-        raise TypeError(f"{self.label} is trained by pytorch_lightning.Trainer.fit, which the pipeline calls.")
+        """Refuse: a trainer of Lightning fits the weights."""
+        raise TypeError(f"{self.label} is trained by a trainer of Lightning (needs.gradients); call trainer.fit.")
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return scaled forecasts ``(K, n, H)``; see ``models.chunks`` for why in double precision."""
-        assert inputs.batch is not None
-        device = self.device if self.device.type != "mps" else torch.device("cpu")  # which has no doubles
-        network = copy.deepcopy(self.network).to(device).double().eval()
+        """Return scaled forecasts ``(K, n, H)``, computed in double precision and rounded to single.
 
-        def forward(past: FloatArray) -> FloatArray:
+        The windows are rounded to single precision first, as they are in training.
+        """
+        device = torch.device("cpu") if self.device.type == "mps" else self.device  # which has no double precision
+        network = copy.deepcopy(self.network).eval().to(device, torch.float64)
+
+        def forecast(past: FloatArray) -> FloatArray:  # (B, L, C) -> (K, B, H)
+            windows = torch.from_numpy(past.astype(np.float32)).to(device, torch.float64)
             with torch.inference_mode():
-                seen = torch.as_tensor(past, dtype=torch.float32).double().to(device)
-                return network(self.component.inputs(seen)).cpu().numpy()
+                scaled: Tensor = network(self.component.inputs(windows))
+            return scaled.cpu().numpy()
 
-        return in_chunks(forward, inputs.batch.past)
+        return in_chunks(forecast, scaled_batch(inputs).past, axis=1)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Return the weights."""
-        return self.state_dict()
+        return {name: weight.numpy(force=True) for name, weight in self.state_dict().items()}
 
-    def load_state(self, state: State) -> None:
-        """Take weights."""
-        self.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take the weights of an earlier fit."""
+        self.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in state.items()})
+
+    def forward(self, past: Tensor) -> Tensor:
+        """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
+        return self.network(self.component.inputs(past))
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the sum of the networks' losses."""

@@ -1,8 +1,8 @@
-"""What every model must offer: networks, classical models and naive forecasts alike.
+"""What every model promises.  Read this file before any other of this folder.
 
 Shapes
 ------
-n window, H horizon, K network
+n window, L lookback, H horizon, C component, K network
 """
 
 from collections.abc import Mapping
@@ -11,68 +11,92 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import Batch, FloatArray, Windows
+from data.contracts import Batch, FloatArray, Scaling, Windows
 from models.allocation import Allocation
 
-State = Mapping[str, NDArray[Any]]
+State = dict[str, NDArray[Any]]
+"""Everything that was fitted, by name; arrays of numbers alone, so a file of them can run no code."""
 
 
 class Needs(NamedTuple):
-    """What a kind of model asks of the pipeline."""
+    """What a model must be given, and what may be done with it."""
 
     scaled: bool
-    """Learns from scaled windows and forecasts scaled values; else it takes windows or rows as they are."""
-    gradients: bool = False
-    """Is trained by Lightning in epochs."""
-    chance: bool = False
-    """Gives other forecasts for another seed of the run."""
-    state: bool = True
-    """Can be kept as named arrays, which run no code when they are read."""
-    task: str | None = None
-    """The only task it is made for; None: any."""
+    """Learns from scaled windows, and its forecasts are scaled; False: it reads the windows or rows as they are."""
+    gradients: bool
+    """Trained in epochs by a Lightning trainer; False: ``fit`` does it."""
+    chance: bool
+    """Its numbers depend on the seed of the run."""
+    state: bool
+    """Its state can be kept in a safetensors file; False: it is fitted anew each time."""
+    task: str | None
+    """The only task it is for, ``forecast`` or ``rul``; None: any."""
 
 
 class Inputs(NamedTuple):
-    """What a model learns from or forecasts from."""
+    """The same n rows in every form that a model may ask for."""
 
     windows: Windows
+    """In the unit of ``y``."""
     batch: Batch | None
-    """The windows scaled, synthetic ones behind them in training; None for models that take them as they are."""
+    """The windows scaled, to fit with synthetic ones behind them; None where ``needs.scaled`` is False."""
     rows: pd.DataFrame
-    """``unique_id`` and ``ds`` of each origin; in training every training row, with its ``y``."""
+    """Columns ``unique_id``, ``ds`` and ``y`` at each origin; to fit: of all training rows."""
+    scaling: Scaling | None = None
+    """What made the batch; None where ``needs.scaled`` is False."""
 
 
 class Model(Protocol):
-    """A model, built with ``n_components``, ``lookback`` and ``horizon`` from the data."""
+    """Learn from training rows, then forecast every step of the horizon.
 
-    label: str
+    A constructor is called with ``n_components``, ``lookback`` and ``horizon`` from the data, beside what
+    its file in ``conf/model`` says.
+    """
+
     needs: ClassVar[Needs]
-    component: Allocation
-    """How components are shared out among networks; only of models that need scaled windows."""
+    label: str
+    """What tables call the model."""
 
-    @classmethod
-    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
-        """Say whether a split gives the model what it needs, from the rows ``unique_id, ds`` of each part."""
+    @property
+    def component(self) -> Allocation | None:
+        """What makes one forecast of those of K networks; None where ``needs.scaled`` is False."""
+        ...
+
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say whether the model can be fitted on these training rows and forecast these test rows."""
         ...
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
-        """Learn from training windows; settings may be chosen by validation windows, of which there may be none.
+        """Learn from training rows; those of validation, maybe none, may choose a setting.
 
-        A network that needs gradients is trained by the pipeline instead.
+        Never called where ``needs.gradients`` is True: there a trainer of Lightning does it.
         """
         ...
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return scaled forecasts ``(K, n, H)`` where scaled windows are needed, else ``(n, H)`` in the unit of y.
+        """Return scaled forecasts ``(K, n, H)`` where ``needs.scaled``, else ``(n, H)`` in the unit of ``y``.
 
-        The forecast of a window has the same bits whatever stands beside it.
+        The forecast of a row does not depend on the rows around it, to the bit.
         """
         ...
 
-    def state(self) -> dict[str, Any]:
-        """Return everything that was fitted, by name; nothing where ``needs.state`` is False."""
+    def state(self) -> State:
+        """Return everything that was fitted, by name."""
         ...
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
         ...
+
+
+def scaled_batch(inputs: Inputs) -> Batch:
+    """Return the scaled windows of a model that needs them.
+
+    Raises
+    ------
+    ValueError
+        If they were not given.
+    """
+    if inputs.batch is None:
+        raise ValueError("This model needs scaled windows (needs.scaled), but Inputs.batch is None.  Give a Batch.")
+    return inputs.batch

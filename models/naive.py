@@ -1,42 +1,26 @@
-"""Naive forecasts, which learn nothing: the numbers to beat.
+"""Naive forecasts from the windows as they are: the numbers to beat.
 
 Shapes
 ------
 n window, L lookback, H horizon, C component
 """
 
+import functools
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from data.contracts import FloatArray
 from models.model import Inputs, Needs, State
 
-NAIVE = Needs(scaled=False, task="forecast")
+NAIVE = Needs(scaled=False, gradients=False, chance=False, state=True, task="forecast")
 
 
-class Unfitted:
-    """What a model without a memory has in common with all others."""
-
-    @classmethod
-    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
-        """Say yes: nothing is asked of a split."""
-        return True
-
-    def fit(self, train: Inputs, validation: Inputs) -> None:
-        """Learn nothing."""
-
-    def state(self) -> dict[str, Any]:
-        """Return nothing: nothing was fitted."""
-        return {}
-
-    def load_state(self, state: State) -> None:
-        """Take nothing."""
-
-
-class Persistence(Unfitted):
-    """Persistence forecast: the last value known, for every step of the horizon.
+class Persistence:
+    """Forecast the last known value for every step of the horizon (random walk).
 
     Parameters
     ----------
@@ -47,19 +31,34 @@ class Persistence(Unfitted):
     """
 
     needs: ClassVar[Needs] = NAIVE
+    component: None = None
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
         self.horizon = horizon
 
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn nothing."""
+
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        last = inputs.windows.past[:, -1:].sum(axis=2)  # (n, 1)
+        last = _summed(inputs.windows.past[:, -1:])  # (n, 1)
         return last.repeat(self.horizon, axis=1)  # (n, H)
 
+    def state(self) -> State:
+        """Return nothing: nothing was fitted."""
+        return {}
 
-class Drift(Unfitted):
-    """Random walk with drift: the last value known moves on by the mean step of its lookback.
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take nothing."""
+
+
+class Drift:
+    """Extrapolate from the last known value by the mean step of the lookback (random walk with drift).
 
     The mean of the L - 1 changes is (last - first) / (L - 1).
 
@@ -77,6 +76,7 @@ class Drift(Unfitted):
     """
 
     needs: ClassVar[Needs] = NAIVE
+    component: None = None
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         if lookback < 2:
@@ -87,8 +87,30 @@ class Drift(Unfitted):
         self.label = label
         self.horizon = horizon
 
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn nothing."""
+
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        y = inputs.windows.past.sum(axis=2)  # (n, L)
+        y = _summed(inputs.windows.past)  # (n, L)
         mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)  # (n, 1)
         return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
+
+    def state(self) -> State:
+        """Return nothing: nothing was fitted."""
+        return {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take nothing."""
+
+
+def _summed(past: FloatArray) -> FloatArray:
+    """Add the components of ``(n, L, C)`` one after another, ``(n, L)``.
+
+    The order in which ``numpy.sum`` adds, and with it the last bit, depends on how an array lies in memory.
+    """
+    return functools.reduce(np.add, np.moveaxis(past, 2, 0))

@@ -12,15 +12,17 @@ n window, L lookback, H horizon, C component, K network, F feature
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 
 from data.contracts import Batch, FloatArray
 from models.allocation import Allocation
-from models.model import Inputs, Needs, State
+from models.model import Inputs, Needs, State, scaled_batch
 
 
 class Trees(ABC):
@@ -34,7 +36,7 @@ class Trees(ABC):
         Which features are seen and which target is learnt.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=True, state=False)  # a file that holds trees could run code
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=False, chance=False, state=False, task=None)
 
     def __init__(self, label: str, component: Allocation) -> None:
         self.label = label
@@ -45,35 +47,36 @@ class Trees(ABC):
     def _forest(self) -> Any:
         """Return a forest of scikit-learn that has learnt nothing yet."""
 
-    @classmethod
-    def applies(cls, train: pd.DataFrame, test: pd.DataFrame) -> bool:
-        """Say yes: nothing is asked of a split."""
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
         return True
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows: a forest for every network and step of the horizon."""
-        assert train.batch is not None
-        targets = self.component.targets(train.batch.target)  # (K, n, H)
+        batch = scaled_batch(train)
+        targets = self.component.targets(batch.target)  # (K, n, H)
         self._forests = [
             [self._forest().fit(rows, column) for column in target.T]
-            for rows, target in zip(self._newest(train.batch), targets, strict=True)
+            for rows, target in zip(self._newest(batch), targets, strict=True)
         ]
 
     def predict(self, inputs: Inputs) -> FloatArray:
-        """Return scaled forecasts ``(K, n, H)``."""
-        assert inputs.batch is not None
+        """Return scaled forecasts ``(K, n, H)``; trees treat rows one by one as they are."""
+        batch = scaled_batch(inputs)
+        if not len(batch.past):
+            return np.empty((len(self._forests), 0, len(self._forests[0])))
         return np.stack(
             [
                 np.stack([forest.predict(rows) for forest in steps], axis=1)
-                for rows, steps in zip(self._newest(inputs.batch), self._forests, strict=True)
+                for rows, steps in zip(self._newest(batch), self._forests, strict=True)
             ]
         )
 
-    def state(self) -> dict[str, FloatArray]:
+    def state(self) -> State:
         """Return nothing: a forest is not kept."""
         return {}
 
-    def load_state(self, state: State) -> NoReturn:
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> NoReturn:
         """Refuse: a forest is not kept."""
         raise ValueError(
             f"{self.label} was fitted for its row of the table and not kept, so it cannot forecast for a finished "

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
 from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
+from pipeline.work import applies
 from runtime.build import build, class_of
 from runtime.quiet import quiet
 from tasks.task import Candidate, Knowledge, Prepared, Task
@@ -42,7 +43,7 @@ def audit(task: Task, panel: Panel, folds: Sequence[Fold], used: Mapping[str, st
     if cfg.audit != "none":
         findings += task.checks(panel, folds)
         places = range(len(folds)) if cfg.audit == "full" else [len(folds) - 1]
-        work = [(labels, place) for place in places for labels in _groups(task)]
+        work = [(labels, place) for place in places for labels in _groups(task, panel, folds[place])]
         one = partial(_of_group, cfg, panel, folds, used)
         for found in build(cfg.parallel).map(one, work):
             findings = joined(findings, found)
@@ -54,10 +55,12 @@ def leaking(task: Task, verdict: Audit) -> dict[str, str]:
     return {row.label: told for row in task.candidates() if (told := verdict.against(row.label))}
 
 
-def _groups(task: Task) -> list[list[str]]:
+def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
     """Return the labels of the candidates that share their inputs."""
     groups: dict[str, list[str]] = {}
     for row in task.candidates():
+        if not applies(task, row, panel, fold):
+            continue
         groups.setdefault(str(row.decomposition), []).append(row.label)
     return list(groups.values())
 

@@ -32,26 +32,25 @@ class Fitted(NamedTuple):
 
     def inputs(self, windows: Windows, rows: pd.DataFrame) -> Inputs:
         """Return windows as the model takes them: scaled where it asks for that."""
-        return Inputs(windows, self.scaling.transform(windows) if self.model.needs.scaled else None, rows)
+        if not self.model.needs.scaled:
+            return Inputs(windows, None, rows)
+        return Inputs(windows, self.scaling.transform(windows), rows, self.scaling)
 
     def forecast(self, windows: Windows, rows: pd.DataFrame) -> FloatArray:
         """Map windows to forecasts ``(n, H)`` in the unit of ``y``."""
         if not len(windows.origin):
             return np.empty_like(windows.y)
         found = self.model.predict(self.inputs(windows, rows))
-        if not self.model.needs.scaled:
-            return found
-        return self.model.component.restore(found, windows, self.scaling)
+        component = self.model.component
+        return found if component is None else component.restore(found, windows, self.scaling)
 
     def own_intervals(self, windows: Windows, rows: pd.DataFrame) -> dict[str, FloatArray]:
         """Return the ends ``(n, H)`` of the intervals a model has learnt, by column: own_lo_95 and so on.
 
         Only a model of quantiles has any.
         """
-        if not self.model.needs.gradients or not len(windows.origin):
-            return {}
         component = self.model.component
-        if not isinstance(component, Quantiles):
+        if not isinstance(component, Quantiles) or not len(windows.origin):
             return {}
         scaled = self.model.predict(self.inputs(windows, rows))
         found = component.intervals(scaled, windows, self.scaling)

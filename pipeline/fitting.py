@@ -188,7 +188,7 @@ def _fit(
     if isinstance(model, Forecaster):
         losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
         return Learnt(fitted, losses, batch, digest)
-    model.fit(Inputs(parts.train, batch, rows), held_out)
+    model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)
 
 

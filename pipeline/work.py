@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, Fold, Panel
 from pipeline import artifacts
-from pipeline.fitted import Fitted, save
+from pipeline.fitted import Fitted, save, unfitted
 from pipeline.fitting import evaluated, parts_of
 from pipeline.outcome import Outcome
 from runtime.build import build, class_of
@@ -53,7 +53,7 @@ def work_units(task: Task, panel: Panel, folds: Sequence[Fold]) -> list[WorkUnit
         WorkUnit(number, place, seed)
         for number, row in enumerate(rows)
         for place, fold in enumerate(folds)
-        if _applies(task, row, panel, fold)
+        if applies(task, row, panel, fold)
         for seed in seeds_of(task.cfg, row)
     ]
 
@@ -155,11 +155,12 @@ def _bundles(units: Sequence[WorkUnit], task: Task) -> list[list[WorkUnit]]:
     return [*([unit] for unit in networks), *([others] if others else [])]
 
 
-def _applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
+def applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
     """Say whether a split gives a model what it needs: the last known RUL of a cell that is tested, say."""
-    cls = class_of(candidate.model._target_)
+    if class_of(candidate.model._target_).needs.scaled:
+        return True
     train, test = (panel.frame.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))
-    return bool(cls.applies(train, test.drop(columns="y")))
+    return unfitted(task.cfg, candidate.model, 1).model.applies(train, test.drop(columns="y"))
 
 
 def _reseeded(node: Any, seed: int) -> Any:

@@ -13,9 +13,9 @@ from torch import nn
 
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
-from data.scaling import LastValue
-from models.best_weights import BestWeights
+from data.scaling import Anchored
 from models.allocation import Joint, Quantiles, Separate
+from models.best_weights import BestWeights
 from models.forecaster import Forecaster
 from runtime.build import build
 from runtime.history import History
@@ -373,7 +373,7 @@ def panel_windows(n_components=3):
 @pytest.mark.parametrize("component", [Separate(), Joint()])
 def test_a_perfect_scaled_forecast_restores_the_future(component):
     windows = panel_windows()
-    scaling = LastValue().fit(windows)
+    scaling = Anchored().fit(windows)
     scaled = scaling.transform(windows)
     for target in (scaled.target, torch.tensor(scaled.target)):
         perfect = np.asarray(component.targets(target))
