@@ -395,12 +395,10 @@ SCORES: tuple[Score, ...] = (
     Score(
         name="mse_scaled",
         title="MSE scaled²",
-        unit="",
         best=LOWEST,
         row=lambda rows: np.square(error_over_longest(rows)),
         decimals=5,
-        tasks=(RUL,),
-        needs=("longest_rul",),
+        tasks=CELLS,
         column=False,
         hint="mean squared error as a fraction of the squared longest remaining life, as paper 2 publishes it",
     ),

@@ -12,7 +12,7 @@ from data.contracts import Panel, Windows
 from evaluation.augmentation_quality import augmentation_quality
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted
-from pipeline.fitting import Parts
+from pipeline.fitting import Parts, chosen
 from runtime.build import build
 from runtime.files import atomic, write_json
 from tasks.task import Prepared, Task
@@ -56,18 +56,19 @@ def keep_quality(folder: Path, task: Task, prepared: Prepared, parts: Parts, fit
 
 def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) -> None:
     """Write which steps of its windows the network weighed how, over the first tested series or cell."""
-    network: Any = fitted.model.network if isinstance(fitted.model, Forecaster) else None
-    if not isinstance(network, Attentive):
+    model = fitted.model
+    network: Any = model.network if isinstance(model, Forecaster) else None
+    if not isinstance(model, Forecaster) or not isinstance(network, Attentive):
         return
     ids = panel.frame["unique_id"].to_numpy()
     own = np.flatnonzero(ids[tested.origin] == ids[tested.origin[0]])
     shown = own[np.unique(np.linspace(0, own.size - 1, MAPPED).astype(int))]
-    chosen = Windows(*(array[shown] for array in tested))
-    past = torch.as_tensor(fitted.scaling.transform(chosen).past, dtype=torch.float32)
-    fitted.model.eval()
+    few = chosen(tested, shown)
+    past = torch.as_tensor(fitted.scaling.transform(few).past, dtype=torch.float32)
+    model.eval()
     with torch.inference_mode():
-        found = network.step_weights(fitted.model.component.inputs(past))
-    parts = [_long(name, weights.mean(dim=0).numpy(), panel, chosen) for name, weights in found.items()]
+        found = network.step_weights(model.component.inputs(past))
+    parts = [_long(name, weights.mean(dim=0).numpy(), panel, few) for name, weights in found.items()]
     if parts:
         keep_table(folder / f"{PREFIX}attention.parquet", pd.concat(parts, ignore_index=True))
 

@@ -19,11 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
-from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
+from pipeline.fitting import Learnt, Parts, chosen, digest_of, learn, rows_of
 from pipeline.work import applies
-from runtime.build import build, class_of
+from runtime.build import build
 from runtime.quiet import quiet
-from tasks.task import Candidate, Knowledge, Prepared, Task
+from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
 
 BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
 """How long the audit trains: long enough to show what has been looked at."""
@@ -115,9 +115,8 @@ def _made(
     prepared = task.prepare(panel, fold, rows[0], origins, cached=False)
     windows, knows = prepared.windows, task.knowledge(panel, fold)
     parts = Parts(*(task.select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
-    asked = windows if origins is None else Windows(*(part[np.isin(windows.origin, origins)] for part in windows))
+    asked = windows if origins is None else chosen(windows, np.isin(windows.origin, origins))
     stages = _inputs(task, prepared, knows)
-    labels = [row.label for row in rows]
     for row in rows:
         for path in folder.iterdir():
             path.unlink()
@@ -172,7 +171,7 @@ def _used(
         used = known.get(f"{row.label}, {fold.name}, seed {task.cfg.seed}")
         if used is None:
             continue
-        if class_of(row.model._target_).needs.scaled:
+        if needs_of(row).scaled:
             scaling = build(task.cfg.scaling).fit(parts.train)
             made = digest_of(scaling.transform(parts.train), scaling.transform(parts.validation))
         else:

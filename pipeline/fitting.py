@@ -7,7 +7,7 @@ import time
 import warnings
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,11 @@ from models.forecaster import Forecaster
 from models.model import Inputs
 from pipeline.fitted import Fitted, unfitted
 from pipeline.outcome import Outcome
-from runtime.build import ConfigError, build, class_of
+from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
 from runtime.history import History
 from runtime.resume_point import ResumePoint
-from tasks.task import Candidate, Prepared, Task
+from tasks.task import Candidate, Prepared, Task, needs_of
 
 AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
 Losses = list[dict[str, float]]
@@ -118,7 +118,7 @@ def learn(
         If synthetic windows are on trial and nothing is held out to judge them.
     """
     cfg = task.cfg
-    needs = class_of(candidate.model._target_).needs
+    needs = needs_of(candidate)
     if not needs.scaled or cfg.augmentation._target_ != AUTO:
         return _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
     if not len(parts.validation.origin):
@@ -140,6 +140,11 @@ def learn(
 def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
     """Return ``unique_id`` and ``ds`` of each origin: all a forecast may know of its row."""
     return panel.frame.iloc[windows.origin][["unique_id", "ds"]]
+
+
+def chosen(windows: Windows, rows: NDArray[Any]) -> Windows:
+    """Return some windows, by their numbers or by a mask."""
+    return Windows(windows.past[rows], windows.target[rows], windows.y[rows], windows.origin[rows])
 
 
 def digest_of(*parts: Batch | Windows) -> str:

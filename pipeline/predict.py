@@ -16,10 +16,10 @@ from evaluation.intervals.offsets import extend
 from pipeline.fitted import Fitted, below, members, unfitted
 from pipeline.fitting import rows_of
 from report.run_folder import RunFolder
-from runtime.build import ConfigError, build, class_of
+from runtime.build import ConfigError, build
 from runtime.command_line import CONF
 from runtime.record import WEIGHTS
-from tasks.task import Prediction, Task
+from tasks.task import Prediction, Task, needs_of
 
 
 def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: DictConfig) -> Prediction:
@@ -35,7 +35,7 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         forecasts.append(task.finish(panel, windows, fitted.forecast(windows, rows)))
         ends.append(fitted.own_intervals(windows, rows))
     told = {row.label: np.mean(forecasts, axis=0)}
-    if not class_of(reference.model._target_).needs.state:
+    if not needs_of(reference).state:
         naive = unfitted(cfg, reference.model, windows.past.shape[2])
         told.setdefault(reference.label, naive.forecast(windows, rows))
     found = task.predicted(panel, windows, told, card["data"])
@@ -55,7 +55,7 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
         If the run kept no weights, or they are damaged or of other settings.
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
-    if not class_of(row.model._target_).needs.scaled:
+    if not needs_of(row).scaled:
         return [unfitted(cfg, row.model, 1)]
     if not path.is_file():
         raise DataError(

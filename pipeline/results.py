@@ -27,7 +27,7 @@ from tasks.task import Task
 def write_results(
     folder: Path, task: Task, panel: Panel, folds: Sequence[Fold], outcomes: list[Outcome], audit: Audit
 ) -> None:
-    """Judge the forecasts and write everything a report reads; metrics.json comes last: where it is, the run is whole."""
+    """Judge the forecasts and write all that a report reads; metrics.json comes last: where it is, the run is whole."""
     cfg, model = task.cfg, outcomes[0].model
     write_json(folder / "run.json", _card(task, panel, outcomes, audit))
     _keep_weights(folder, outcomes)

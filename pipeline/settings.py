@@ -1,6 +1,7 @@
 """What must hold of the settings of a run before any data are read."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -41,11 +42,11 @@ def _misfits(cfg: DictConfig, task: str) -> list[str]:
     """Find models, scalings and intervals that are made for another task."""
     faults = []
     models = [cfg.model, *(cfg.baselines or {}).values()]
-    made_for = [(f"{node.label} is a model", class_of(node._target_).needs.task) for node in models]
-    made_for += [
-        (f"{key}={node._target_.rsplit('.', 1)[-1]} is", class_of(node._target_).task)
-        for key, node in (("scaling", cfg.scaling), ("intervals", cfg.intervals))
-    ]
+    kinds: list[tuple[str, Any]] = [(node.label, class_of(node._target_)) for node in models]
+    made_for = [(f"{label} is a model", kind.needs.task) for label, kind in kinds]
+    for key in ("scaling", "intervals"):
+        kind: Any = class_of(cfg[key]._target_)
+        made_for.append((f"{key}={kind.__name__} is", kind.task))
     for what, only in made_for:
         if only not in (None, task):
             faults.append(f"{what} for task={only} only, and cannot be used with task={task}.")

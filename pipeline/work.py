@@ -16,11 +16,11 @@ from pipeline import artifacts
 from pipeline.fitted import Fitted, save, unfitted
 from pipeline.fitting import evaluated, parts_of
 from pipeline.outcome import Outcome
-from runtime.build import build, class_of
+from runtime.build import build
 from runtime.files import write_json
 from runtime.quiet import quiet
 from runtime.record import UNFINISHED
-from tasks.task import Candidate, Prepared, Task
+from tasks.task import Candidate, Prepared, Task, needs_of
 
 TABLES = ("forecasts", "calibration")
 
@@ -60,7 +60,7 @@ def work_units(task: Task, panel: Panel, folds: Sequence[Fold]) -> list[WorkUnit
 
 def seeds_of(cfg: DictConfig, candidate: Candidate) -> list[int]:
     """Return the seeds a candidate is trained with."""
-    chance = class_of(candidate.model._target_).needs.chance
+    chance = needs_of(candidate).chance
     return [cfg.seed + number for number in range(cfg.seeds if chance else 1)]
 
 
@@ -150,14 +150,14 @@ def _bundles(units: Sequence[WorkUnit], task: Task) -> list[list[WorkUnit]]:
     if task.bundled and len(together) > 1:
         return list(together.values())
     rows = task.candidates()
-    networks = [unit for unit in units if class_of(rows[unit.candidate].model._target_).needs.gradients]
+    networks = [unit for unit in units if needs_of(rows[unit.candidate]).gradients]
     others = [unit for unit in units if unit not in networks]
     return [*([unit] for unit in networks), *([others] if others else [])]
 
 
 def applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
     """Say whether a split gives a model what it needs: the last known RUL of a cell that is tested, say."""
-    if class_of(candidate.model._target_).needs.scaled:
+    if needs_of(candidate).scaled:
         return True
     train, test = (panel.frame.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))
     return unfitted(task.cfg, candidate.model, 1).model.applies(train, test.drop(columns="y"))

@@ -17,9 +17,9 @@ from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, naive_error
-from runtime.build import build, class_of
+from runtime.build import build
 from runtime.cache import ArrayCache
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, day, once_each
+from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, day, needs_of, once_each
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
@@ -64,7 +64,7 @@ class Forecast:
         """Return the model, its baselines without decomposition and persistence, each label once."""
         cfg = self.cfg
         name = cfg.names.decomposition
-        naive = not class_of(cfg.model._target_).needs.scaled
+        naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
         first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
         baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
@@ -91,9 +91,8 @@ class Forecast:
         first = self._first_end()
         return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
 
-    def _cut(self, panel: Panel, node: DictConfig | None, cached: bool, work: Any = map) -> Windows:
+    def _cut(self, panel: Panel, node: DictConfig, cached: bool, work: Any = map) -> Windows:
         cfg = self.cfg
-        assert node is not None
         scope: Scope = build(cfg.scope)
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
@@ -297,5 +296,5 @@ def _plain(node: DictConfig) -> Any:
     return OmegaConf.to_container(node, resolve=True)
 
 
-def _plain_text(node: DictConfig | None) -> str:
-    return OmegaConf.to_yaml(node, sort_keys=True) if node is not None else ""
+def _plain_text(node: DictConfig) -> str:
+    return OmegaConf.to_yaml(node, sort_keys=True)

@@ -13,14 +13,15 @@ from data.cells.sequences import select_rows, sequences, short_cells
 from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError
-from evaluation.rows import Facts
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
+from evaluation.rows import Facts
 from runtime.build import ConfigError, build
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
+NOTHING = OmegaConf.create({})
 FAR = 50.0  # ratio of medians beyond which a column is in another unit
 
 
@@ -70,7 +71,7 @@ class RUL:
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the clock, each label once."""
         nodes = [self.cfg.model, *(self.cfg.baselines or {}).values(), CLOCK]
-        return once_each(Candidate(node.label, node) for node in nodes)
+        return once_each(Candidate(node.label, node, NOTHING) for node in nodes)
 
     def warm(self, panel: Panel) -> None:
         """Do nothing: features are fitted anew on every fold."""
@@ -246,11 +247,11 @@ def lives(panel: Panel) -> "pd.Series[float]":
 
 def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> FloatArray:
     """Return forecasts ``(n, 1)``, cells in cycle order, that are not negative and, if asked, never rise."""
-    forecast = np.maximum(forecast, 0.0)
-    if monotone and len(forecast):
-        by_cell = pd.Series(forecast[:, 0]).groupby(cells, sort=False)
-        forecast = by_cell.cummin().to_numpy(dtype=np.float64)[:, None]
-    return forecast
+    positive: FloatArray = np.maximum(forecast, 0.0)
+    if monotone and len(positive):
+        by_cell = pd.Series(positive[:, 0]).groupby(cells, sort=False)
+        return by_cell.cummin().to_numpy(dtype=np.float64)[:, None]
+    return positive
 
 
 def cell_overlap(panel: Panel, folds: Sequence[Fold]) -> Finding:

@@ -11,7 +11,7 @@ n window, H horizon
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,10 @@ from omegaconf import DictConfig
 
 from data.contracts import FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
-from evaluation.rows import Facts
 from evaluation.leakage.prove import Finding
+from evaluation.rows import Facts
+from models.model import Needs
+from runtime.build import class_of
 
 BoolArray = NDArray[np.bool_]
 
@@ -31,7 +33,8 @@ class Candidate(NamedTuple):
 
     label: str
     model: DictConfig
-    decomposition: DictConfig | None = None
+    decomposition: DictConfig
+    """How its inputs are decomposed; empty where the task decomposes nothing."""
 
 
 class Prepared(NamedTuple):
@@ -196,6 +199,12 @@ def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
     for candidate in candidates:
         unique.setdefault(candidate.label, candidate)
     return list(unique.values())
+
+
+def needs_of(candidate: Candidate) -> Needs:
+    """Return what the model of a candidate needs."""
+    model: Any = class_of(candidate.model._target_)
+    return cast(Needs, model.needs)
 
 
 def day(date: Any) -> str:

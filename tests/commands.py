@@ -1,4 +1,4 @@
-"""The commands of the project, run as a person would: in this process, or where that is the point in one of their own."""
+"""The commands of the project, run as a person would: in this process, or in one of their own."""
 
 import contextlib
 import importlib
