@@ -145,11 +145,11 @@ def test_r2_of_several_series_is_against_each_ones_own_mean() -> None:
     assert row(scored(both, facts), PERSISTENCE)["r2"] == pytest.approx(alone)
 
 
-@pytest.mark.parametrize("level", [0.1, 1e6 / 3, 1e-300, -7.7])
-def test_r2_of_a_constant_truth_is_undefined_whatever_its_level(level: float) -> None:
-    for n in range(2, 40):
-        forecasts = one_step(np.full(n + 1, level), {"m": np.full(n, level + 1)})
-        assert scored(forecasts, series_facts())["r2"].isna().all()
+@pytest.mark.parametrize("levels", [(0.1,), (1e6 / 3,), (1e-300,), (0.1, 7.7), (-1 / 3, 0.1, 1e6 / 3)])
+@pytest.mark.parametrize("n", [3, 6])
+def test_r2_of_constant_truths_is_undefined_whatever_their_levels(levels: tuple[float, ...], n: int) -> None:
+    parts = [one_step(np.full(n + 1, x), {"m": np.full(n, x + 1)}, str(x)) for x in levels]
+    assert scored(pd.concat(parts, ignore_index=True), series_facts())["r2"].isna().all()
 
 
 def test_mase_scales_each_series_by_its_own_changes() -> None:
