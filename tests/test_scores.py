@@ -20,11 +20,8 @@ from evaluation.rows import (
     thirds,
 )
 from evaluation.scores import (
-    HIGHEST,
     LOWEST,
-    NEITHER,
     SCORES,
-    ZERO,
     Means,
     Score,
     absolute_error,
@@ -66,22 +63,6 @@ def test_a_new_metric_is_one_entry_that_appears_in_every_grouping(monkeypatch: p
     lives, table = several(3)
     for by in ((), ("unique_id",), ("third",)):
         assert scored(table, cell_facts(lives), *by)["medae"].notna().all()
-
-
-@pytest.mark.parametrize(
-    ("best", "one", "other", "better"),
-    [
-        (LOWEST, 1.0, 2.0, True),
-        (HIGHEST, 1.0, 2.0, False),
-        (ZERO, -1.0, 2.0, True),
-        (ZERO, -3.0, 2.0, False),
-        (NEITHER, 1.0, 2.0, False),
-        (LOWEST, np.nan, 2.0, False),
-    ],
-)
-def test_the_sign_of_a_score_says_what_is_better(best: str, one: float, other: float, better: bool) -> None:
-    score = Score("s", "S", best, absolute_error)  # type: ignore[arg-type]
-    assert score.better(one, other) == better
 
 
 # --- forecasts of series --------------------------------------------------------------------------

@@ -147,6 +147,14 @@ def test_steps_of_one_origin_are_one_observation() -> None:
     assert found == pytest.approx(expected)
 
 
+def test_one_missing_forecast_of_several_steps_leaves_a_model_untested() -> None:
+    forecasts = two_steps(walk(100), 100.0)
+    forecasts.loc[forecasts.index[-1], "y_hat"] = np.nan
+    found = against(forecasts).set_index("model").loc["constant"]
+    assert np.isnan(found["p_reference"])
+    assert found["verdict"] == "same"
+
+
 # --- every pair
 
 
