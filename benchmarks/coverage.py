@@ -25,12 +25,12 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from data.contracts import TEST, TRAIN, VALIDATION, Panel, Windows
 from data.decomposition.identity import Identity
-from data.scaling import Anchored
+from data.scaling import LastValue
 from data.sources.csi import CSI
 from data.sources.csv import CSV
 from data.sources.sp500 import SP500
 from data.splits import ByTime
-from data.windows import Rolling, cut, select
+from data.windows import RollingWindow, cut, select
 from evaluation.intervals.adaptive import Adaptive
 from evaluation.intervals.bounds import Intervals
 from evaluation.intervals.by_cell import ByCell
@@ -82,10 +82,10 @@ def later(folder: Path) -> Iterator[Judged]:
 
 def forecast(panel: Panel, validation: float = 0.1, test: float = 0.2) -> Judged:
     """Train on the first days and forecast the others."""
-    windows = cut(panel, Identity(), Rolling(HISTORY), LOOKBACK, horizon=1)
+    windows = cut(panel, Identity(), RollingWindow(HISTORY), LOOKBACK, horizon=1)
     (fold,) = ByTime(validation, test).folds(panel, horizon=1)
     train = select(windows, fold, TRAIN)
-    scaling = Anchored().fit(train)
+    scaling = LastValue().fit(train)
     ridge = Ridge("Ridge", Joint(), alpha=1e-3, n_components=1, lookback=LOOKBACK, horizon=1)
     ridge.fit(scaling.transform(train))
 

@@ -35,8 +35,8 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         forecasts.append(task.finish(panel, windows, fitted.forecast(windows, rows)))
         ends.append(fitted.own_intervals(windows, rows))
     told = {row.label: np.mean(forecasts, axis=0)}
-    if not needs_of(reference).state:
-        naive = unfitted(cfg, reference.model, windows.past.shape[2])
+    naive = unfitted(cfg, reference.model, windows.past.shape[2])
+    if not naive.model.state():  # a reference that learns from training rows is not kept with the run
         told.setdefault(reference.label, naive.forecast(windows, rows))
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)
