@@ -15,17 +15,19 @@ LEAKS = 1  # exit code where a leak is found that nobody announced
 
 def main(given: DictConfig) -> int:
     """Rebuild the inputs of a run from data whose future is replaced, print what changes and keep it."""
+    from runtime.record import finished, load_run
+
+    folder = Path(given.run)
+    cfg, card = load_run(folder)
+
     from data.panel import DataError, fingerprint
     from pipeline.job import LIVE, Job, check_settings
     from report.page import write_page
     from runtime.build import build, check
     from runtime.files import write_json
     from runtime.quiet import console, quiet
-    from runtime.record import finished, load_run
 
     quiet()
-    folder = Path(given.run)
-    cfg, card = load_run(folder)
     cfg.audit = given.get("audit", "full")
     check(cfg, LIVE)
     check_settings(cfg)

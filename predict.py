@@ -24,13 +24,16 @@ SHOWN = 12  # rows printed; the file holds them all
 
 def main(given: DictConfig) -> None:
     """Print and write what a run's model makes of a file it has not seen, with its intervals."""
-    from pipeline.job import Job
-    from runtime.build import build
-    from runtime.quiet import console
     from runtime.record import load_run
 
     folder = Path(given.run)
     cfg, card = load_run(folder)
+
+    from pipeline.job import LIVE, Job
+    from runtime.build import build, check
+    from runtime.quiet import console
+
+    check(cfg, LIVE)
     job: Job = build(cfg.job)(cfg)
     prediction = job.predict(build(source_of(cfg, given, job.any_file)), card, folder)
     path = Path(given.get("out", "forecast.csv"))

@@ -10,21 +10,25 @@ from runtime.command_line import CONF, start, told_in_one_sentence
 @told_in_one_sentence
 def main(composed: DictConfig) -> float | None:
     """Return what a sweep minimises: the error on validation rows, in the unit of the series."""
-    from data.panel import fingerprint
-    from pipeline.job import LIVE, Job, check_settings, closing, opening
-    from report.page import write_page
-    from runtime.build import build, check
     from runtime.quiet import console, quiet
     from runtime.record import finished, open_run, same_data, tidy
 
-    quiet()
     cfg, folder = open_run(composed)
     out = console()
     if (metrics := finished(folder)) is not None:
         if not (folder / "report.html").exists():
+            from report.page import write_page
+
             write_page(folder)
         out.print(f"{folder} holds this run, finished: nothing to do.")
         return metrics["validation"].get("mae")
+
+    from data.panel import fingerprint
+    from pipeline.job import LIVE, Job, check_settings, closing, opening
+    from report.page import write_page
+    from runtime.build import build, check
+
+    quiet()
     check(cfg, LIVE)
     check_settings(cfg)
 

@@ -127,6 +127,8 @@ def sentence(error: BaseException, go_on: str) -> str | None:
         return f"{error.strerror}{place}.  {'When that is solved: ' * bool(go_on)}{go_on}".strip()
     if isinstance(error, MemoryError):
         return f"The memory is not enough ({error}).  Take a smaller batch_size, model or part of the data."
+    if isinstance(error, OmegaConfBaseException):
+        return f"The configuration cannot be used: {' '.join(str(error).split())}"
     return str(error) if is_ours(error) or isinstance(error, OSError) else None
 
 

@@ -113,11 +113,11 @@ def test_a_parameter_that_is_missing_is_named(configure):
 )
 def test_only_classes_defined_in_trusted_modules_are_built(target, configure):
     node = OmegaConf.create({"_target_": target})
-    with pytest.raises(ConfigError, match="outside the trusted modules|is not the dotted name of a class"):
+    with pytest.raises(ConfigError, match=r"outside the trusted modules|is not the dotted name of a class"):
         build(node)
     cfg = configure()
     cfg.source = node
-    with pytest.raises(ConfigError, match="outside the trusted modules|is not the dotted name of a class"):
+    with pytest.raises(ConfigError, match=r"outside the trusted modules|is not the dotted name of a class"):
         check(cfg, LIVE)
 
 
