@@ -204,7 +204,7 @@ def test_predict_says_what_it_takes(words, said):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("horizon=10", "The run forecasts 1 step; train again with horizon=10."),
+        ("horizon=10", "the run forecasts 1 step; train again with horizon=10."),
         ("lookback=10", "lookback is settled by the run; train again with lookback=10."),
         ("model.alpha=2", "model.alpha is settled by the run; train again with model.alpha=2."),
         ("lookbak=10", "lookbak is not known."),
@@ -247,3 +247,22 @@ def test_what_a_file_says_is_text_for_a_terminal_too(capsys):
         run_command(main, USAGE, ["run=x"])
     assert capsys.readouterr().err == "Error: a\ufffd[2J\ufffdb\n"
     assert sentence(MemoryError("16 GiB"), "").startswith("The memory is not enough (16 GiB)")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["experiment=battery", "features.steps.drfit=null"],
+            "features.steps.drfit is not there.  Did you mean 'drift'?",
+        ),
+        (["features.steps.drift=null"], "No features is chosen, so nothing can be set below it: add features=..."),
+        (["~split.tset"], "split.tset"),
+    ],
+)
+def test_what_hydra_objects_to_is_told_with_what_was_meant(words, said):
+    code, answer, _ = answered(["train.py", *words])
+    assert code == 2
+    assert said in answer
+    assert "Traceback" not in answer
+    assert "use +" not in answer
