@@ -14,7 +14,16 @@ LEAKS = 1  # exit code where a leak is found that nobody announced
 
 
 def main(given: DictConfig) -> int:
+<<<<<<< HEAD
     """Make a run again from data whose future is replaced, print what changes and keep it."""
+=======
+    """Rebuild the inputs of a run from data whose future is replaced, print what changes and keep it."""
+    from runtime.record import finished, load_run
+
+    folder = Path(given.run)
+    cfg, card = load_run(folder)
+
+>>>>>>> wt-runtime
     from data.panel import DataError, fingerprint
     from pipeline.audit import audit
     from pipeline.results import keep_audit
@@ -24,11 +33,12 @@ def main(given: DictConfig) -> int:
     from report.sections.audit import section
     from report.table import print_rows, write_tables
     from runtime.quiet import console, quiet
+<<<<<<< HEAD
     from runtime.record import load_run
+=======
+>>>>>>> wt-runtime
 
     quiet()
-    folder = Path(given.run)
-    cfg, card = load_run(folder)
     cfg.audit = given.get("audit", "full")
     task, panel, folds = opened(cfg)
     if fingerprint(panel) != card["data"]["sha256"]:
