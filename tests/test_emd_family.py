@@ -92,6 +92,13 @@ def test_emd_is_pyemds_for_the_series_measured_in_its_deviation(name, unit):
     agrees(ours if np.abs(ours[-1]).max() > 1e-8 * deviation else ours[:-1], theirs, series)
 
 
+@pytest.mark.parametrize("unit", np.linspace(1, 2, 9))
+def test_a_mode_close_to_a_threshold_is_found_in_every_unit_or_in_none(unit):
+    time = np.arange(400)
+    series = np.where(time % 2, 1.0, -1.0) + 0.00035 * np.sin(time / 10)  # a range of .7 thousandths is left
+    assert len(emd(unit * series)) == len(emd(series))
+
+
 @pytest.mark.parametrize("unit", [1e-2, 1.0, 1e6])
 @pytest.mark.parametrize("name", ["walk", "short walk", "noise", "plateaus", "zeros"])
 def test_emd_of_ordinary_numbers_is_pyemds_as_they_are(name, unit):
