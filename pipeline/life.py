@@ -319,7 +319,7 @@ class Life:
             If the file lacks what the model was trained on, or no cell is as long as a window.
         """
         cfg, row = self.cfg, self.contenders()[0]
-        frame = source.read()
+        frame = source.read().frame.drop(columns="y")
         covariates = list(card["data"]["covariates"])
         absent = [name for name in covariates if name not in frame.columns]
         if absent:

@@ -47,6 +47,8 @@ class CSV:
         Exchange whose sessions the dates ahead are, such as XSHG; None learns them from the dates.
     missing : str
         What becomes of rows without a value: ``"refuse"``, ``"drop"``, or ``"last"`` for the last value known.
+    last : str or None
+        Rows after this date are left out; None keeps all.
     separator, decimal, thousands, encoding : str or None
         How the file is written; None finds out.  ``comma``, ``point``, ``semicolon``, ``tab``, ``space`` are known.
     skip_rows : int
@@ -72,6 +74,7 @@ class CSV:
         timezone: str | None = None,
         calendar: str | None = None,
         missing: str = "refuse",
+        last: str | None = None,
         separator: str | None = None,
         decimal: str | None = None,
         thousands: str | None = None,
@@ -84,7 +87,7 @@ class CSV:
         if missing not in ("refuse", "drop", "last"):
             raise ValueError(f"source.missing={missing} must be refuse, drop or last.")
         self.path, self.time, self.value, self.series, self.wide, self.clock = path, time, value, series, wide, clock
-        self.calendar, self.missing, self.name, self.unit = calendar, missing, name, unit
+        self.calendar, self.missing, self.last, self.name, self.unit = calendar, missing, last, name, unit
         self.options = Options(
             separator, decimal, thousands, encoding, skip_rows, sheet, date_format, dayfirst, timezone
         ).checked()
@@ -104,10 +107,25 @@ class CSV:
         roles = roles_of(table, self.time, self.value, self.series, self.wide, self.clock)
         title = self.name or ("table" if isinstance(self.path, pd.DataFrame) else stem(self.path))
         frame, notes = self._long(table, roles, title)
+        frame = self._until(frame, table.name)
         frame, told = _without_missing(frame, self.missing)
         panel = validated(frame, title, self.unit, cure="Fill or remove these rows, or set source.missing=drop or =last.")
         notes = (*table.notes, *roles.notes, *notes, *told, *panel.notes)
         return remarked(replace(panel, notes=notes, calendar=self.calendar))
+
+    def _until(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        if self.last is None:
+            return frame
+        dates = frame["ds"]
+        if not pd.api.types.is_datetime64_any_dtype(dates):
+            raise DataError(f"source.last={self.last} needs dates, and {name} counts steps.  Set it to null.")
+        last = pd.to_datetime(str(self.last), errors="coerce")
+        if pd.isna(last):
+            raise DataError(f"source.last={self.last} is no date such as 2024-07-01.")
+        kept = frame[~(dates.dt.tz_localize(None) > last)].reset_index(drop=True)
+        if kept.empty:
+            raise DataError(f"{name} has no day up to source.last={self.last}.")
+        return kept
 
     def _long(self, table: Table, roles: Roles, title: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Return ``unique_id``, ``ds`` and ``y``, and what was supposed on the way."""
