@@ -43,7 +43,7 @@ def new_cell(path: Path, change=lambda table: table) -> Path:
         eol=0.8,
         seed=5,
     )
-    table = cells.read()
+    table = cells.read().frame.drop(columns="y")
     table = table[table["unique_id"] == table["unique_id"].iloc[0]].head(80)
     change(table.rename(columns={"unique_id": "cell", "ds": "cycle"})).to_csv(path, index=False)
     return path
@@ -126,7 +126,7 @@ def test_predict_tells_what_the_run_told(smoke, tmp_path):
         eol=0.8,
         seed=0,
     )
-    table = source.read()
+    table = source.read().frame.drop(columns="y")
     table[table["unique_id"] == cell].rename(columns={"unique_id": "cell", "ds": "cycle"}).to_csv(
         tmp_path / "cell.csv", index=False
     )
