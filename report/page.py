@@ -24,7 +24,6 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from evaluation.judge import leak_note as note_of
 from report.figures.plotly import spec
 from report.parts import Section, Verdict
 from report.run_folder import RunFolder, RunFolderError
@@ -117,6 +116,8 @@ def verdict(run: RunFolder) -> Verdict:
 
 def leak_note(run: RunFolder) -> str:
     """Say of the run's model that its numbers cannot be had in practice; nothing where it does not leak."""
+    from evaluation.judge import leak_note as note_of  # a second to import
+
     sentence = run.metrics.leaks.get(run.metrics.model)
     return "" if sentence is None else note_of(run.metrics.model, sentence)
 
