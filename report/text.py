@@ -25,6 +25,12 @@ def literal(text: object) -> str:
     return plain if len(plain) <= LETTERS else plain[: LETTERS - 1] + "…"
 
 
+def shortened(text: object, letters: int) -> str:
+    """Return literal text of at most so many letters."""
+    plain = literal(text)
+    return plain if len(plain) <= letters else plain[: letters - 1] + "…"
+
+
 def in_markdown(text: object) -> str:
     """Return text that Markdown shows as it is: in one cell, without links, images or HTML."""
     return TAG.sub("&lt;", literal(text)).replace("\\", "\\\\").replace("|", "\\|").replace("](", "]\\(")

@@ -25,14 +25,14 @@ from report.figures.drawing import (
     Rule,
     dated,
 )
-from report.text import literal
+from report.text import literal, shortened
 
 Spec = dict[str, Any]
 
 DIGITS = 6  # significant digits of a number of a line
 FEWER = 4  # of all else
 LETTERS = 40  # of a title of a small drawing
-FEW = 8  # whole numbers an axis has a tick for each of
+LONGEST = 60  # letters of a label of an axis of categories
 FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 12, "color": "#333333"}
 LINE = {"gridcolor": "#E8E8E8", "zeroline": False, "linecolor": "#999999", "automargin": True}
 DIVERGING = [(0.0, "#D55E00"), (0.35, "#F7D9C4"), (0.5, "#FFFFFF"), (0.65, "#C7DEEE"), (1.0, "#0072B2")]
@@ -107,9 +107,8 @@ def _sheet(drawing: Drawing, small: bool) -> Spec:
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "font": {"size": 11.5}},
     }
     if small:
-        text = drawing.name if len(drawing.name) <= LETTERS else drawing.name[: LETTERS - 1] + "…"
         place = {"x": 0.02, "xanchor": "left", "y": 0.97, "yanchor": "top"}
-        layout["title"] = {"text": words(text), "font": {"size": 12.5}, **place}
+        layout["title"] = {"text": words(shortened(drawing.name, LETTERS)), "font": {"size": 12.5}, **place}
         labelled = drawing.legend and sum(getattr(mark, "legend", False) for mark in drawing.panels[0].marks) > 1
         layout["margin"]["t"] = 52 if labelled else 34
         layout["legend"]["font"] = {"size": 11}
@@ -122,7 +121,10 @@ def _axis(axis: Axis, few: bool) -> Spec:
     low, high = axis.low, axis.high
     if axis.labels is not None:
         low, high = -0.5, len(axis.labels) - 0.5
-        made |= {"tickvals": list(range(len(axis.labels))), "ticktext": [words(label) for label in axis.labels]}
+        made |= {
+            "tickvals": list(range(len(axis.labels))),
+            "ticktext": [words(shortened(label, LONGEST)) for label in axis.labels],
+        }
         made |= {"showgrid": False} if axis.downward else {}
     elif axis.ticks is not None:
         made |= {"tickvals": numbers(axis.ticks), "ticktext": [f"{value:.6g}" for value in axis.ticks]}

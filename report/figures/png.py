@@ -36,12 +36,13 @@ from report.figures.drawing import (
 )
 from report.figures.plotly import DIVERGING
 from report.run_folder import RunFolder
-from report.text import literal
+from report.text import literal, shortened
 from runtime.files import atomic
 
 DPI = 150
 WIDTH = 9.0  # [inch] of a figure
 PIXELS = 105  # of a drawing of the page, an inch
+LONGEST = 30  # letters of a label; longer ones leave no room for what is drawn
 SIDE_BY_SIDE = 20  # drawings of a wall
 TALLEST = 60.0  # [inch] of any figure
 STYLES: dict[str, Any] = {"solid": "-", "dash": (0, (4, 1.5)), "dot": ":"}
@@ -168,10 +169,10 @@ def _draw(axes: Axes, panel: Panel, below: bool) -> None:
     _scale(axes, panel.x, "x", "".join(np.asarray(mark.x).dtype.kind for mark in panel.marks if hasattr(mark, "x")))
     _scale(axes, panel.y, "y")
     if below:
-        axes.set_xlabel(words(panel.x.title))
-    axes.set_ylabel(words(panel.y.title))
+        axes.set_xlabel(words(shortened(panel.x.title, 3 * LONGEST)))
+    axes.set_ylabel(words(shortened(panel.y.title, LONGEST + 10)))
     if panel.title:
-        axes.set_title(words(panel.title), loc="left", fontsize=9.5, color=panel.colour)
+        axes.set_title(words(shortened(panel.title, 4 * LONGEST)), loc="left", fontsize=9.5, color=panel.colour)
 
 
 def _mark(axes: Axes, mark: Mark) -> None:
@@ -222,13 +223,13 @@ def _heat(axes: Axes, mark: Heat) -> None:
     heat = axes.pcolormesh(x, y, np.asarray(mark.z), cmap=cmap, rasterized=True, vmin=low, vmax=reach)
     if mark.title:
         bar = axes.figure.colorbar(heat, ax=axes, pad=0.01, aspect=15)
-        bar.set_label(words(mark.title), fontsize=9)
+        bar.set_label(words(shortened(mark.title, LONGEST)), fontsize=9)
         bar.ax.tick_params(labelsize=8.5)
         bar.outline.set_visible(False)
     for row, texts in enumerate(mark.words):
         for column, text in enumerate(texts):
             ink = "white" if abs(mark.z[row, column]) > 0.6 * mark.reach else TRUTH
-            axes.text(column, row, words(text), ha="center", va="center", fontsize=8, color=ink)
+            axes.text(column, row, words(shortened(text, 12)), ha="center", va="center", fontsize=8, color=ink)
 
 
 def _scale(axes: Axes, axis: Axis, which: str, kinds: str = "") -> None:
@@ -245,7 +246,7 @@ def _scale(axes: Axes, axis: Axis, which: str, kinds: str = "") -> None:
         scaled.set_major_locator(FixedLocator(range(len(axis.labels))))
         slanted = which == "x" and sum(map(len, axis.labels)) > 60
         turned: dict[str, Any] = {"rotation": 30, "ha": "left" if axis.above else "right"} if slanted else {}
-        scaled.set_ticklabels([words(label) for label in axis.labels], **turned)
+        scaled.set_ticklabels([words(shortened(label, LONGEST)) for label in axis.labels], **turned)
     elif axis.ticks is not None:
         begin, end = sorted(limit())
         scaled.set_major_locator(FixedLocator([tick for tick in axis.ticks if begin <= tick <= end] or axis.ticks))
@@ -277,7 +278,7 @@ def _fitting(drawn: Sheet, text: str, size: float) -> str:
     renderer = drawn.canvas.get_renderer()  # type: ignore[attr-defined]
     font = FontProperties(size=size, weight="bold")
     room = 0.97 * drawn.get_figwidth() * drawn.dpi
-    plain = literal(text)
+    plain = shortened(text, 600)
     for letters in range(int(drawn.get_figwidth() * 18), 10, -2):
         lines = textwrap.wrap(plain, letters) or [""]
         if all(renderer.get_text_width_height_descent(line, font, ismath=False)[0] <= room for line in lines):
@@ -321,4 +322,4 @@ def _spacing(places: Any) -> Any:
 
 
 def _label(mark: Line | Band | Bars | Dots) -> str:
-    return words(mark.name) if mark.legend else "_nolegend_"
+    return words(shortened(mark.name, LONGEST)) if mark.legend else "_nolegend_"
