@@ -169,10 +169,10 @@ def _draw(axes: Axes, panel: Panel, below: bool) -> None:
     _scale(axes, panel.x, "x", "".join(np.asarray(mark.x).dtype.kind for mark in panel.marks if hasattr(mark, "x")))
     _scale(axes, panel.y, "y")
     if below:
-        axes.set_xlabel(words(shortened(panel.x.title, 3 * LONGEST)))
-    axes.set_ylabel(words(shortened(panel.y.title, LONGEST + 10)))
+        axes.set_xlabel(words(shortened(panel.x.title, 2 * LONGEST)))
+    axes.set_ylabel(words(shortened(panel.y.title, LONGEST)))
     if panel.title:
-        axes.set_title(words(shortened(panel.title, 4 * LONGEST)), loc="left", fontsize=9.5, color=panel.colour)
+        axes.set_title(words(shortened(panel.title, 3 * LONGEST)), loc="left", fontsize=9.5, color=panel.colour)
 
 
 def _mark(axes: Axes, mark: Mark) -> None:
