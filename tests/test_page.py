@@ -118,7 +118,7 @@ def test_the_run_names_its_sections_and_their_order(tmp_path: Path) -> None:
     assert set(BY_TASK) == {"forecast", "rul"}
     for names in BY_TASK.values():
         for name in names:
-            assert (Path("report/sections") / f"{name.replace('.', '/')}.py").is_file()
+            assert (Path("report/sections") / f"{name.partition('.')[0]}.py").is_file()
 
 
 def test_the_first_words_are_the_verdict_of_the_audit(series_page: str, tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_the_title_and_the_table_say_what_was_found(series_page: str) -> None:
 
 
 def test_a_forecast_that_copies_the_last_value_is_called_late_and_one_that_knows_is_not(tmp_path: Path) -> None:
-    metrics = replace(series_metrics(), sections=["series.copycat"])
+    metrics = replace(series_metrics(), sections=["copycat"])
     table = series_table()
     own = table["model"] == NET
     truth = table.loc[own, "y"].to_numpy()
@@ -315,7 +315,7 @@ def test_time_that_is_counted_in_steps_has_a_page(tmp_path: Path) -> None:
 
 
 def test_records_of_a_cycler_are_placed_by_the_cycles_that_are_over(tmp_path: Path) -> None:
-    metrics = replace(cell_metrics(), sections=["forecast", "cells.cells", "cells.over_life", "calibration"])
+    metrics = replace(cell_metrics(), sections=["forecast", "cells", "cells.over_life", "calibration"])
     table = cell_table()
     in_cycles = read(leave(tmp_path, metrics, table, artifacts=False))
     in_records = read(leave(tmp_path, metrics, table.assign(ds=1000 * table["ds"]), artifacts=False))
@@ -352,7 +352,7 @@ def test_artifacts_of_cells_are_told_in_words(cell_page: str) -> None:
 
 
 def test_samples_of_several_conditions_stand_side_by_side(tmp_path: Path) -> None:
-    folder = leave(tmp_path, replace(cell_metrics(), sections=["cells.synthetic"]))
+    folder = leave(tmp_path, replace(cell_metrics(), sections=["features.synthetic"]))
     write(folder / "artifacts" / "augmentation.json", quality(conditions=3))
     page = read(folder)
     assert page.count('<figure class="plot small"') == 3
@@ -360,7 +360,7 @@ def test_samples_of_several_conditions_stand_side_by_side(tmp_path: Path) -> Non
 
 
 def test_files_of_figures_are_drawn_when_asked_for(tmp_path: Path) -> None:
-    leaking = replace(cell_metrics(leaking=(HYBRID,)), sections=["forecast", "losses"])
+    leaking = replace(cell_metrics(leaking=(HYBRID,)), sections=["forecast", "training.losses"])
     paths = write_pngs(leave(tmp_path, leaking, cell_table()))
     assert [path.name for path in paths] == ["forecast.png", "losses.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
