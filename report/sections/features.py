@@ -44,11 +44,7 @@ def factors(run: RunFolder) -> Section | None:
     return Section("factors", "Factors", heading, figures=figures)
 
 
-CRITERIA = {
-    "fpc": "fuzzy partition coefficient",
-    "silhouette": "silhouette",
-    "calinski_harabasz": "Calinski-Harabasz",
-}
+CRITERIA = {"fpc": "fuzzy partition coefficient", "silhouette": "silhouette", "calinski_harabasz": "Calinski-Harabasz"}
 """What each criterion is called; the larger the better."""
 
 
