@@ -34,8 +34,9 @@ from data.windows import Rolling, cut, select
 from evaluation.intervals.conformal import Adaptive, ByCell, Intervals, Split
 from evaluation.intervals.scoring import interval_scores
 from evaluation.metrics import PERSISTENCE
+from models.allocation import Joint
 from models.classical import Ridge
-from models.components import Joint
+from models.model import Inputs
 
 LOOKBACK = 30  # [days] the regression sees
 HISTORY = 512  # [days] before the first forecast, as in the default experiment
@@ -83,10 +84,14 @@ def forecast(panel: Panel, validation: float = 0.1, test: float = 0.2) -> Judged
     train = select(windows, fold, TRAIN)
     scaling = Anchored().fit(train)
     ridge = Ridge("Ridge", Joint(), alpha=1e-3, n_components=1, lookback=LOOKBACK, horizon=1)
-    ridge.fit(scaling.transform(train))
+
+    def inputs_of(chosen: Windows) -> Inputs:
+        return Inputs(chosen, scaling.transform(chosen), panel.frame.iloc[chosen.origin], scaling)
+
+    ridge.fit(inputs_of(train), inputs_of(select(windows, fold, VALIDATION)))
 
     def table(chosen: Windows) -> pd.DataFrame:
-        scaled = ridge.predict(scaling.transform(chosen))  # (1, n, 1)
+        scaled = ridge.predict(inputs_of(chosen))  # (1, n, 1)
         guesses = {PERSISTENCE: chosen.past[:, -1, 0], "Ridge": scaling.restore_total(scaled[0], chosen)[:, 0]}
         dates = panel.frame["ds"].to_numpy()
         parts = [

@@ -35,7 +35,7 @@ from data.decomposition.modwt import MODWT
 from data.decomposition.stationary_wavelet_packet import StationaryWaveletPacket
 from data.decomposition.vmd import VMD
 from data.decomposition.wavelet_packet import WaveletPacket
-from data.scaling import Anchored
+from data.scaling import LastValue
 from data.sources.sp500 import SP500
 from data.splits import ByTime
 from data.windows import cut, select
@@ -75,21 +75,14 @@ class Given:
     """A scope whose components are known already."""
 
     causal = True
+    history = HISTORY
 
     def __init__(self, components: FloatArray) -> None:
         self.components = components
 
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return the ends whose components are known."""
-        return np.arange(size - len(self.components), size)
-
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return what is known of some ends."""
         return self.components[ends - series.size + len(self.components)]
-
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return what is known."""
-        return series.size - len(self.components), self.components
 
 
 def measure(windows: list[FloatArray]) -> Iterator[Measured]:
@@ -163,10 +156,10 @@ def forecast_errors(measured: Measured) -> tuple[float, float]:
     forecasts the next close from the lookbacks of all components at once.
     """
     panel = SP500().load()
-    windows = cut(panel, Identity(), Given(measured.tails), LOOKBACK, horizon=1)
+    windows = cut(panel, Identity(), Given(measured.tails), LOOKBACK, horizon=1, first=HISTORY - 1)
     (fold,) = ByTime(validation=0.1, test=0.2).folds(panel, 1)
     train, validation, test = (select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST))
-    scaling = Anchored().fit(train)
+    scaling = LastValue().fit(train)
 
     def apart(alpha: float, judged: Windows) -> float:
         seen, asked = scaling.transform(train), scaling.transform(judged)

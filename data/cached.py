@@ -49,35 +49,26 @@ class CachedScope:
         self.causal = scope.causal
 
     @property
-    def history(self) -> int:
-        """As the scope within, and absent where it has none [steps]."""
-        return int(self.scope.history)  # type: ignore[attr-defined]
-
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has."""
-        return self.scope.ends(size, keep)
+    def history(self) -> int | None:
+        """As the scope within [steps]."""
+        return self.scope.history
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
-        """Return the components up to some ends; these are not remembered."""
-        return self.scope.at(decomposition, series, keep, ends)
-
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the first end and, for it and every later end, ``(end, C, keep)`` components."""
+        """Return the components of the ``keep`` points up to each end, ``(end, C, keep)``."""
         key = {
             "settings": self.settings,
             "kinds": [_kind(self.scope), _kind(decomposition)],
             "series": series,
             "keep": keep,
+            "ends": np.asarray(ends),
             "code": _code(),
             "versions": _versions(),
         }
 
         def compute() -> dict[str, NDArray[Any]]:
-            first, components = self.scope.tails(decomposition, series, keep)
-            return {"first": np.array(first), **_packed(components)}
+            return _packed(self.scope.at(decomposition, series, keep, ends))
 
-        kept = self.memory.get_or_compute(key, compute)
-        return int(kept["first"]), _unpacked(kept, keep)
+        return _unpacked(self.memory.get_or_compute(key, compute), keep)
 
 
 def _packed(components: FloatArray) -> dict[str, NDArray[Any]]:

@@ -11,7 +11,7 @@ B batch, L lookback, H horizon, C component, K network, n window
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -166,7 +166,7 @@ class Augmentation(Protocol):
 
 
 class Split(Protocol):
-    """Say which rows are learnt from, which choose the weights and which judge."""
+    """Give every row of a panel its role: training, validation or test."""
 
     def folds(self, panel: Panel, horizon: int) -> list[Fold]:
         """Return one fold, or one per refit in time order."""
@@ -177,12 +177,29 @@ class Decomposition(Protocol):
     """Split one series into components.
 
     An implementation is handed one array and can see nothing else: a leak is not writable here.
-    It gives the same bits for the same input, whatever the number of threads.
+    It gives the same bits for the same input, whatever the number of threads, and components in
+    the unit of the series: those of ``a * series`` are ``a`` times those of ``series``, to rounding.
     """
 
     @property
     def n_components(self) -> int:
         """Number of rows every call returns."""
+        ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether a component at t depends on the series up to t alone.
+
+        Such components do not change when the series goes on; others are revised with every step.
+        """
+        ...
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether a component at t depends on anything but the value at t.
+
+        Without that, ``scope.history`` has no say: a window may begin as soon as the lookback is known.
+        """
         ...
 
     def __call__(self, series: FloatArray) -> FloatArray:
@@ -205,27 +222,32 @@ class BatchDecomposition(Protocol):
 class Scope(Protocol):
     """Decide what a decomposition may see when it prepares the inputs of a forecast."""
 
-    causal: bool
-    """False where the components of a window depend on what comes after it."""
+    @property
+    def causal(self) -> bool:
+        """False where the components of a window depend on what comes after it."""
+        ...
 
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has, ascending.
+    @property
+    def history(self) -> int | None:
+        """Length of what is decomposed before the first origin [steps]; None where the lookback is enough.
 
-        An end is the index of the last point known.
+        It counts where a decomposition needs it; see ``data.windows.first_end``.
         """
         ...
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
-        """Return the components of the ``keep`` points up to each of some ends, ``(end, C, keep)``."""
-        ...
+        """Return the components of the ``keep`` points up to each of some ends, ``(end, C, keep)``.
 
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the first end and what ``at`` returns for it and every later end."""
+        An end is the index of the last point known; none lies before ``keep - 1``.
+        """
         ...
 
 
 class Scaling(Protocol):
     """Bring every component to a common size; fitted on training windows only."""
+
+    task: ClassVar[str | None]
+    """The only task it is made for, ``forecast`` or ``rul``; None where it is made for both."""
 
     def fit(self, train: Windows) -> "Scaling":
         """Learn from training windows alone."""

@@ -1,6 +1,7 @@
 """Turn a table into a panel, or say everything that is wrong with it in one message."""
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,12 @@ KEYS = ["unique_id", "ds", "y"]
 
 class DataError(ValueError):
     """The data cannot be forecast as they are; the message says what to change."""
+
+
+def listed(names: Iterable[object], most: int = 10) -> str:
+    """Return some names in a row, and how many more there are where they are many."""
+    every = [str(name) for name in names]
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def validated(frame: pd.DataFrame, name: str, unit: str) -> Panel:

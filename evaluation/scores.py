@@ -3,8 +3,7 @@
 A metric is one entry of ``SCORES``.  Tables, steps, thirds of life, seeds, the bootstrap, the comparison and the page
 all read it, so that adding one is an edit of this file alone::
 
-    Score("medae", "MedAE", "y", LOWEST, row=absolute_error, over=lambda errors: np.median(errors[:, 0]),
-          hint="median absolute error")
+    Score("medae", "MedAE", LOWEST, absolute_error, over=np.median, unit="y", hint="median absolute error")
 
 Shapes
 ------
@@ -67,8 +66,6 @@ class Score:
         Column of ``scores``; two tasks may each define their own.
     title : str
         As a table heads it.
-    unit : str
-        ``y`` for the unit of the data, else the unit itself; empty for a fraction.
     best : str
         Which end is good: ``lowest``, ``highest``, ``zero``, or ``neither`` of what only explains another score.
     row : callable
@@ -77,13 +74,13 @@ class Score:
     over : Means or callable
         How the statistics of a group become one number.  A callable maps those of the rows that count, ``(m, k)``,
         to a float; ``Means`` is faster, and has bootstrap intervals.
+    unit : str
+        ``y`` for the unit of the data, else the unit itself; empty for a fraction.
     decimals : int or None
         None: as many as show four digits of the reference's MAE.
     percent : bool
         Whether the number is a fraction that is shown in percent.
     tasks : tuple of str
-    needs : tuple of str
-        Columns without which it does not exist.
     whole : bool
         Whether it is a statement on whole cells, of which there are no thirds.
     column : bool
@@ -98,14 +95,13 @@ class Score:
 
     name: str
     title: str
-    unit: str
     best: Best
     row: Callable[[pd.DataFrame], FloatArray]
     over: Means | Callable[[FloatArray], float] = MEAN
+    unit: str = ""
     decimals: int | None = None
     percent: bool = False
     tasks: tuple[str, ...] = (FORECAST, RUL)
-    needs: tuple[str, ...] = ()
     whole: bool = False
     column: bool = True
     bounded: bool = False
@@ -154,9 +150,7 @@ def aggregate(rows: pd.DataFrame, scores: Sequence[Score], by: Sequence[str]) ->
 
 
 def statistics(rows: pd.DataFrame, score: Score) -> FloatArray:
-    """Return the row statistics of a score ``(n, k)``; NaN everywhere where a column it needs is not there."""
-    if any(column not in rows for column in score.needs):
-        return np.full((len(rows), 1), np.nan)
+    """Return the row statistics of a score ``(n, k)``."""
     with np.errstate(all="ignore"):
         return np.asarray(score.row(rows), dtype=np.float64).reshape(len(rows), -1)
 
@@ -371,43 +365,40 @@ def how_many(means: FloatArray, counts: FloatArray) -> FloatArray:
     return counts[..., 0]
 
 
+SERIES, CELLS = (FORECAST,), (RUL,)
+ROOT, EXPLAINED = Means(root), Means(explained)
+
 SCORES: tuple[Score, ...] = (
-    Score("mae", "MAE", "y", LOWEST, absolute_error, bounded=True, hint="mean absolute error"),
-    Score("rmse", "RMSE", "y", LOWEST, squared_error, Means(root), bounded=True, hint="root of the mean squared error"),
+    Score("mae", "MAE", LOWEST, absolute_error, unit="y", bounded=True, hint="mean absolute error"),
+    Score("rmse", "RMSE", LOWEST, squared_error, ROOT, unit="y", bounded=True, hint="root of the mean squared error"),
     Score(
         name="mae_scaled",
         title="MAE scaled",
-        unit="",
         best=LOWEST,
         row=lambda rows: np.abs(error_over_longest(rows)),
         decimals=4,
-        tasks=(RUL,),
-        needs=("longest_rul",),
+        tasks=CELLS,
         hint="MAE as a fraction of the longest remaining life in the data",
         undefined="no cell lives on after its first row",
     ),
     Score(
         name="rmse_scaled",
         title="RMSE scaled",
-        unit="",
         best=LOWEST,
         row=lambda rows: np.square(error_over_longest(rows)),
-        over=Means(root),
+        over=ROOT,
         decimals=4,
-        tasks=(RUL,),
-        needs=("longest_rul",),
+        tasks=CELLS,
         hint="RMSE as a fraction of the longest remaining life in the data",
         undefined="no cell lives on after its first row",
     ),
     Score(
         name="mse_scaled",
         title="MSE scaled²",
-        unit="",
         best=LOWEST,
         row=lambda rows: np.square(error_over_longest(rows)),
         decimals=5,
-        tasks=(RUL,),
-        needs=("longest_rul",),
+        tasks=CELLS,
         column=False,
         hint="mean squared error as a fraction of the squared longest remaining life, as paper 2 publishes it",
     ),
@@ -418,30 +409,28 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=percentage_error,
         decimals=3,
-        tasks=(FORECAST,),
+        tasks=SERIES,
         hint="mean absolute percentage error; undefined where a truth is 0",
     ),
     Score(
         name="r2",
         title="R²",
-        unit="",
         best=HIGHEST,
         row=squares_about_each_series,
-        over=Means(explained),
+        over=EXPLAINED,
         decimals=4,
-        tasks=(FORECAST,),
+        tasks=SERIES,
         hint="explained share of the variance of the level about each series' own mean",
         undefined="the truth does not vary",
     ),
     Score(
         name="r2",
         title="R²",
-        unit="",
         best=HIGHEST,
         row=squares_about_all,
-        over=Means(explained),
+        over=EXPLAINED,
         decimals=4,
-        tasks=(RUL,),
+        tasks=CELLS,
         hint="explained share of the variance of the remaining life about the mean of all rows",
         undefined="the truth does not vary",
     ),
@@ -452,31 +441,28 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=percentage_error_alive,
         decimals=1,
-        tasks=(RUL,),
+        tasks=CELLS,
         hint="mean absolute percentage error of the rows with life left; the last cycles weigh most",
         undefined="no row has life left",
     ),
     Score(
         name="mase",
         title="MASE",
-        unit="",
         best=LOWEST,
         row=scaled_error,
         decimals=3,
-        tasks=(FORECAST,),
-        needs=("naive_error",),
+        tasks=SERIES,
         bounded=True,
         hint="1 is the error of persistence one step ahead while training (Hyndman and Koehler, 2006)",
     ),
     Score(
         name="skill",
         title="skill",
-        unit="",
         best=HIGHEST,
         row=against_reference,
         over=Means(gain),
         decimals=3,
-        tasks=(FORECAST,),
+        tasks=SERIES,
         bounded=True,
         hint="1 - MAE / MAE of the reference on the same rows; above 0 is better",
         undefined="the reference makes no error",
@@ -484,73 +470,54 @@ SCORES: tuple[Score, ...] = (
     Score(
         name="direction",
         title="up/down %",
-        unit="",
         best=HIGHEST,
         row=sign_was_right,
         decimals=1,
         percent=True,
-        tasks=(FORECAST,),
+        tasks=SERIES,
         hint="share of moves from the last known value whose sign was forecast, with its 95 % interval",
     ),
     Score(
         name="direction_low",
-        title="up/down %, lower bound",
-        unit="",
+        title="up/down %, lower end of its interval",
         best=NEITHER,
         row=sign_was_right,
         over=Means(lower_bound),
         decimals=0,
         percent=True,
-        tasks=(FORECAST,),
+        tasks=SERIES,
         column=False,
-        hint="lower end of the exact 95 % binomial interval of the share of right signs",
     ),
     Score(
         name="direction_high",
-        title="up/down %, upper bound",
-        unit="",
+        title="up/down %, upper end of its interval",
         best=NEITHER,
         row=sign_was_right,
         over=Means(upper_bound),
         decimals=0,
         percent=True,
-        tasks=(FORECAST,),
+        tasks=SERIES,
         column=False,
-        hint="upper end of the exact 95 % binomial interval of the share of right signs",
     ),
-    Score(
-        name="direction_n",
-        title="moves",
-        unit="rows",
-        best=NEITHER,
-        row=sign_was_right,
-        over=Means(how_many),
-        decimals=0,
-        tasks=(FORECAST,),
-        column=False,
-        hint="moves that count for the direction: something moves, and a move is forecast",
-    ),
+    Score("direction_n", "moves", NEITHER, sign_was_right, Means(how_many), "rows", 0, tasks=SERIES, column=False),
     Score(
         name="accuracy_15",
         title="±15 %",
-        unit="",
         best=HIGHEST,
         row=near_the_truth,
         decimals=1,
         percent=True,
-        tasks=(RUL,),
+        tasks=CELLS,
         hint="share of forecasts within 15 % of the truth (BatteryLife, Tan et al., 2025)",
     ),
     Score(
         name="alpha_lambda",
         title="α-λ %",
-        unit="",
         best=HIGHEST,
         row=lambda rows: in_cone(rows, HALFWAY),
         decimals=0,
         percent=True,
-        tasks=(RUL,),
-        needs=("life", "age"),
+        tasks=CELLS,
         whole=True,
         hint="share of cells within 20 % of the truth at half their life (Saxena et al., 2010)",
     ),
@@ -561,8 +528,7 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=lambda rows: np.abs(end_of_life_error(rows)),
         decimals=1,
-        tasks=(RUL,),
-        needs=("life", "age"),
+        tasks=CELLS,
         whole=True,
         hint="mean absolute error of the forecast end of life over cells",
     ),
@@ -573,8 +539,7 @@ SCORES: tuple[Score, ...] = (
         best=ZERO,
         row=end_of_life_error,
         decimals=1,
-        tasks=(RUL,),
-        needs=("life", "age"),
+        tasks=CELLS,
         whole=True,
         column=False,
         hint="mean error of the forecast end of life over cells; above 0 is too late",
@@ -582,35 +547,25 @@ SCORES: tuple[Score, ...] = (
     Score(
         name="eol_seen",
         title="end of life, seen",
-        unit="",
         best=NEITHER,
         row=end_was_seen,
         decimals=0,
         percent=True,
-        tasks=(RUL,),
-        needs=("life", "age"),
+        tasks=CELLS,
         whole=True,
         column=False,
         hint="share of cells of which a model ever forecasts less than half a cycle",
     ),
     Score(
-        name="bias",
-        title="bias",
+        "bias",
+        "bias",
+        ZERO,
+        error,
         unit="y",
-        best=ZERO,
-        row=error,
-        tasks=(RUL,),
+        tasks=CELLS,
         column=False,
-        hint="mean of forecast minus truth; above 0 promises too much life",
+        hint="forecast minus truth; above 0 is too late",
     ),
-    Score(
-        name="crps",
-        title="CRPS",
-        unit="y",
-        best=LOWEST,
-        row=quantile_loss,
-        column=False,
-        hint="continuous ranked probability score of the intervals' bounds and the forecast",
-    ),
+    Score("crps", "CRPS", LOWEST, quantile_loss, unit="y", column=False, hint="continuous ranked probability score"),
 )
 """All metrics.  Published definitions: MAE, RMSE, MAPE and R2 are equations 17 to 20 of paper 1."""

@@ -1,87 +1,33 @@
-"""Models that need no training loop: the numbers to beat.
-
-All are built as the networks are, with ``n_components``, ``lookback`` and ``horizon`` from the data.
-The naive ones forecast from the windows as they are (``scaled`` is False); the others learn from
-scaled windows, and share the components out as the networks do.
+"""Linear and kernel regression on scaled windows.
 
 Shapes
 ------
-n window, L lookback, H horizon, C component, K network, F feature, S support vector
+n window, L lookback, H horizon, C component, K network, F feature, P = L F inputs, S support vector, G penalty
 """
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn import linear_model, svm
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import svm
 from sklearn.metrics.pairwise import rbf_kernel
 
-from data.contracts import Batch, FloatArray, Windows
-from models.components import Joint, Separate
+from data.contracts import FloatArray
+from models.allocation import Allocation, Joint, Separate
+from models.chunks import in_chunks
+from models.model import Inputs, Needs, State, scaled_batch
 
-
-class Persistence:
-    """Tomorrow is as today: the last value known, for every step of the horizon.
-
-    Parameters
-    ----------
-    label : str
-        What tables call the model.
-    n_components, lookback, horizon : int
-        C, L [steps] and H [steps]; given by the data.
-    """
-
-    scaled: ClassVar[bool] = False
-    only_for: ClassVar[tuple[str, str]] = ("series", "goes on with a series, which job=life does not forecast.")
-
-    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
-        self.label = label
-        self.horizon = horizon
-
-    def predict(self, windows: Windows) -> FloatArray:
-        """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        last = windows.past[:, -1:].sum(axis=2)  # (n, 1)
-        return last.repeat(self.horizon, axis=1)  # (n, H)
-
-
-class Drift:
-    """The last value known moves on by the mean step of its lookback.
-
-    The mean of the L - 1 changes is (last - first) / (L - 1).
-
-    Parameters
-    ----------
-    label : str
-        What tables call the model.
-    n_components, lookback, horizon : int
-        C, L [steps] and H [steps]; given by the data.
-
-    Raises
-    ------
-    ValueError
-        If the lookback shows no change.
-    """
-
-    scaled: ClassVar[bool] = False
-    only_for: ClassVar[tuple[str, str]] = ("series", "goes on with a series, which job=life does not forecast.")
-
-    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
-        if lookback < 2:
-            raise ValueError(
-                f"lookback={lookback} shows no change to go on with; drift needs at least 2 steps.  "
-                f"Use a longer lookback, or leave drift out of the baselines."
-            )
-        self.label = label
-        self.horizon = horizon
-
-    def predict(self, windows: Windows) -> FloatArray:
-        """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        y = windows.past.sum(axis=2)  # (n, L)
-        mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)  # (n, 1)
-        return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
+LEARNED = Needs(scaled=True, gradients=False, chance=False, state=True, task=None)
 
 
 class Ridge:
-    """Linear regression of every step of the horizon on the lookback, with a penalty on its weights.
+    """Ridge regression of every step of the horizon on the lookback.
+
+    Of several penalties the one is kept whose forecasts, restored to the unit of ``y``, have the smallest
+    mean absolute error on validation windows; without any, that of the smallest generalised
+    cross-validation score on training windows (Golub, Heath and Wahba, 1979).
 
     Parameters
     ----------
@@ -89,56 +35,129 @@ class Ridge:
         What tables call the model.
     component : Separate or Joint
         Which network sees and learns which components.
-    alpha : float
-        Penalty on the squared weights [squared scaled units].
+    alpha : float or sequence of float
+        Penalty on the squared weights, or those to choose from [squared scaled units].
     n_components, lookback, horizon : int
         C, L [steps] and H [steps]; given by the data.
+
+    Raises
+    ------
+    ValueError
+        If there is no penalty, or one is not above zero.
     """
 
-    scaled: ClassVar[bool] = True
+    needs: ClassVar[Needs] = LEARNED
 
     def __init__(
         self,
         label: str,
         component: Separate | Joint,
-        alpha: float,
+        alpha: float | Sequence[float],
         n_components: int,
         lookback: int,
         horizon: int,
     ) -> None:
         self.label = label
         self.component = component
-        self.alpha = alpha
-        self._weight = np.empty(0)  # (K, L F, H)
+        self.alphas = np.atleast_1d(np.asarray(alpha, dtype=np.float64))  # (G,)
+        if not self.alphas.size or not (self.alphas > 0).all():
+            raise ValueError(f"model.alpha={alpha} must be above 0, or a list of such numbers to choose from.")
+        self._alpha = np.empty(0)  # (), the one in use
+        self._weight = np.empty(0)  # (K, P, H)
         self._bias = np.empty(0)  # (K, 1, H)
 
-    def fit(self, train: Batch) -> None:
-        """Learn from scaled windows."""
-        fits = [
-            linear_model.Ridge(self.alpha, solver="svd").fit(rows, target)
-            for rows, target in zip(_rows(self.component, train), self.component.targets(train.target), strict=True)
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn from scaled windows, and choose the penalty if there are several."""
+        batch = scaled_batch(train)
+        networks = [
+            _RidgePath(rows, target)
+            for rows, target in zip(
+                _flattened(self.component, batch.past), self.component.targets(batch.target), strict=True
+            )
         ]
-        self._weight = np.stack([np.atleast_2d(fit.coef_).T for fit in fits])
-        self._bias = np.stack([np.atleast_2d(fit.intercept_) for fit in fits])
+        chosen = 0
+        if self.alphas.size > 1:
+            held_out = validation.batch is not None and validation.scaling is not None and len(validation.batch.past)
+            scores = []
+            for alpha in self.alphas:
+                if held_out:
+                    self._take(networks, alpha)
+                    scores.append(self._mae(validation))
+                else:
+                    scores.append(sum(network.gcv(alpha) for network in networks))
+            chosen = int(np.argmin(scores))
+        self._take(networks, self.alphas[chosen])
 
-    def predict(self, batch: Batch) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
-        forecast: FloatArray = _rows(self.component, batch) @ self._weight + self._bias
-        return forecast
 
-    def state(self) -> dict[str, FloatArray]:
+        def forecast(past: FloatArray) -> FloatArray:
+            return _flattened(self.component, past) @ self._weight + self._bias
+
+        return in_chunks(forecast, scaled_batch(inputs).past, axis=1)
+
+    def state(self) -> State:
         """Return everything that was fitted."""
-        return {"weight": self._weight, "bias": self._bias}
+        return {"weight": self._weight, "bias": self._bias, "alpha": self._alpha}
 
-    def load_state(self, state: dict[str, FloatArray]) -> None:
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
-        self._weight, self._bias = state["weight"], state["bias"]
+        self._weight, self._bias, self._alpha = state["weight"], state["bias"], state["alpha"]
+
+    def _take(self, networks: "Sequence[_RidgePath]", alpha: float) -> None:
+        """Put the weights of one penalty in place."""
+        solved = [network.solution(alpha) for network in networks]
+        self._alpha = np.array(alpha)
+        self._weight = np.stack([weight for weight, _ in solved])
+        self._bias = np.stack([bias[None] for _, bias in solved])
+
+    def _mae(self, inputs: Inputs) -> float:
+        """Return the mean absolute error of the restored forecasts [unit of y]."""
+        assert inputs.scaling is not None
+        restored = self.component.restore(self.predict(inputs), inputs.windows, inputs.scaling)
+        return float(np.abs(restored - inputs.windows.y).mean())
+
+
+class _RidgePath:
+    """Ridge regression with an intercept for any penalty, from one singular value decomposition.
+
+    Parameters
+    ----------
+    rows : FloatArray
+        ``(n, P)``
+    target : FloatArray
+        ``(n, H)``
+    """
+
+    def __init__(self, rows: FloatArray, target: FloatArray) -> None:
+        self._centre, self._level = rows.mean(axis=0), target.mean(axis=0)  # (P,), (H,)
+        self._left, self._size, right = np.linalg.svd(rows - self._centre, full_matrices=False)
+        self._right = right.T  # (P, R)
+        self._target = target - self._level  # (n, H)
+        self._along = self._left.T @ self._target  # (R, H)
+
+    def solution(self, alpha: float) -> tuple[FloatArray, FloatArray]:
+        """Return weights ``(P, H)`` and intercepts ``(H,)``."""
+        weight = self._right @ (self._along * (self._size / (self._size**2 + alpha))[:, None])
+        return weight, self._level - self._centre @ weight
+
+    def gcv(self, alpha: float) -> float:
+        """Return the generalised cross-validation score, summed over the steps of the horizon."""
+        kept = self._size**2 / (self._size**2 + alpha)  # (R,)
+        residual = self._target - self._left @ (self._along * kept[:, None])
+        n_rows = len(residual)
+        free = n_rows - kept.sum() - 1  # degrees of freedom left, the intercept's taken off
+        return float(n_rows * np.square(residual).sum() / free**2) if free > 0 else np.inf
 
 
 class SVR:
     """Support vector regression with a Gaussian kernel, one for every step of the horizon.
 
-    Kernel, cost and tube are measured in the spread of what a network sees and learns, so the same
+    Kernel, C and epsilon are measured in the spread of what a network sees and learns, so the same
     numbers suit every component on every scale.
 
     Parameters
@@ -147,74 +166,87 @@ class SVR:
         What tables call the model.
     component : Separate or Joint
         Which network sees and learns which components.
-    cost : float
-        Price of leaving the tube [standard deviations of the target].
-    tube : float
-        Half width within which an error is free [standard deviations of the target].
+    C : float
+        Price of an error beyond epsilon [standard deviations of the target].
+    epsilon : float
+        Error that costs nothing [standard deviations of the target].
+    most_windows : int
+        Training windows above which the model leaves itself out: a fit takes time that grows with their square.
     n_components, lookback, horizon : int
         C, L [steps] and H [steps]; given by the data.
     """
 
-    scaled: ClassVar[bool] = True
+    needs: ClassVar[Needs] = LEARNED
 
     def __init__(
         self,
         label: str,
         component: Separate | Joint,
-        cost: float,
-        tube: float,
+        C: float,
+        epsilon: float,
+        most_windows: int,
         n_components: int,
         lookback: int,
         horizon: int,
     ) -> None:
         self.label = label
         self.component = component
-        self.cost = cost
-        self.tube = tube
+        self.C = C
+        self.epsilon = epsilon
+        self.most_windows = most_windows
         self.n_networks = component.n_networks(n_components)
         self.horizon = horizon
-        self._fitted: dict[str, FloatArray] = {}
+        self._fitted: State = {}
 
-    def fit(self, train: Batch) -> None:
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say whether there are few enough training rows."""
+        return len(train) <= self.most_windows
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows."""
-        targets = self.component.targets(train.target)  # (K, n, H)
-        for k, rows in enumerate(_rows(self.component, train)):  # (n, L F)
+        batch = scaled_batch(train)
+        targets = self.component.targets(batch.target)  # (K, n, H)
+        for k, rows in enumerate(_flattened(self.component, batch.past)):  # (n, P)
             gamma = 1 / (rows.shape[1] * (rows.var() or 1.0))
             for h in range(self.horizon):
                 target = targets[k, :, h]  # (n,)
                 centre, spread = target.mean(), target.std() or 1.0
-                machine = svm.SVR(gamma=gamma, C=self.cost, epsilon=self.tube, cache_size=1000)
+                machine = svm.SVR(gamma=gamma, C=self.C, epsilon=self.epsilon, cache_size=1000)
                 machine.fit(rows, (target - centre) / spread)
                 self._fitted |= {
-                    f"vectors_{k}_{h}": machine.support_vectors_,  # (S, L F)
+                    f"vectors_{k}_{h}": machine.support_vectors_,  # (S, P)
                     f"weights_{k}_{h}": machine.dual_coef_[0] * spread,  # (S,)
                     f"bias_{k}_{h}": machine.intercept_ * spread + centre,  # (1,)
                     f"gamma_{k}_{h}": np.array([gamma]),
                 }
 
-    def predict(self, batch: Batch) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
-        rows = _rows(self.component, batch)
-        forecast = np.empty((self.n_networks, rows.shape[1], self.horizon))
+        return in_chunks(self._forecast, scaled_batch(inputs).past, axis=1)
+
+    def state(self) -> State:
+        """Return everything that was fitted."""
+        return dict(self._fitted)
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take what an earlier fit has learned."""
+        self._fitted = dict(state)
+
+    def _forecast(self, past: FloatArray) -> FloatArray:
+        """Map scaled windows ``(n, L, C)`` to ``(K, n, H)``."""
+        rows = _flattened(self.component, past)
+        forecast = np.empty((self.n_networks, len(past), self.horizon))
         for k, h in np.ndindex(self.n_networks, self.horizon):
             vectors, weights, bias, gamma = (
                 self._fitted[f"{name}_{k}_{h}"] for name in ("vectors", "weights", "bias", "gamma")
             )
             forecast[k, :, h] = bias
-            if weights.size:  # none: the tube holds all windows
+            if weights.size:  # none: no error is beyond epsilon
                 forecast[k, :, h] += rbf_kernel(rows[k], vectors, gamma=gamma[0]) @ weights
         return forecast
 
-    def state(self) -> dict[str, FloatArray]:
-        """Return everything that was fitted."""
-        return dict(self._fitted)
 
-    def load_state(self, state: dict[str, FloatArray]) -> None:
-        """Take what an earlier fit has learned."""
-        self._fitted = dict(state)
-
-
-def _rows(component: Separate | Joint, batch: Batch) -> FloatArray:
-    """Map ``past (n, L, C)`` to what every network sees of a window, side by side: ``(K, n, L F)``."""
-    inputs: FloatArray = component.inputs(batch.past)  # (K, n, L, F)
+def _flattened(component: Allocation, past: FloatArray) -> FloatArray:
+    """Map ``(n, L, C)`` to what every network sees of a window, side by side: ``(K, n, P)``."""
+    inputs = component.inputs(past)  # (K, n, L, F)
     return inputs.reshape(*inputs.shape[:2], -1)

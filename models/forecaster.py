@@ -1,16 +1,22 @@
-"""How any network is trained."""
+"""Training and forecasting of any network, through Lightning."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, NoReturn
 
+import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
 
-from data.contracts import Batch
-from models.components import Component, Penalty, Quantiles
+from data.contracts import Batch, FloatArray
+from models.allocation import Allocation, Penalty, Quantiles
+from models.chunks import in_chunks
+from models.model import Inputs, Needs, State, scaled_batch
 
 PENALTIES: dict[str, Penalty] = {"squared": torch.square, "absolute": torch.abs}
 """What an error costs, by the names a configuration calls it."""
@@ -34,7 +40,7 @@ class Forecaster(pl.LightningModule):
     network : callable (n_networks, n_features, lookback, horizon) -> nn.Module
         The module maps ``(K, B, L, F)`` to ``(K, B, H)``.
     optimizer : callable (parameters) -> Optimizer
-    component : Component
+    component : Allocation
         Which network sees and learns which components.
     n_components, lookback, horizon : int
         C, L [steps] and H [steps]; given by the data.
@@ -51,15 +57,14 @@ class Forecaster(pl.LightningModule):
         If the loss is not known or not for these components, or the decay makes the rate grow.
     """
 
-    scaled: ClassVar[bool] = True
-    """Learns from scaled windows, unlike the naive forecasts."""
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True, task=None)
 
     def __init__(
         self,
         label: str,
         network: Callable[..., nn.Module],
         optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
-        component: Component,
+        component: Allocation,
         n_components: int,
         lookback: int,
         horizon: int,
@@ -86,6 +91,38 @@ class Forecaster(pl.LightningModule):
         """``(K,)`` of the last validation, over all processes; None before the first."""
         self._train = _RunningMean()
         self._validation = _RunningMean()
+
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> NoReturn:
+        """Refuse: a trainer of Lightning fits the weights."""
+        raise TypeError(f"{self.label} is trained by a trainer of Lightning (needs.gradients); call trainer.fit.")
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``, computed in double precision and rounded to single.
+
+        The windows are rounded to single precision first, as they are in training.
+        """
+        device = torch.device("cpu") if self.device.type == "mps" else self.device  # which has no double precision
+        network = copy.deepcopy(self.network).eval().to(device, torch.float64)
+
+        def forecast(past: FloatArray) -> FloatArray:  # (B, L, C) -> (K, B, H)
+            windows = torch.from_numpy(past.astype(np.float32)).to(device, torch.float64)
+            with torch.inference_mode():
+                scaled: Tensor = network(self.component.inputs(windows))
+            return scaled.cpu().numpy()
+
+        return in_chunks(forecast, scaled_batch(inputs).past, axis=1)
+
+    def state(self) -> State:
+        """Return the weights."""
+        return {name: weight.numpy(force=True) for name, weight in self.state_dict().items()}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take the weights of an earlier fit."""
+        self.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in state.items()})
 
     def forward(self, past: Tensor) -> Tensor:
         """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
@@ -148,7 +185,7 @@ class Forecaster(pl.LightningModule):
         return reduce(total, reduce_op="sum") / reduce(count, reduce_op="sum")
 
 
-def _refuse(loss: str, decay: float, component: Component) -> None:
+def _refuse(loss: str, decay: float, component: Allocation) -> None:
     """Name every fault of the settings at once."""
     faults = []
     if loss not in PENALTIES:

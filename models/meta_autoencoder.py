@@ -1,10 +1,11 @@
-"""The autoencoder of paper 2, trained by any optimiser, among them the one that learns its own rates.
+"""Autoencoder of paper 2, trained by any optimiser, among them one that adapts its own learning rate.
 
 Shapes
 ------
 B batch, F feature, D code
 """
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -18,9 +19,9 @@ from torch.func import functional_call
 from torch.optim import Optimizer
 
 from data.contracts import FloatArray
+from models.chunks import in_chunks
 from models.meta_optimizer import MetaOptimizer
 
-BLOCK = 4096  # rows that are encoded at once
 JUDGED = 1024  # most rows, evenly spaced, that the validation loss of an epoch is of
 
 
@@ -131,17 +132,12 @@ class MetaAutoencoder:
         return self
 
     def encode(self, rows: FloatArray) -> FloatArray:
-        """Map standardised rows ``(n, F)`` to codes ``(n, D)``."""
-        network = self._fitted()
-        with _one_thread(), torch.no_grad():
-            codes = [network.encoder(block) for block in _tensor(rows).split(BLOCK)]
-        return torch.cat(codes).numpy().astype(np.float64) if codes else np.empty((0, self.code))
+        """Map standardised rows ``(n, F)`` to codes ``(n, D)``; that of a row does not depend on the others."""
+        return _applied(self._fitted().encoder, rows)
 
     def reconstruct(self, rows: FloatArray) -> FloatArray:
         """Map standardised rows ``(n, F)`` to what their codes tell of them, ``(n, F)``."""
-        network = self._fitted()
-        with _one_thread(), torch.no_grad():
-            return torch.cat([network(block) for block in _tensor(rows).split(BLOCK)]).numpy().astype(np.float64)
+        return _applied(self._fitted(), rows)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the weights."""
@@ -263,6 +259,19 @@ def _error(network: nn.Module, rows: Tensor) -> Tensor:
 
 def _copy(network: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+def _applied(network: nn.Module, rows: FloatArray) -> FloatArray:
+    """Map rows ``(n, F)``, rounded to single precision as in training, to outputs ``(n, ...)``."""
+    exact = copy.deepcopy(network).double()
+
+    def outputs(chunk: FloatArray) -> FloatArray:
+        with torch.inference_mode():
+            found: Tensor = exact(_tensor(chunk).double())
+        return found.numpy()
+
+    with _one_thread():
+        return in_chunks(outputs, rows)
 
 
 def _tensor(rows: FloatArray) -> Tensor:

@@ -1,14 +1,15 @@
-"""What the cycle number alone says of the remaining useful life: the numbers to beat without a sensor.
+"""Remaining useful life from the cycle number alone: the numbers to beat without a sensor.
 
-All are built as the other models are, but see no windows: they learn from the training rows
-``unique_id, ds, y`` and forecast from rows ``unique_id, ds``, where ``ds`` counts cycles and ``y`` is
-the remaining life in cycles.  A remaining life is never below zero, and neither is a forecast.
+These models see no windows: they learn from the training rows ``unique_id, ds, y`` and forecast from
+rows ``unique_id, ds``, where ``ds`` counts cycles and ``y`` is the remaining life in cycles.  A remaining
+life is never below zero, and neither is a forecast.
 
 Shapes
 ------
 n row
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 from sklearn import linear_model
 
 from data.contracts import FloatArray
+from models.model import Inputs, Needs, State
 
-State = dict[str, NDArray[Any]]
+CYCLES = Needs(scaled=False, gradients=False, chance=False, state=True, task="rul")
 
 
 class Clock:
-    """Every cell lives as long as the training cells did on average; what is left is that minus the cycle.
+    """Mean life of the training cells minus the cycle number.
 
     Parameters
     ----------
@@ -32,34 +34,38 @@ class Clock:
         C, L [cycles] and H [cycles]; given by the data.
     """
 
-    scaled: ClassVar[bool] = False
-    sees: ClassVar[str] = "cycles"
-    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
+    needs: ClassVar[Needs] = CYCLES
+    component: None = None
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
         self._life = np.empty(0)  # () [cycles]
 
-    def fit(self, rows: pd.DataFrame) -> None:
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from training rows, each cell with the same weight."""
+        rows = train.rows
         lives = (rows["ds"] + rows["y"]).groupby(rows["unique_id"]).mean()
         self._life = np.array(lives.mean())
 
-    def predict(self, rows: pd.DataFrame) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return the remaining life ``(n, 1)`` [cycles]."""
-        return _never_negative(self._life - _cycles(rows))
+        return _never_negative(self._life - _cycles(inputs.rows))
 
     def state(self) -> State:
         """Return everything that was fitted."""
         return {"life": self._life}
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
         self._life = state["life"]
 
 
 class CycleRidge:
-    """A line through the remaining life over the cycle number, with a penalty on its slope.
+    """Ridge regression of the remaining life on the cycle number.
 
     Parameters
     ----------
@@ -71,29 +77,33 @@ class CycleRidge:
         C, L [cycles] and H [cycles]; given by the data.
     """
 
-    scaled: ClassVar[bool] = False
-    sees: ClassVar[str] = "cycles"
-    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
+    needs: ClassVar[Needs] = CYCLES
+    component: None = None
 
     def __init__(self, label: str, alpha: float, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
         self.alpha = alpha
         self._slope = self._start = np.empty(0)  # (1,) each
 
-    def fit(self, rows: pd.DataFrame) -> None:
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from training rows."""
-        line = linear_model.Ridge(self.alpha).fit(_cycles(rows), rows["y"].to_numpy(dtype=np.float64))
+        lives = train.rows["y"].to_numpy(dtype=np.float64)
+        line = linear_model.Ridge(self.alpha).fit(_cycles(train.rows), lives)
         self._slope, self._start = line.coef_, np.atleast_1d(line.intercept_)
 
-    def predict(self, rows: pd.DataFrame) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return the remaining life ``(n, 1)`` [cycles]."""
-        return _never_negative(self._start + self._slope * _cycles(rows))
+        return _never_negative(self._start + self._slope * _cycles(inputs.rows))
 
     def state(self) -> State:
         """Return everything that was fitted."""
         return {"slope": self._slope, "start": self._start}
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
         self._slope, self._start = state["slope"], state["start"]
 
@@ -112,9 +122,8 @@ class LastRul:
         C, L [cycles] and H [cycles]; given by the data.
     """
 
-    scaled: ClassVar[bool] = False
-    sees: ClassVar[str] = "cycles"
-    only_for: ClassVar[tuple[str, str]] = ("life", "counts the cycles of cells, which job=series has none of.")
+    needs: ClassVar[Needs] = CYCLES
+    component: None = None
 
     def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
         self.label = label
@@ -125,14 +134,14 @@ class LastRul:
         known = train.assign(y=0.0)
         return bool(_last_known(_in_time(known), test).notna().all())
 
-    def fit(self, rows: pd.DataFrame) -> None:
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Remember the training rows."""
-        self._known = _in_time(rows)
+        self._known = _in_time(train.rows)
 
-    def predict(self, rows: pd.DataFrame) -> FloatArray:
+    def predict(self, inputs: Inputs) -> FloatArray:
         """Return the remaining life ``(n, 1)`` [cycles]; NaN where nothing earlier is known of a cell."""
-        end = _last_known(self._known.assign(y=self._known["ds"] + self._known["y"]), rows)
-        return _never_negative(end.to_numpy()[:, None] - _cycles(rows))
+        end = _last_known(self._known.assign(y=self._known["ds"] + self._known["y"]), inputs.rows)
+        return _never_negative(end.to_numpy()[:, None] - _cycles(inputs.rows))
 
     def state(self) -> State:
         """Return everything that was fitted; names of cells as their letters, a line a row."""
@@ -143,7 +152,7 @@ class LastRul:
             "rul": self._known["y"].to_numpy(),
         }
 
-    def load_state(self, state: State) -> None:
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
         cells = state["cells"].tobytes().decode().split("\n") if state["cycles"].size else []
         self._known = _in_time(pd.DataFrame({"unique_id": cells, "ds": state["cycles"], "y": state["rul"]}))

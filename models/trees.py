@@ -12,13 +12,17 @@ n window, L lookback, H horizon, C component, K network, F feature
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 
 from data.contracts import Batch, FloatArray
-from models.components import Component
+from models.allocation import Allocation
+from models.model import Inputs, Needs, State, scaled_batch
 
 
 class Trees(ABC):
@@ -28,14 +32,13 @@ class Trees(ABC):
     ----------
     label : str
         What tables call the model.
-    component : Component
+    component : Allocation
         Which features are seen and which target is learnt.
     """
 
-    scaled: ClassVar[bool] = True
-    kept: ClassVar[bool] = False  # a file that holds trees could run code
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=False, chance=False, state=False, task=None)
 
-    def __init__(self, label: str, component: Component) -> None:
+    def __init__(self, label: str, component: Allocation) -> None:
         self.label = label
         self.component = component
         self._forests: list[list[Any]] = []  # [K][H]
@@ -44,16 +47,24 @@ class Trees(ABC):
     def _forest(self) -> Any:
         """Return a forest of scikit-learn that has learnt nothing yet."""
 
-    def fit(self, train: Batch) -> None:
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows: a forest for every network and step of the horizon."""
-        targets = self.component.targets(train.target)  # (K, n, H)
+        batch = scaled_batch(train)
+        targets = self.component.targets(batch.target)  # (K, n, H)
         self._forests = [
             [self._forest().fit(rows, column) for column in target.T]
-            for rows, target in zip(self._newest(train), targets, strict=True)
+            for rows, target in zip(self._newest(batch), targets, strict=True)
         ]
 
-    def predict(self, batch: Batch) -> FloatArray:
-        """Return scaled forecasts ``(K, n, H)``."""
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``; trees treat rows one by one as they are."""
+        batch = scaled_batch(inputs)
+        if not len(batch.past):
+            return np.empty((len(self._forests), 0, len(self._forests[0])))
         return np.stack(
             [
                 np.stack([forest.predict(rows) for forest in steps], axis=1)
@@ -61,11 +72,11 @@ class Trees(ABC):
             ]
         )
 
-    def state(self) -> dict[str, FloatArray]:
+    def state(self) -> State:
         """Return nothing: a forest is not kept."""
         return {}
 
-    def load_state(self, state: dict[str, FloatArray]) -> NoReturn:
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> NoReturn:
         """Refuse: a forest is not kept."""
         raise ValueError(
             f"{self.label} was fitted for its row of the table and not kept, so it cannot forecast for a finished "
@@ -85,7 +96,7 @@ class ExtraTrees(Trees):
     ----------
     label : str
         What tables call the model.
-    component : Component
+    component : Allocation
         Which features are seen and which target is learnt.
     n_trees : int
         Trees of a forest.
@@ -100,7 +111,7 @@ class ExtraTrees(Trees):
     def __init__(
         self,
         label: str,
-        component: Component,
+        component: Allocation,
         n_trees: int,
         max_features: float,
         seed: int,
@@ -124,7 +135,7 @@ class HistBoosting(Trees):
     ----------
     label : str
         What tables call the model.
-    component : Component
+    component : Allocation
         Which features are seen and which target is learnt.
     n_trees : int
         Trees, one after another.
@@ -139,7 +150,7 @@ class HistBoosting(Trees):
     def __init__(
         self,
         label: str,
-        component: Component,
+        component: Allocation,
         n_trees: int,
         learning_rate: float,
         seed: int,

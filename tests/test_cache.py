@@ -19,7 +19,8 @@ from data.cached import CachedScope
 from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.wavelet_packet import WaveletPacket
-from data.windows import Expanding, Overall, Rolling
+from data.windows import Expanding, RollingWindow, WholeSeries
+from runtime import cache as cache_module
 from runtime.cache import ArrayCache, CacheWarning, key_digest, main
 from tests.conftest import ROOT
 
@@ -150,7 +151,18 @@ def age(path: Path, seconds: float) -> None:
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let another run begin: what was used before is no longer in use."""
+
+    def _later() -> None:
+        monkeypatch.setattr(cache_module, "_BEGAN", time.time() - 50)
+        monkeypatch.setattr(cache_module, "_accounts", {})
+
+    return _later
+
+
+def test_what_was_used_longest_ago_goes_first(tmp_path: Path, later: Callable[[], None]) -> None:
     compute = Counted(10_000)  # some 80 kB each
     cache = ArrayCache(str(tmp_path), 300_000)
     for k in range(3):
@@ -158,6 +170,7 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
         cache.get_or_compute({"k": k}, compute)
         (new,) = set(cache.entries()) - known
         age(new, 100 - k)
+    later()
     cache.get_or_compute({"k": 0}, compute)  # used again: now the youngest
     assert compute.times == 3
     cache.get_or_compute({"k": 3}, compute)
@@ -169,6 +182,63 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
     assert compute.times == 5
 
 
+def test_nothing_a_run_uses_is_deleted_and_a_second_pass_finds_what_fitted(tmp_path: Path) -> None:
+    compute = Counted(10_000)
+    cache = ArrayCache(str(tmp_path), 300_000)
+    with pytest.warns(CacheWarning, match="full of what this run uses"):
+        assert [cache.get_or_compute({"k": k}, compute)["first"] for k in range(8)] == [7] * 8
+    assert (compute.times, len(cache.entries())) == (8, 3)
+    for k in range(8):
+        cache.get_or_compute({"k": k}, compute)
+    assert compute.times == 13
+
+
+def test_entries_are_not_counted_at_every_writing(cache: ArrayCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    found = cache_module._found
+    monkeypatch.setattr(cache_module, "_found", lambda *given: (counted.append(given), found(*given))[1])
+    for k in range(100):
+        cache.get_or_compute({"k": k}, Counted())  # 50 kB in all, of a limit of 1 MB
+    assert len(counted) <= 2
+
+
+SLOW = """
+import sys, time, numpy as np
+from pathlib import Path
+from runtime import cache as cache_module
+from runtime.cache import ArrayCache
+def compute():
+    with Path(sys.argv[1], "computed").open("a") as file:
+        file.write("x")
+    time.sleep(0.5)
+    if sys.argv[2] == "die":
+        import os; os._exit(1)
+    return {"row": np.arange(3)}
+assert ArrayCache(sys.argv[1]).get_or_compute({"k": 1}, compute)["row"][2] == 2
+"""
+
+
+@pytest.mark.parametrize(("first", "times"), [("end", 1), ("die", 2)])
+def test_what_several_processes_need_at_once_is_computed_by_one_of_them(tmp_path: Path, first: str, times: int) -> None:
+    racers = []
+    for how in (first, "end", "end"):
+        racers.append(subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path), how], cwd=ROOT))
+        while not (tmp_path / "computed").exists():
+            time.sleep(0.01)
+    assert [racer.wait(60) for racer in racers] == [int(first == "die"), 0, 0]
+    assert (tmp_path / "computed").read_text() == "x" * times
+    assert not list(tmp_path.glob("*-lock"))
+
+
+def test_an_entry_is_readable_as_the_umask_has_it(cache: ArrayCache) -> None:
+    before = os.umask(0o027)
+    try:
+        cache.get_or_compute({"a": 1}, Counted())
+    finally:
+        os.umask(before)
+    assert only_entry(cache).stat().st_mode & 0o777 == 0o640
+
+
 def test_what_exceeds_the_limit_alone_is_returned_but_not_kept(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 1000)
     with pytest.warns(CacheWarning, match="limit is 1000"):
@@ -178,7 +248,7 @@ def test_what_exceeds_the_limit_alone_is_returned_but_not_kept(tmp_path: Path) -
 
 def test_parts_of_a_process_that_died_are_swept_away(cache: ArrayCache) -> None:
     cache.folder.mkdir()
-    dead, alive = cache.folder / "dead.arrays-part", cache.folder / "alive.arrays-part"
+    dead, alive = cache.folder / ".dead.arrays.1.part", cache.folder / ".alive.arrays.1.part"
     for path in (dead, alive):
         path.write_bytes(b"half")
     age(dead, 200_000)
@@ -199,7 +269,7 @@ def test_a_full_disk_costs_a_warning_only(cache: ArrayCache, monkeypatch: pytest
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*(("os.replace", full) if failing == "replace" else ("tempfile.NamedTemporaryFile", full)))
+    monkeypatch.setattr(*(("os.replace", full) if failing == "replace" else ("runtime.files.secrets.token_hex", full)))
     with pytest.warns(CacheWarning, match="No space left on device.*MODECAST_CACHE"):
         assert cache.get_or_compute({"a": 1}, Counted())["first"] == 7
     assert list(cache.folder.iterdir()) == []
@@ -226,8 +296,10 @@ def test_without_a_choice_the_cache_lies_among_the_outputs(monkeypatch: pytest.M
 
 
 FILL = """
-import sys, numpy as np
+import sys, warnings, numpy as np
+from runtime import cache as cache_module
 from runtime.cache import ArrayCache
+warnings.filterwarnings("ignore", message=".*full of what this run uses")
 cache = ArrayCache(sys.argv[1], 400_000)
 for turn in range(60):
     k = turn % 5
@@ -243,7 +315,7 @@ def test_processes_may_fill_and_evict_at_once(tmp_path: Path) -> None:
     for racer in racers:
         _, errors = racer.communicate(timeout=60)
         assert racer.returncode == 0, errors
-    assert not list(tmp_path.glob("*-part"))
+    assert not list(tmp_path.glob(".*.part"))
 
 
 # -- scopes that remember ---------------------------------------------------------------------
@@ -255,10 +327,8 @@ class Watched:
     def __init__(self, inner: Decomposition) -> None:
         self.inner = inner
         self.calls = 0
-
-    @property
-    def n_components(self) -> int:
-        return self.inner.n_components
+        self.n_components = inner.n_components
+        self.causal, self.needs_history = inner.causal, inner.needs_history
 
     def __call__(self, series: FloatArray) -> FloatArray:
         self.calls += 1
@@ -266,10 +336,11 @@ class Watched:
 
 
 SCOPES: dict[str, Callable[[], Scope]] = {
-    "rolling": lambda: Rolling(128),
+    "rolling": lambda: RollingWindow(128),
     "expanding": lambda: Expanding(128),
-    "overall": Overall,
+    "overall": WholeSeries,
 }
+ENDS = np.arange(127, 300)
 
 
 @pytest.mark.parametrize("kind", SCOPES)
@@ -280,55 +351,53 @@ def test_a_cached_scope_returns_the_bits_of_the_scope(
     scope = SCOPES[kind]()
     decomposition = Watched(inner)
     cached = CachedScope(scope, cache, {"scope": kind})
-    wanted = scope.tails(inner, walk, 30)
+    wanted = scope.at(inner, walk, 30, ENDS)
     for _ in range(2):
-        first, components = cached.tails(decomposition, walk, 30)
-        assert first == wanted[0]
-        np.testing.assert_array_equal(components, wanted[1])
+        np.testing.assert_array_equal(cached.at(decomposition, walk, 30, ENDS), wanted)
     once = 1 if kind == "overall" else 300 - 128 + 1
     assert decomposition.calls == once
 
 
 def test_a_cached_scope_is_as_causal_and_as_long_as_the_scope(cache: ArrayCache) -> None:
-    assert CachedScope(Rolling(128), cache, {}).causal
-    assert CachedScope(Rolling(128), cache, {}).history == 128
-    assert not CachedScope(Overall(), cache, {}).causal
-    assert not hasattr(CachedScope(Overall(), cache, {}), "history")
+    assert CachedScope(RollingWindow(128), cache, {}).causal
+    assert CachedScope(RollingWindow(128), cache, {}).history == 128
+    assert not CachedScope(WholeSeries(), cache, {}).causal
+    assert CachedScope(WholeSeries(), cache, {}).history is None
 
 
 def test_series_too_short_for_a_window_gives_none_from_the_cache_too(cache: ArrayCache) -> None:
-    cached = CachedScope(Rolling(128), cache, {})
+    cached = CachedScope(RollingWindow(128), cache, {})
     for _ in range(2):
-        first, components = cached.tails(MODWT(), np.ones(100), 30)
-        assert (first, components.shape) == (127, (0, 7, 30))
+        assert cached.at(MODWT(), np.ones(100), 30, np.arange(127, 100)).shape == (0, 7, 30)
 
 
-def test_series_settings_lookback_and_kind_are_told_apart(cache: ArrayCache, walk: FloatArray) -> None:
+def test_series_settings_lookback_ends_and_kind_are_told_apart(cache: ArrayCache, walk: FloatArray) -> None:
     settings = {"scope": {"history": 128}}
-    plain = CachedScope(Rolling(128), cache, settings)
-    plain.tails(MODWT(), walk, 30)
-    plain.tails(MODWT(), walk + 1, 30)
-    plain.tails(MODWT(), walk, 31)
-    plain.tails(WaveletPacket(), walk, 30)
-    CachedScope(Rolling(128), cache, {**settings, "decomposition": {"level": 6}}).tails(MODWT(), walk, 30)
-    CachedScope(Expanding(128), cache, settings).tails(MODWT(), walk, 30)
-    assert len(cache.entries()) == 6
+    plain = CachedScope(RollingWindow(128), cache, settings)
+    plain.at(MODWT(), walk, 30, ENDS)
+    plain.at(MODWT(), walk + 1, 30, ENDS)
+    plain.at(MODWT(), walk, 31, ENDS)
+    plain.at(MODWT(), walk, 30, ENDS[1:])
+    plain.at(WaveletPacket(), walk, 30, ENDS)
+    CachedScope(RollingWindow(128), cache, {**settings, "decomposition": {"level": 6}}).at(MODWT(), walk, 30, ENDS)
+    CachedScope(Expanding(128), cache, settings).at(MODWT(), walk, 30, ENDS)
+    assert len(cache.entries()) == 7
 
 
 def test_changed_code_or_versions_are_decomposed_anew(
     cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cached = CachedScope(Rolling(128), cache, {})
-    cached.tails(MODWT(), walk, 30)
+    cached = CachedScope(RollingWindow(128), cache, {})
+    cached.at(MODWT(), walk, 30, ENDS)
     monkeypatch.setattr("data.cached._code", lambda: "another")
-    cached.tails(MODWT(), walk, 30)
+    cached.at(MODWT(), walk, 30, ENDS)
     monkeypatch.setattr("data.cached._versions", lambda: {"numpy": "99"})
-    cached.tails(MODWT(), walk, 30)
+    cached.at(MODWT(), walk, 30, ENDS)
     assert len(cache.entries()) == 3
 
 
 def test_components_that_do_not_change_with_time_are_kept_once(cache: ArrayCache, walk: FloatArray) -> None:
-    CachedScope(Overall(), cache, {}).tails(WaveletPacket(), walk, 30)
+    CachedScope(WholeSeries(), cache, {}).at(WaveletPacket(), walk, 30, ENDS)
     assert only_entry(cache).stat().st_size < 1.2 * 8 * walk.size * 8
     sliding = sliding_window_view(walk, 30)
     assert only_entry(cache).stat().st_size < sliding.size * 8

@@ -113,11 +113,11 @@ def test_a_parameter_that_is_missing_is_named(configure):
 )
 def test_only_classes_defined_in_trusted_modules_are_built(target, configure):
     node = OmegaConf.create({"_target_": target})
-    with pytest.raises(ConfigError, match="not a class of the trusted modules"):
+    with pytest.raises(ConfigError, match="outside the trusted modules|is not the dotted name of a class"):
         build(node)
     cfg = configure()
     cfg.source = node
-    with pytest.raises(ConfigError, match="not a class of the trusted modules"):
+    with pytest.raises(ConfigError, match="outside the trusted modules|is not the dotted name of a class"):
         check(cfg, LIVE)
 
 
@@ -128,7 +128,7 @@ def test_a_target_hidden_below_is_found():
 
 
 def test_a_class_that_does_not_exist_is_told():
-    with pytest.raises(ConfigError, match=r"data\.scaling\.MinMaks cannot be imported"):
+    with pytest.raises(ConfigError, match=r"data\.scaling defines no class MinMaks.  Did you mean .MinMax"):
         build(OmegaConf.create({"_target_": "data.scaling.MinMaks"}))
 
 

@@ -16,10 +16,10 @@ from data.decomposition.modwt import MODWT
 from data.decomposition.stationary_wavelet_packet import StationaryWaveletPacket
 from data.decomposition.vmd import VMD
 from data.decomposition.wavelet_packet import WaveletPacket
+from data.windows import WholeSeries
 from runtime.build import build
 from tests.conftest import ROOT, choices
 
-CAUSAL = ["modwt", "stationary_wavelet_packet"]
 BANDS = {"modwt": 400, "stationary_wavelet_packet": 400, "wavelet_packet": 400}
 LENGTH = 160
 
@@ -65,6 +65,29 @@ def test_components_sum_to_the_series(decompose: Decomposition, shape: str, size
     assert components.shape == (decompose.n_components, size)
     assert components.dtype == np.float64
     np.testing.assert_allclose(components.sum(axis=0), series, rtol=0, atol=1e-9 * np.abs(series).max())
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-12, 1e-300, 1e5, 1e153, 1e297])
+def test_components_have_the_unit_of_the_series(decompose: Decomposition, factor: float) -> None:
+    series = random_walk() - 3000
+    wanted = decompose(series)
+    np.testing.assert_allclose(decompose(series * factor) / factor, wanted, rtol=0, atol=1e-9 * np.abs(series).max())
+
+
+@pytest.mark.parametrize("power", [-40, 3, 500])
+def test_a_unit_that_is_a_power_of_two_changes_no_bit(decompose: Decomposition, power: int) -> None:
+    np.testing.assert_array_equal(decompose(random_walk() * 2.0**power), decompose(random_walk()) * 2.0**power)
+
+
+def test_small_moves_on_a_high_level_are_found(decompose: Decomposition) -> None:
+    """A walk that has five digits left: the level must not take more of them."""
+    high = 1e12 + np.round(random_walk() - 3000)
+    moves = high - 1e12
+    components = decompose(high)
+    np.testing.assert_allclose(components.sum(axis=0), high, rtol=1e-15)
+    components[-1] -= 1e12
+    assert components.std(axis=1).sum() < 3 * decompose(moves).std(axis=1).sum()
+    assert np.abs(components - decompose(moves)).max() < 0.05 * moves.std()
 
 
 def test_same_series_gives_the_same_bits(decompose: Decomposition) -> None:
@@ -137,7 +160,7 @@ def test_table_is_refused(decompose: Decomposition) -> None:
 @pytest.mark.parametrize("size", [0, 1, 2, 3])
 def test_series_shorter_than_four_points_is_refused_or_right(decompose: Decomposition, size: int) -> None:
     series = random_walk(size)
-    if size and getattr(decompose, "pointwise_causal", False):
+    if size and decompose.causal:
         np.testing.assert_allclose(decompose(series).sum(axis=0), series, rtol=1e-9)
         return
     with pytest.raises(ValueError, match=rf"{size} points is too short.*needs at least \d+.*scope\.history"):
@@ -175,12 +198,12 @@ def test_modes_of_vmd_find_tones_in_order_of_frequency() -> None:
     np.testing.assert_allclose(components[2, middle], tones[2, middle] + 100, atol=0.05)
 
 
-@pytest.mark.parametrize("name", [*CAUSAL, "identity"])
-def test_what_comes_later_changes_no_bit_of_what_was(name: str) -> None:
-    decompose = make(name)
-    assert decompose.pointwise_causal  # type: ignore[attr-defined]
+def test_what_comes_later_changes_components_unless_they_are_causal(decompose: Decomposition) -> None:
     series = random_walk(400)
     before = decompose(series)
+    if not decompose.causal:
+        assert not np.array_equal(decompose(series[:-1]), before[:, :-1])
+        return
     for last_known in (0, 1, 63, 200, 398):
         changed = series.copy()
         changed[last_known + 1 :] = 1e6 * np.random.default_rng(4).standard_normal(399 - last_known)
@@ -189,12 +212,17 @@ def test_what_comes_later_changes_no_bit_of_what_was(name: str) -> None:
         np.testing.assert_array_equal(decompose(series[seen]), before[:, seen])
 
 
-@pytest.mark.parametrize("name", [name for name in choices("decomposition") if name not in [*CAUSAL, "identity"]])
-def test_only_one_sided_filters_say_that_they_are_causal(name: str) -> None:
-    decompose = make(name)
-    assert not getattr(decompose, "pointwise_causal", False)
-    series = random_walk()
-    assert not np.array_equal(decompose(series[:-1]), decompose(series)[:, :-1])
+def test_without_history_a_component_depends_on_the_value_at_its_own_step_alone(decompose: Decomposition) -> None:
+    series = random_walk(400)
+    changed = np.where(np.arange(400) == 399, series, random_walk(400, seed=5))
+    same = np.array_equal(decompose(changed)[:, -1], decompose(series)[:, -1])
+    assert decompose.needs_history != same
+
+
+def test_some_decompositions_are_causal_and_some_need_no_history() -> None:
+    built = [make(name) for name in choices("decomposition") if name != "ceemdan_pyemd"]
+    assert {decomposition.causal for decomposition in built} == {True, False}
+    assert {decomposition.needs_history for decomposition in built} == {True, False}
 
 
 @pytest.mark.parametrize("decompose", [MODWT("haar", 5), MODWT("db2", 4), StationaryWaveletPacket(4)])
@@ -302,9 +330,38 @@ class _OneByOne:
     """A decomposition without ``tails`` of its own."""
 
     n_components = 2
+    causal = False
+    needs_history = True
 
     def __call__(self, series: FloatArray) -> FloatArray:
         return np.stack([series - series.mean(), np.full(series.size, series.mean())])
+
+
+class _Wrong(_OneByOne):
+    """A decomposition that loses part of the series."""
+
+    def __init__(self, lost: float) -> None:
+        self.lost = lost
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        return super().__call__(series) - self.lost
+
+
+@pytest.mark.parametrize(("lost", "said"), [(1.0, "_Wrong.*miss the series by up to 2.*sum"), (np.nan, "not finite")])
+def test_components_that_do_not_sum_to_the_series_are_refused(lost: float, said: str) -> None:
+    windows = list(sliding_window_view(random_walk(100), 80))
+    with pytest.raises(ValueError, match=said):
+        tails(_Wrong(lost), windows, 5)
+    with pytest.raises(ValueError, match=said):
+        WholeSeries().at(_Wrong(lost), random_walk(100), 5, np.array([50]))
+
+
+def test_numbers_at_the_end_of_their_range_are_refused(decompose: Decomposition) -> None:
+    series = np.finfo(float).max * np.sin(np.arange(LENGTH) ** 1.5)
+    with pytest.raises(ValueError, match=r"reach 1.8e\+308.*another unit"):
+        decompose(series)
+    with pytest.raises(ValueError, match="another unit"):
+        tails(decompose, [series], LENGTH)
 
 
 @pytest.mark.parametrize(("terminal", "worker"), [(False, False), (True, True), (True, False)])

@@ -14,8 +14,8 @@ from torch import nn
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import Anchored
+from models.allocation import Joint, Quantiles, Separate
 from models.best_weights import BestWeights
-from models.components import Joint, Quantiles, Separate
 from models.forecaster import Forecaster
 from runtime.build import build
 from runtime.history import History

@@ -1,127 +1,20 @@
-"""The audit names every leak that is planted and is silent where there is none."""
+"""The audit of a run names every leak that is planted and is silent where there is none."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from numpy.lib.stride_tricks import sliding_window_view
 from omegaconf import OmegaConf
 
 from data.contracts import TEST, TRAIN, Batch, Fold, Panel
-from data.decomposition.ceemdan import ceemdan
 from data.features.chain import Chain
-from data.features.rolling import Rolling
+from data.features.rolling import RollingStatistics
 from data.windows import select
-from evaluation.leakage.prove import Audit, Change, Finding, Stage, audit, compare, directions_explained
+from evaluation.leakage.prove import Audit
 from pipeline.life import Life, told_by_covariates
 from pipeline.series import Series
 from runtime.build import ConfigError, build
-
-WALK = 100 + np.cumsum(np.random.default_rng(0).standard_normal(500))
-
-
-def rows_of(series, width=20):
-    return sliding_window_view(series, width)
-
-
-# --- any callable ---------------------------------------------------------------------------------
-
-
-def test_windows_of_the_past_are_causal():
-    found = audit(rows_of, WALK)
-    assert found.verdict == "causal"
-    assert found.findings[0].checked > 1000
-    assert str(found).startswith("causal: ")
-
-
-def leaky_decomposition(series):
-    modes = ceemdan(series, trials=10, seed=0)[:3]
-    return rows_of(modes.sum(axis=0))
-
-
-@pytest.mark.parametrize(
-    ("pipeline", "stage"),
-    [
-        (leaky_decomposition, "inputs"),
-        (lambda s: {"windows": rows_of(s), "scaled": rows_of((s - s.mean()) / s.std())}, "scaled"),
-        (lambda s: {"smoothed": pd.Series(s).rolling(9, center=True, min_periods=1).mean().to_numpy()}, "smoothed"),
-        (lambda s: {"detrended": rows_of(s - np.linspace(s[0], s[-1], s.size))}, "detrended"),
-        (lambda s: {"filled": rows_of(pd.Series(s).shift(-1).ffill().to_numpy())}, "filled"),
-    ],
-    ids=["decomposed as a whole", "scaled by everything", "centred mean", "detrended as a whole", "shifted"],
-)
-def test_the_usual_leaks_are_named(pipeline, stage):
-    found = audit(pipeline, WALK)
-    assert found.verdict == "LEAKS"
-    assert [finding.stage for finding in found.causes] == [stage]
-    assert f"LEAKS: {stage}: " in found.sentence
-
-
-def test_the_share_of_directions_is_told_for_a_whole_series_decomposition():
-    found = audit(leaky_decomposition, WALK)
-    assert "of the directions of the next step can be told from them" in found.sentence
-
-
-def test_a_leak_is_blamed_on_its_cause_and_not_on_what_follows():
-    def pipeline(series):
-        scaled = series / series.max()
-        return {"windows": rows_of(series), "scaled": rows_of(scaled), "squared": rows_of(scaled**2)}
-
-    found = audit(pipeline, WALK)
-    assert [finding.stage for finding in found.leaks] == ["scaled", "squared"]
-    assert [finding.stage for finding in found.causes] == ["scaled"]
-
-
-def test_a_pipeline_that_draws_numbers_is_refused_and_not_called_leaking():
-    rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match="Fix its random numbers"):
-        audit(lambda s: rows_of(s + rng.standard_normal(s.size)), WALK)
-
-
-@pytest.mark.parametrize("series", [np.ones((3, 3)), np.array([1.0, np.nan, 2.0, 3.0, 4.0]), np.ones(2)])
-def test_what_cannot_be_audited_is_refused(series):
-    with pytest.raises(ValueError, match="at least 4 finite values"):
-        audit(rows_of, series)
-
-
-def test_more_rows_than_time_steps_are_refused():
-    with pytest.raises(ValueError, match=r"one row a time step"):
-        audit(lambda s: np.r_[s, s], WALK)
-
-
-def test_leaking_inputs_tell_directions_and_honest_ones_of_a_walk_do_not():
-    moves = np.diff(WALK)
-    past = np.stack([np.roll(moves, k) for k in (1, 2)], axis=1)
-    assert directions_explained(moves[:, None], moves) == 1.0
-    assert 0.35 < directions_explained(past[2:], moves[2:]) < 0.65
-
-
-def test_nothing_checked_is_not_called_causal():
-    assert Audit([Finding("inputs", "causal", 0, 0, "nothing changes")]).verdict == "not audited"
-    assert Audit([]).sentence == "not audited"
-
-
-def test_an_expected_leak_is_still_a_leak_but_nothing_unexpected():
-    found = Audit([Finding("decomposition", "LEAKS", 3, 3, "3 of 3")], expected=["decomposition"])
-    assert found.verdict == "LEAKS"
-    assert not found.unexpected
-
-
-def test_values_that_may_know_what_was_replaced_are_not_checked():
-    ids = np.array(["a"] * 4 + ["b"] * 4)
-    stage = Stage("inputs", np.zeros(8), own_past=np.arange(8), fitted_on=np.isin(np.arange(8), [0, 1]))
-    changed = Stage("inputs", np.r_[0, 0, 9, 9, 0, 0, 0, 0.0], own_past=np.arange(8), fitted_on=stage.fitted_on)
-    replaced = np.arange(8) == 2
-    (finding,) = compare([stage], [Change("row 2", replaced, [changed])], ids)
-    assert (finding.checked, finding.changed) == (6, 0)  # rows 2 and 3 of series a may have changed
-    replaced = np.arange(8) == 3
-    (finding,) = compare([stage], [Change("row 3", replaced, [changed])], ids)
-    assert (finding.checked, finding.changed) == (7, 1)  # row 2 came before
-    (finding,) = compare([stage], [Change("row 0", np.arange(8) == 0, [changed])], ids)
-    assert finding.checked == 0  # everything has learnt from it
-
 
 # --- the job on series ----------------------------------------------------------------------------
 
@@ -251,7 +144,7 @@ class FeaturesOfAllCells(Life):
         return np.ones(fold.role.size, dtype=bool)
 
 
-class Centred(Rolling):
+class Centred(RollingStatistics):
     def transform(self, X):
         return X.groupby(level=0, sort=False).transform(lambda c: c.rolling(9, center=True, min_periods=1).mean())
 
@@ -285,7 +178,7 @@ def test_a_leak_planted_in_a_run_on_cells_is_named(configure, job, stage, more):
 
 
 def test_a_centred_rolling_window_is_named(configure, monkeypatch):
-    monkeypatch.setattr(Rolling, "transform", Centred.transform)
+    monkeypatch.setattr(RollingStatistics, "transform", Centred.transform)
     monkeypatch.setattr(Chain, "transform", lambda self, X: self.steps["rolling"].transform(X))
     found = life_audit(configure)
     assert found.causes[0].stage == "inputs", found.sentence
@@ -366,4 +259,4 @@ def test_what_is_made_for_the_other_job_is_refused_before_any_work(configure, jo
 
 def test_settings_of_the_other_job_are_refused():
     with pytest.raises(ValueError, match="job=life has no use for scope"):
-        Life(OmegaConf.create({"scope": {"_target_": "data.windows.Overall"}}))
+        Life(OmegaConf.create({"scope": {"_target_": "data.windows.WholeSeries"}}))

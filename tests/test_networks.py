@@ -304,4 +304,4 @@ def test_a_network_without_hidden_layers_is_a_line():
 
 def test_networks_are_forecasters():
     assert {"cnn_lstm_attention", "cnn_lstm", "lstm", "mlp", "bilstm", "bilstm_hybrid"} <= set(NETWORKS)
-    assert Forecaster.scaled
+    assert Forecaster.needs.gradients

@@ -1,4 +1,4 @@
-"""Clocks, trees and the scaling of the life job."""
+"""Models of the cycle number, trees, and the scaling of cells."""
 
 import numpy as np
 import pandas as pd
@@ -7,13 +7,16 @@ from threadpoolctl import threadpool_limits
 
 from data.contracts import Batch, Windows
 from data.scaling import Standard
+from models.model import Inputs
 from models.rul import Clock, CycleRidge, LastRul
 from runtime.build import build
 from tests.conftest import choices
-from tests.test_classical import BUILT, LIVE, TREES
+from tests.test_classical import BUILT, LEARNED, LIVE, of_batch
 from tests.test_networks import compose_model
 
-CLOCKS = [name for name, model in BUILT.items() if getattr(model, "sees", "windows") == "cycles"]
+CLOCKS = [name for name, model in BUILT.items() if model.needs.task == "rul"]
+TREES = [name for name in LEARNED if not BUILT[name].needs.state]
+NO_WINDOWS = Windows(*[np.empty((0, 1, 1))] * 4)
 
 
 def rows(**lives):
@@ -23,6 +26,15 @@ def rows(**lives):
         for key, life in lives.items()
     ]
     return pd.concat(parts, ignore_index=True).astype({"y": float})
+
+
+def seen(frame):
+    return Inputs(NO_WINDOWS, None, frame)
+
+
+def fit(model, frame):
+    model.fit(seen(frame), seen(frame[:0]))
+    return model
 
 
 @pytest.fixture(params=CLOCKS)
@@ -35,50 +47,47 @@ def clock(request):
 
 def test_clocks_forecast_from_cells_and_cycles_alone_and_never_below_zero(clock):
     train, test = rows(a=100, b=120), rows(a=160)
-    clock.fit(train)
-    found = clock.predict(test[["unique_id", "ds"]])
-    assert clock.sees == "cycles"
-    assert not clock.scaled
+    found = fit(clock, train).predict(seen(test[["unique_id", "ds"]]))
+    assert not clock.needs.scaled
+    assert clock.component is None
     assert found.shape == (len(test), 1)
     assert (found[1:] >= 0).all()
     shuffled = test.sample(frac=1, random_state=0)
-    np.testing.assert_array_equal(clock.predict(shuffled), found[shuffled.index])
+    np.testing.assert_array_equal(clock.predict(seen(shuffled)), found[shuffled.index])
 
 
 def test_a_clock_that_is_loaded_forecasts_the_same(clock):
-    clock.fit(rows(a=100, b=120))
-    state = clock.state()
+    state = fit(clock, rows(a=100, b=120)).state()
     assert all(isinstance(value, np.ndarray) and value.dtype != object for value in state.values())
     other = type(clock)(*([clock.label] + [1.0] * (type(clock) is CycleRidge)), **LIVE)
     other.load_state(state)
-    np.testing.assert_array_equal(other.predict(rows(a=130, c=99)), clock.predict(rows(a=130, c=99)))
+    asked = seen(rows(a=130, c=99))
+    np.testing.assert_array_equal(other.predict(asked), clock.predict(asked))
 
 
 def test_the_clock_gives_every_cell_the_mean_life_whatever_its_number_of_rows():
-    clock = Clock("C", **LIVE)
-    clock.fit(rows(a=100, b=200).drop(index=range(1, 40)))
-    np.testing.assert_allclose(clock.predict(pd.DataFrame({"unique_id": "c", "ds": [1, 150, 151]})), [[149], [0], [0]])
+    clock = fit(Clock("C", **LIVE), rows(a=100, b=200).drop(index=range(1, 40)))
+    asked = seen(pd.DataFrame({"unique_id": "c", "ds": [1, 150, 151]}))
+    np.testing.assert_allclose(clock.predict(asked), [[149], [0], [0]])
 
 
 def test_the_line_finds_a_linear_law():
-    line = CycleRidge("R", 1e-6, **LIVE)
-    line.fit(rows(a=100))
-    np.testing.assert_allclose(line.predict(rows(b=80)), 100 - rows(b=80)[["ds"]])
+    line = fit(CycleRidge("R", 1e-6, **LIVE), rows(a=100))
+    np.testing.assert_allclose(line.predict(seen(rows(b=80))), 100 - rows(b=80)[["ds"]])
 
 
 def test_the_last_rul_known_goes_on_within_a_cell():
     known, asked = rows(a=100, b=90).query("ds < 30"), rows(a=100, b=90).query("ds > 30")
-    model = LastRul("L", **LIVE)
-    model.fit(known)
+    model = fit(LastRul("L", **LIVE), known)
     assert model.applies(known, asked)
-    np.testing.assert_allclose(model.predict(asked)[:, 0], asked["y"])
+    np.testing.assert_allclose(model.predict(seen(asked))[:, 0], asked["y"])
 
 
 def test_the_last_rul_is_that_of_earlier_rows_alone():
-    model, train = LastRul("L", **LIVE), rows(a=100).query("ds > 30")
-    model.fit(train)
+    train = rows(a=100).query("ds > 30")
+    model = fit(LastRul("L", **LIVE), train)
     early = rows(a=100).query("ds <= 31")
-    assert np.isnan(model.predict(early)).all()
+    assert np.isnan(model.predict(seen(early))).all()
     assert not model.applies(train, early)
     assert not model.applies(train, rows(b=100))
     assert model.applies(train, pd.DataFrame({"unique_id": ["a"], "ds": [32]}))
@@ -95,6 +104,10 @@ def noisy(seed=0, n=400):
     return Batch(past, np.stack([target, target], axis=2))
 
 
+def learn(model, batch):
+    model.fit(of_batch(batch), of_batch(Batch(batch.past[:0], batch.target[:0])))
+
+
 @pytest.fixture(params=TREES)
 def trees(request):
     return build(compose_model(request.param), n_components=3, lookback=5, horizon=1)
@@ -102,24 +115,24 @@ def trees(request):
 
 def test_trees_learn_what_no_line_can(trees):
     train, test = noisy(), noisy(1)
-    trees.fit(train)
-    error = trees.predict(test)[0] - test.target[..., -1]
+    learn(trees, train)
+    error = trees.predict(of_batch(test))[0] - test.target[..., -1]
     assert np.abs(error).mean() < 0.5 * np.abs(test.target - test.target.mean()).mean()
 
 
 def test_trees_look_at_the_newest_step(trees):
-    trees.fit(noisy())
+    learn(trees, noisy())
     changed = noisy(1)
     changed.past[:, :-1] += 1
-    np.testing.assert_array_equal(trees.predict(changed), trees.predict(noisy(1)))
+    np.testing.assert_array_equal(trees.predict(of_batch(changed)), trees.predict(of_batch(noisy(1))))
 
 
 def test_trees_grow_the_same_again_with_any_number_of_threads(trees):
     found, trees.n_trees = [], 5
     for n_threads in (1, 2):
         with threadpool_limits(n_threads):
-            trees.fit(noisy())
-        found.append(trees.predict(noisy(1)))
+            learn(trees, noisy())
+        found.append(trees.predict(of_batch(noisy(1))))
     np.testing.assert_array_equal(*found)
 
 
@@ -127,13 +140,13 @@ def test_the_seed_matters_to_random_trees():
     found = []
     for seed in (0, 1):
         model = build(compose_model("extra_trees", f"model.seed={seed}"), n_components=3, lookback=5, horizon=1)
-        model.fit(noisy())
-        found.append(model.predict(noisy(1)))
+        learn(model, noisy())
+        found.append(model.predict(of_batch(noisy(1))))
     assert not np.array_equal(*found)
 
 
 def test_trees_are_not_kept_and_say_so(trees):
-    trees.fit(noisy())
+    learn(trees, noisy())
     assert trees.state() == {}
     with pytest.raises(ValueError, match=r"was fitted for its row of the table and not kept.*another model"):
         trees.load_state({})
@@ -144,7 +157,7 @@ def test_baselines_of_a_life_are_all_there_and_see_all_features(configure):
     assert set(nodes) == {"clock", "cycle_ridge", "last_rul", "ridge", "extra_trees", "hist_boosting"}
     assert set(nodes) <= set(choices("model"))
     for name in ("ridge", "extra_trees", "hist_boosting"):
-        assert nodes[name].component._target_ == "models.components.Joint"
+        assert nodes[name].component._target_ == "models.allocation.Joint"
 
 
 # Scaling

@@ -52,16 +52,14 @@ def test_every_score_has_what_a_table_and_a_page_need() -> None:
         assert len(set(names)) == len(names)
     for score in SCORES:
         assert score.title
-        assert score.hint
+        assert score.hint or not score.column
         assert score.tasks
         assert set(score.tasks) <= {FORECAST, RUL}
         assert not score.bounded or isinstance(score.over, Means), f"{score.name} has no bootstrap interval"
 
 
 def test_a_new_metric_is_one_entry_that_appears_in_every_grouping(monkeypatch: pytest.MonkeyPatch) -> None:
-    median = Score(
-        "medae", "MedAE", "y", LOWEST, absolute_error, over=lambda errors: float(np.median(errors)), hint="median"
-    )
+    median = Score("medae", "MedAE", LOWEST, absolute_error, over=np.median, unit="y", hint="median")
     monkeypatch.setattr(module, "SCORES", (*SCORES, median))
     forecasts = one_step(SERIES, {"m": GUESSES})
     assert row(scored(forecasts, series_facts()), "m")["medae"] == 1.0
@@ -82,7 +80,7 @@ def test_a_new_metric_is_one_entry_that_appears_in_every_grouping(monkeypatch: p
     ],
 )
 def test_the_sign_of_a_score_says_what_is_better(best: str, one: float, other: float, better: bool) -> None:
-    score = Score("s", "S", "", best, absolute_error)  # type: ignore[arg-type]
+    score = Score("s", "S", best, absolute_error)  # type: ignore[arg-type]
     assert score.better(one, other) == better
 
 

@@ -38,7 +38,8 @@ class MODWT:
         J, number of octaves; component j holds periods of about ``2**j`` to ``2**(j+1)`` steps.
     """
 
-    pointwise_causal = True
+    causal = True
+    needs_history = True
 
     def __init__(self, wavelet: str = "haar", level: int = 6) -> None:
         if level < 1:

@@ -31,7 +31,8 @@ class StationaryWaveletPacket:
         Depth of the tree; every level halves the width of a band.
     """
 
-    pointwise_causal = True
+    causal = True
+    needs_history = True
 
     def __init__(self, level: int = 3) -> None:
         if level < 1:

@@ -14,6 +14,7 @@ import numpy as np
 from data.contracts import FloatArray
 from data.decomposition.batch import watched
 from data.decomposition.series import checked
+from data.decomposition.units import in_own_unit
 
 
 class VMD:
@@ -40,6 +41,9 @@ class VMD:
     iterations : int
         Most of them.
     """
+
+    causal = False
+    needs_history = True
 
     def __init__(
         self,
@@ -75,12 +79,7 @@ class VMD:
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(modes, time)``."""
-        values = checked(series, 4, "decomposition=vmd")
-        mean = values.mean()
-        components = self._bands(values - mean)
-        components[-1] += mean
-        components[0] += values - components.sum(axis=0)
-        return components
+        return in_own_unit(checked(series, 4, "decomposition=vmd"), self._modes, "decomposition=vmd")
 
     def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
         """Map n windows ``(time,)`` to ``(n, modes, keep)``, a window a thread."""
@@ -91,6 +90,14 @@ class VMD:
             for row, components in enumerate(watched(threads.map(self, windows), len(windows))):
                 found[row] = components[:, -keep:]
         return found
+
+    def _modes(self, values: FloatArray) -> FloatArray:
+        """Map ``(time,)`` to ``(modes, time)``."""
+        mean = values.mean()
+        components = self._bands(values - mean)
+        components[-1] += mean
+        components[0] += values - components.sum(axis=0)
+        return components
 
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(time,)`` with mean zero to ``(modes, time)``, which need not sum to it."""

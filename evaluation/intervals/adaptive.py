@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation.intervals.bounds import BY_TIME, around, needed, valid_levels
+from evaluation.intervals.bounds import around, needed, valid_levels
 from evaluation.intervals.offsets import as_offsets
 from evaluation.intervals.streams import Streams, last_fold, streams
+from evaluation.rows import FORECAST
 
 
 class Adaptive:
@@ -41,7 +42,7 @@ class Adaptive:
         After so many further errors, an error counts half in their present size [forecasts].
     """
 
-    only_for: ClassVar[tuple[str, str]] = BY_TIME
+    task: ClassVar[str | None] = FORECAST  # a remaining life is known at the end only
 
     def __init__(self, levels: Sequence[int], window: int, gamma: float, halflife: float) -> None:
         self.levels = valid_levels(levels)

@@ -11,25 +11,21 @@ own, and so has each fold where the table has a column ``fold``.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation.rows import FORECAST
 
 OWN = "own_"  # begins the columns of what a model has learnt itself
-BY_TIME = (
-    FORECAST,
-    "intervals=adaptive and split learn from truths as they arrive, but a remaining life is known at the end only; "
-    "choose by_cell or none.",
-)
-"""The only task of what learns from truths as they arrive, and why."""
 
 
 class Intervals(Protocol):
     """Put intervals around forecasts."""
+
+    task: ClassVar[str | None]
+    """The only task it is made for; None: any."""
 
     def apply(self, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
         """Return the forecasts, in their order, with the columns ``lo_<level>`` and ``hi_<level>``.

@@ -35,7 +35,7 @@ class ByCell:
         Parts of life with a width of their own; 1 gives the same width everywhere.
     """
 
-    only_for: ClassVar[tuple[str, str]] = (RUL, "intervals=by_cell is for cells; choose adaptive, split or none.")
+    task: ClassVar[str | None] = RUL
 
     def __init__(self, levels: Sequence[int], stages: int) -> None:
         self.levels = valid_levels(levels)

@@ -1,7 +1,7 @@
 """Forecasts without intervals."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ class NoIntervals:
     levels : sequence of int
         Which columns to name [%].
     """
+
+    task: ClassVar[str | None] = None
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = valid_levels(levels)

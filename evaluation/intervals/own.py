@@ -1,7 +1,7 @@
 """Quantiles a model has learnt itself."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -19,6 +19,8 @@ class OwnQuantiles:
     levels : sequence of int
         [%] of truths an interval shall hold, as the model's quantiles have them.
     """
+
+    task: ClassVar[str | None] = None
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = valid_levels(levels)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation.intervals.bounds import BY_TIME, around, needed, rank, supported, valid_levels
+from evaluation.intervals.bounds import around, needed, rank, supported, valid_levels
 from evaluation.intervals.offsets import as_offsets
 from evaluation.intervals.streams import STREAM, by_fold, last_fold, streams
+from evaluation.rows import FORECAST
 
 
 class SplitConformal:
@@ -26,7 +27,7 @@ class SplitConformal:
         Shares of truths the intervals shall hold [%].
     """
 
-    only_for: ClassVar[tuple[str, str]] = BY_TIME
+    task: ClassVar[str | None] = FORECAST  # a remaining life is known at the end only
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = valid_levels(levels)

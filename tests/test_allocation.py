@@ -1,6 +1,7 @@
 """Ensembles and quantiles are networks of their own whose forecasts become one, with intervals that hold."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -12,9 +13,10 @@ from torch import nn
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import Standard
+from models.allocation import Ensemble, Joint, Quantiles
 from models.best_weights import BestWeights
-from models.components import Ensemble, Joint, Quantiles
 from models.forecaster import Forecaster
+from models.model import Inputs
 from runtime.build import build
 from tests.conftest import choices
 from tests.test_networks import compose_model
@@ -64,6 +66,8 @@ def test_every_component_shares_windows_out_and_brings_forecasts_together(name):
     assert (component.losses(learnt + off, learnt, torch.square) > 0).tolist() == [False] * (k - 1) + [True]
     windows = NOTHING._replace(target=np.empty((4, 2, 3)))
     assert component.restore(learnt.numpy(), windows, SCALING).shape == (4, 2)
+    for ends in component.intervals(learnt.numpy(), windows, SCALING).values():  # none where means are learnt
+        assert [end.shape for end in ends] == [(4, 2)] * 2
 
 
 # Ensemble
@@ -179,7 +183,7 @@ def test_levels_that_make_no_interval_are_refused_with_every_reason():
 def test_a_model_that_learns_means_is_refused_quantiles():
     model = build(compose_model("ridge", "model/component=quantiles"), n_components=1, lookback=1, horizon=1)
     with pytest.raises(ValueError, match="quantiles needs a network"):
-        model.fit(Batch(np.zeros((3, 1, 1)), np.zeros((3, 1, 2))))
+        model.fit(*[Inputs(NOTHING, Batch(np.zeros((3, 1, 1)), np.zeros((3, 1, 2))), pd.DataFrame())] * 2)
 
 
 def test_one_network_for_all_is_an_ensemble_of_one():

@@ -1,4 +1,4 @@
-"""How the components of a window are shared out among networks.
+"""Allocation of the components of a window to networks: one each, one for all, an ensemble, or one a quantile.
 
 Shapes
 ------
@@ -19,7 +19,11 @@ Penalty = Callable[[Tensor], Tensor]
 """What an error costs, number by number."""
 
 
-class Component(Protocol):
+Intervals = dict[float, tuple[FloatArray, FloatArray]]
+"""Lower and upper ends ``(n, H)`` by the coverage they promise, the widest first."""
+
+
+class Allocation(Protocol):
     """Decide what each of K networks sees, what it learns, and how their forecasts become one."""
 
     def n_networks(self, n_components: int) -> int:
@@ -44,6 +48,10 @@ class Component(Protocol):
 
     def restore(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> FloatArray:
         """Map scaled forecasts ``(K, n, H)`` to ``(n, H)`` in the unit of ``y``."""
+        ...
+
+    def intervals(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> Intervals:
+        """Return the intervals that the networks have learned; none where they learn means."""
         ...
 
 
@@ -74,6 +82,10 @@ class Separate:
         """Map scaled forecasts ``(K, n, H)`` to ``(n, H)`` in the unit of ``y``."""
         return scaling.restore_components(forecast.transpose(1, 2, 0), windows)
 
+    def intervals(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> Intervals:
+        """Return none: the networks learn means."""
+        return {}
+
 
 class Joint:
     """One network for all components: K = 1 network that sees F = C features."""
@@ -101,6 +113,10 @@ class Joint:
     def restore(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> FloatArray:
         """Map scaled forecasts ``(K, n, H)`` to ``(n, H)`` in the unit of ``y``."""
         return scaling.restore_total(forecast[0], windows)
+
+    def intervals(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> Intervals:
+        """Return none: the networks learn means."""
+        return {}
 
 
 class Ensemble:
@@ -148,6 +164,10 @@ class Ensemble:
     def restore(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> FloatArray:
         """Map scaled forecasts ``(K, n, H)`` to their mean ``(n, H)`` in the unit of ``y``."""
         return scaling.restore_total(forecast.mean(axis=0), windows)
+
+    def intervals(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> Intervals:
+        """Return none: the networks learn means."""
+        return {}
 
 
 class Quantiles:
@@ -230,9 +250,7 @@ class Quantiles:
         middle = len(self.levels) // 2
         return scaling.restore_total(np.sort(forecast, axis=0)[middle], windows)
 
-    def intervals(
-        self, forecast: FloatArray, windows: Windows, scaling: Scaling
-    ) -> dict[float, tuple[FloatArray, FloatArray]]:
+    def intervals(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> Intervals:
         """Map scaled forecasts ``(K, n, H)`` to lower and upper ends ``(n, H)`` in the unit of ``y``.
 
         The keys are the coverages the levels promise: 0.8 of 0.1 and 0.9; the widest comes first.
