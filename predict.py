@@ -18,29 +18,17 @@ USAGE = Usage(
 
 def main(given: DictConfig) -> None:
     """Print and write what a run's model makes of a file it has not seen, with its intervals."""
-<<<<<<< HEAD
-    from pipeline.predict import predict, source_of
-    from report.predictions import as_text
-    from runtime.files import atomic
-    from runtime.quiet import console
-=======
->>>>>>> wt-runtime
     from runtime.record import load_run
 
     folder = Path(given.run)
     cfg, card = load_run(folder)
-<<<<<<< HEAD
-    prediction = predict(cfg, card, folder, source_of(cfg, given.get("source")))
-=======
 
-    from pipeline.job import LIVE, Job
-    from runtime.build import build, check
+    from pipeline.predict import predict, source_of
+    from report.predictions import as_text
+    from runtime.files import atomic
     from runtime.quiet import console
 
-    check(cfg, LIVE)
-    job: Job = build(cfg.job)(cfg)
-    prediction = job.predict(build(source_of(cfg, given, job.any_file)), card, folder)
->>>>>>> wt-runtime
+    prediction = predict(cfg, card, folder, source_of(cfg, given.get("source")))
     path = Path(given.get("out", "forecast.csv"))
     with atomic(path) as part:
         prediction.table.to_csv(part, index=False)

@@ -10,19 +10,20 @@ from runtime.command_line import CONF, start, told_in_one_sentence
 @told_in_one_sentence
 def main(composed: DictConfig) -> float | None:
     """Return what a sweep minimises: the error on validation rows, in the unit of the series."""
-<<<<<<< HEAD
-    from pipeline.run import run
-    from report.page import write_page
-    from report.run_folder import RunFolder
-    from report.table import print_table, write_tables
-=======
->>>>>>> wt-runtime
     from runtime.quiet import console, quiet
     from runtime.record import finished, open_run
 
-    cfg, folder = open_run(composed)
+    cfg, folder = open_run(composed)  # told of before torch and Lightning are imported
     out = console()
+
+    from report.page import write_page
+    from report.run_folder import RunFolder
+
     if finished(folder) is None:
+        from pipeline.run import run
+        from report.table import print_table, write_tables
+
+        quiet()
         run(cfg, folder, out)
         print_table(out, RunFolder(folder).metrics)
         write_tables(folder)
@@ -30,26 +31,10 @@ def main(composed: DictConfig) -> float | None:
         out.print(f"Written to {folder}; look at report.html", highlight=False, markup=False)
     else:
         if not (folder / "report.html").exists():
-            from report.page import write_page
-
             write_page(folder)
-<<<<<<< HEAD
         out.print(f"{folder} holds this run, finished: nothing to do.", highlight=False, markup=False)
     if cfg.figures == "png":
         from report.figures.png import write_pngs
-=======
-        out.print(f"{folder} holds this run, finished: nothing to do.")
-        return metrics["validation"].get("mae")
-
-    from data.panel import fingerprint
-    from pipeline.job import LIVE, Job, check_settings, closing, opening
-    from report.page import write_page
-    from runtime.build import build, check
-
-    quiet()
-    check(cfg, LIVE)
-    check_settings(cfg)
->>>>>>> wt-runtime
 
         write_pngs(folder)
     return RunFolder(folder).metrics.validation.get("mae")

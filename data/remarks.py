@@ -71,4 +71,6 @@ def _jumps(panel: Panel) -> list[str]:
     several = len(np.unique(ids)) > 1
     shown = [f"{f'{ids[row]} ' if several else ''}{y[row]:g} at {shown_date(dates.iloc[row])}" for row in far[:11]]
     rest = f" and {far.size - 10} more" if far.size > 10 else ""
-    return [f"{far.size} values lie more than {USUAL:.0f} usual moves from the one before: {', '.join(shown[:10])}{rest}.  Are they right?"]
+    return [
+        f"{far.size} values lie more than {USUAL:.0f} usual moves from the one before: {', '.join(shown[:10])}{rest}.  Are they right?"
+    ]

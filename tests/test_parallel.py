@@ -17,14 +17,9 @@ from data.cached import CachedScope
 from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.vmd import VMD
-<<<<<<< HEAD
-from data.windows import RollingWindow
-from runtime.build import build
-=======
 from data.windows import Rolling
 from runtime import progress
 from runtime.build import ConfigError, build
->>>>>>> wt-runtime
 from runtime.cache import ArrayCache
 from runtime.command_line import sentence
 from runtime.parallel import Local, Ray, WorkerLost, cores
@@ -33,8 +28,8 @@ from tests.conftest import ROOT, choices
 SERIES = [np.cumsum(np.random.default_rng(k).standard_normal(140 + k)) for k in range(5)]
 
 
-def components(scope: Scope, decomposition: Decomposition, series: FloatArray) -> FloatArray:
-    return scope.at(decomposition, series, 30, np.arange(127, series.size))
+def tails(scope: Scope, decomposition: Decomposition, series: FloatArray) -> tuple[int, FloatArray]:
+    return scope.tails(decomposition, series, 30)
 
 
 def threads(_: int) -> tuple[int, int]:
@@ -86,8 +81,9 @@ def _stop_ray() -> object:
         importlib.import_module("ray").shutdown()
 
 
-def assert_same(found: list[FloatArray], wanted: list[FloatArray]) -> None:
-    for got, want in zip(found, wanted, strict=True):
+def assert_same(found: list[tuple[int, FloatArray]], wanted: list[tuple[int, FloatArray]]) -> None:
+    assert [first for first, _ in found] == [first for first, _ in wanted]
+    for (_, got), (_, want) in zip(found, wanted, strict=True):
         np.testing.assert_array_equal(got, want)
 
 
@@ -100,24 +96,14 @@ def test_every_choice_can_be_built(choice: str) -> None:
 
 @pytest.mark.parametrize("decomposition", [MODWT(level=4), VMD(modes=3)])
 def test_processes_give_the_bits_of_this_process_in_order(decomposition: Decomposition) -> None:
-<<<<<<< HEAD
-    work = partial(components, RollingWindow(128), decomposition)
-    assert_same(list(Processes(2).map(work, SERIES)), list(Local().map(work, SERIES)))
-=======
     work = partial(tails, Rolling(128), decomposition)
     assert_same(list(Local(2).map(work, SERIES)), list(Local(1).map(work, SERIES)))
->>>>>>> wt-runtime
 
 
 def test_processes_fill_the_cache_for_all(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 10_000_000)
-<<<<<<< HEAD
-    work = partial(components, CachedScope(RollingWindow(128), cache, {}), VMD(modes=3))
-    found = list(Processes(2).map(work, SERIES))
-=======
     work = partial(tails, CachedScope(Rolling(128), cache, {}), VMD(modes=3))
     found = list(Local(2).map(work, SERIES))
->>>>>>> wt-runtime
     assert len(cache.entries()) == len(SERIES)
     assert_same(list(Local(1).map(work, SERIES)), found)
 
@@ -254,11 +240,6 @@ def test_missing_ray_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_ray_gives_the_bits_of_this_process_with_one_thread_each(ray: Ray) -> None:
-<<<<<<< HEAD
-    work = partial(components, RollingWindow(128), VMD(modes=3))
-    assert_same(list(ray.map(work, SERIES)), list(Local().map(work, SERIES)))
-=======
     work = partial(tails, Rolling(128), VMD(modes=3))
     assert_same(list(ray.map(work, SERIES)), list(Local(1).map(work, SERIES)))
->>>>>>> wt-runtime
     assert {count for count, _ in ray.map(threads, range(4))} == {1}

@@ -31,7 +31,12 @@ class Roles(NamedTuple):
 
 
 def roles_of(
-    table: Table, time: str | None, value: "str | Sequence[str] | None", series: str | None, wide: bool, clock: str | None
+    table: Table,
+    time: str | None,
+    value: "str | Sequence[str] | None",
+    series: str | None,
+    wide: bool,
+    clock: str | None,
 ) -> Roles:
     """Find the columns a user has named, and those nobody has where only one can be meant.
 
@@ -54,7 +59,9 @@ def roles_of(
             if columns and columns[0] != name and len(columns) == 1 and name not in table.headings.get(columns[0], ()):
                 notes.append(f"Column {columns[0]!r} is taken for source.{option}={name}.")
             if len(columns) > 1 and option != "value":
-                faults.append(f"{table.name} has several columns {name!r}: {listed(map(repr, columns))}.  Name one of them.")
+                faults.append(
+                    f"{table.name} has several columns {name!r}: {listed(map(repr, columns))}.  Name one of them."
+                )
     if faults:
         raise DataError("\n  ".join(faults))
     apart = found["series"][0][0] if series else next((name for name in SERIES if name in table.columns), None)
@@ -114,7 +121,9 @@ def _time(table: Table, taken: Sequence[str | None], notes: list[str]) -> str | 
 def _numeric(table: Table, taken: "set[str | None]", notes: list[str]) -> list[str]:
     """Return the columns of numbers, but for one without a name that counts the rows."""
     free = [name for name in table.columns if name not in taken and table.is_numeric(name)]
-    counters = [name for name in free if re.fullmatch(r"(Unnamed(: \d+)?|index|level_0)", name) and _counts(table, name)]
+    counters = [
+        name for name in free if re.fullmatch(r"(Unnamed(: \d+)?|index|level_0)", name) and _counts(table, name)
+    ]
     if counters and len(counters) < len(free):
         notes.append(f"Column {counters[0]!r} counts the rows and is left out.")
         return [name for name in free if name not in counters]

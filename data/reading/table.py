@@ -138,7 +138,9 @@ class Table:
             return [None if pd.isna(value) else as_text(value) for value in column.tolist()]
         return column.to_pylist()
 
-    def frame(self, names: Iterable[str] | None = None, texts: Iterable[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    def frame(
+        self, names: Iterable[str] | None = None, texts: Iterable[str] = ()
+    ) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Return columns (None: all) as numbers where they hold some, else as they stand, and what was noted.
 
         Those named in ``texts`` stay texts: a cell called 007 keeps its name.
@@ -218,7 +220,11 @@ def read_sheets(path: "str | Path", wanted: Callable[[str], bool]) -> tuple[dict
     name = Path(path).name
     with opened(content, name) as book:
         names = [sheet.title for sheet in book.worksheets]
-        sheets = {sheet.title: rows_of(sheet, f"{name}, sheet {sheet.title},") for sheet in book.worksheets if wanted(sheet.title)}
+        sheets = {
+            sheet.title: rows_of(sheet, f"{name}, sheet {sheet.title},")
+            for sheet in book.worksheets
+            if wanted(sheet.title)
+        }
     return {title: _of_rows(rows, f"{name}, sheet {title},", Options(), ()) for title, rows in sheets.items()}, names
 
 

@@ -132,7 +132,11 @@ class CellsCSV:
         table, told = self._table()
         covariates, chosen = self._covariates(table)
         quantities = {column: self._quantity(column) for column in covariates}
-        measured = {self.capacity: Quantity("the discharge capacity [Ah]", 1e-9)} if self.eol is not None and self.capacity else {}
+        measured = (
+            {self.capacity: Quantity("the discharge capacity [Ah]", 1e-9)}
+            if self.eol is not None and self.capacity
+            else {}
+        )
         table = chosen_cells(table, self.cells, str(self.path))
         recorded, repaired = checked_cycles(table, str(self.path), quantities | measured)
         sound, mended = sound_cycles(recorded, str(self.path), quantities, self.outliers)
@@ -140,8 +144,12 @@ class CellsCSV:
             ends = last_cycles(recorded)
         else:
             self._check_nominal(recorded[self.capacity])
-            ends = capacity_ends(sound_capacity(recorded, str(self.path), measured), self.capacity, self.eol, self.nominal)
-        doubts = [doubt for column in covariates if column not in self.limits for doubt in _doubt(column, recorded[column])]
+            ends = capacity_ends(
+                sound_capacity(recorded, str(self.path), measured), self.capacity, self.eol, self.nominal
+            )
+        doubts = [
+            doubt for column in covariates if column not in self.limits for doubt in _doubt(column, recorded[column])
+        ]
         return sound, quantities, ends, (*told, *chosen, *repaired, *mended, *doubts)
 
     def _table(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -172,7 +180,9 @@ class CellsCSV:
         notes += read
         ids = pd.Series(name, index=frame.index) if cell is None else frame[cell]
         if ids.isna().any():
-            raise DataError(f"{table.name} has {int(ids.isna().sum())} rows without a cell in {cell!r}.  Name or remove them.")
+            raise DataError(
+                f"{table.name} has {int(ids.isna().sum())} rows without a cell in {cell!r}.  Name or remove them."
+            )
         if cell is None and not several and self.cell is not None:
             _refuse_hidden_cells(table, cycle)
         ds: Any = ids.groupby(ids, sort=False).cumcount() + 1 if cycle is None else frame[cycle]

@@ -109,7 +109,9 @@ class CSV:
         frame, notes = self._long(table, roles, title)
         frame = self._until(frame, table.name)
         frame, told = _without_missing(frame, self.missing)
-        panel = validated(frame, title, self.unit, cure="Fill or remove these rows, or set source.missing=drop or =last.")
+        panel = validated(
+            frame, title, self.unit, cure="Fill or remove these rows, or set source.missing=drop or =last."
+        )
         notes = (*table.notes, *roles.notes, *notes, *told, *panel.notes)
         return remarked(replace(panel, notes=notes, calendar=self.calendar))
 
@@ -139,7 +141,9 @@ class CSV:
             except DataError as error:
                 faults.append(str(error))
         parts = []
-        names = pd.Series(title, index=range(len(table))) if roles.series is None else _names(table, roles.series, faults)
+        names = (
+            pd.Series(title, index=range(len(table))) if roles.series is None else _names(table, roles.series, faults)
+        )
         for column, label in roles.values.items():
             try:
                 found = table.numbers(column)
@@ -170,7 +174,9 @@ class CSV:
 def _names(table: Table, column: str, faults: list[str]) -> "pd.Series[str]":
     names = pd.Series(table.texts(column), dtype=object)
     if names.isna().any():
-        faults.append(f"{table.name} has {int(names.isna().sum())} rows without a series in column {column!r}.  Name or remove them.")
+        faults.append(
+            f"{table.name} has {int(names.isna().sum())} rows without a series in column {column!r}.  Name or remove them."
+        )
     return names
 
 
