@@ -34,7 +34,7 @@ from report.table import (
     unknown,
     winners,
 )
-from report.text import LEAKS, MISSING, VERDICTS, called, decimals_for, in_markdown, shown, worded
+from report.text import LEAKS, MISSING, VERDICTS, called, in_markdown, worded
 
 PUBLISHED = Path(__file__).with_name("published")
 PUBLISHED_LEAKS = {
@@ -45,6 +45,7 @@ PUBLISHED_LEAKS = {
     ),
 }
 OF_SEEDS = "Errors are those of one seed, mean ± standard deviation over seeds; verdicts are of a run's mean forecast."
+WITH_SPREAD = ("mae", "mae_scaled")  # scores whose spread a narrow console shows, too
 SAME = 1e-6  # relative difference of numbers that are called equal
 MISPRINT = 2.0  # ratio of a published MSE to its squared RMSE that rounding does not explain
 
@@ -160,7 +161,9 @@ def comparison_table(comparison: Comparison, caption: str | None = None) -> Tabl
     best = {m.score.name: honest["model"][winners(honest[m.score.name], m.score.best)].tolist() for m in kept}
     for measure in kept:
         published = rows[f"{measure.score.name}_published"].notna().any()
-        columns.append(Column(measure.title + (" (paper)" if published and not apart else ""), hint=measure.score.hint))
+        title = measure.title + (" (paper)" if published and not apart else "")
+        minor = bool(comparison.source) and not published and measure.score.name != "mae"
+        columns.append(Column(title, hint=measure.score.hint, minor=minor))
         if published and apart:
             columns.append(Column("paper", hint=f"published {measure.title}"))
     columns += [Column(worded(name), hint="a number this version of the program does not know") for name in further]
@@ -171,8 +174,8 @@ def comparison_table(comparison: Comparison, caption: str | None = None) -> Tabl
     for _, row in rows.iterrows():
         cells = [Cell(row["model"], f"({row['seeds']} seeds)" if row["seeds"] > 1 else "")]
         for measure in kept:
-            found = _cells(measure, row, apart, row["model"] in best[measure.score.name])
-            cells += found if rows[f"{measure.score.name}_published"].notna().any() else found[:1]
+            beside = apart and rows[f"{measure.score.name}_published"].notna().any()
+            cells += _cells(measure, row, bool(beside), row["model"] in best[measure.score.name])
         cells += [Cell(f"{row[name]:.4g}" if np.isfinite(row[name]) else MISSING) for name in further]
         cells.append(Cell(row["verdict"]))
         body.append(Row(cells, "leaks" if row["leaks"] else "", apart=row["model"] == comparison.reference))
@@ -194,13 +197,13 @@ def published(dataset: str) -> pd.DataFrame:
 def _cells(measure: Measure, row: "pd.Series[Any]", apart: bool, best: bool) -> list[Cell]:
     """Return a score of a row: the mean, its spread over seeds and what was published."""
     name = measure.score.name
-    value, spread, paper = row[name], row[f"{name}_std"], row[f"{name}_published"]
-    text = measure.text(value) + (f"±{measure.text(spread)}" if np.isfinite(spread) and np.isfinite(value) else "")
+    value, paper = row[name], row[f"{name}_published"]
+    spread = f"±{measure.text(row[f'{name}_std'])}" if np.isfinite(row[f"{name}_std"]) and np.isfinite(value) else ""
     number = float(value) if np.isfinite(value) else None
-    told = shown(paper, min(decimals_for(abs(paper)), 4)) if np.isfinite(paper) else ""
-    if not apart:
-        return [Cell(f"{text} ({told})" if told else text, "", number, best)]
-    return [Cell(text, "", number, best), Cell(told or MISSING, value=float(paper) if told else None)]
+    told = f"{paper:g}" if np.isfinite(paper) else ""  # as it was published
+    text = measure.text(value) + (spread if name in WITH_SPREAD else "") + (f" ({told})" if told and not apart else "")
+    ours = Cell(text, "" if name in WITH_SPREAD else spread, number, best)
+    return [ours, Cell(told or MISSING, value=float(paper) if told else None)] if apart else [ours]
 
 
 def _comparison(runs: Sequence[Member]) -> Comparison:

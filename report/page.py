@@ -18,13 +18,13 @@ from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from evaluation.judge import leak_note as note_of
 from report.figures.plotly import spec
 from report.parts import Section, Verdict
 from report.run_folder import RunFolder, RunFolderError
@@ -33,7 +33,7 @@ from runtime.files import write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
 SECTIONS = Path(__file__).with_name("sections")
-SECTION_NAME = re.compile(r"[a-z_]+(\.[a-z_]+)?")
+SECTION_NAME = re.compile(r"([a-z][a-z_]*)(?:\.([a-z][a-z_]*))?")  # a module, and its function if that is not `section`
 BREAKS = re.compile(r" (?=%)|(?<=\bp) (?=[=<])|(?<=\bp [=<]) ")  # spaces at which no line may end
 WORDS = {"better": "is better than", "worse": "is worse than", "same": "is no better than"}
 
@@ -117,6 +117,8 @@ def verdict(run: RunFolder) -> Verdict:
 
 def leak_note(run: RunFolder) -> str:
     """Say of the run's model that its numbers cannot be had in practice; nothing where it does not leak."""
+    from evaluation.judge import leak_note as note_of  # a second to import
+
     sentence = run.metrics.leaks.get(run.metrics.model)
     return "" if sentence is None else note_of(run.metrics.model, sentence)
 
@@ -134,10 +136,15 @@ def sections(run: RunFolder) -> list[Section]:
     """
     made = []
     for name in run.metrics.sections:
-        if not (SECTION_NAME.fullmatch(name) and (SECTIONS / f"{name.replace('.', '/')}.py").is_file()):
+        named = SECTION_NAME.fullmatch(name)
+        if named is None or not (SECTIONS / f"{named[1]}.py").is_file():
+            continue
+        module = import_module(f"report.sections.{named[1]}")
+        make = vars(module).get(named[2] or "section")
+        if not isinstance(make, FunctionType) or make.__module__ != module.__name__:
             continue
         try:
-            section = import_module(f"report.sections.{name}").section(run)
+            section = make(run)
         except RunFolderError:
             raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:

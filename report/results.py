@@ -22,7 +22,7 @@ from report.run_folder import Metrics, RunFolder, RunFolderError
 from report.sections.reproduce import BY_HAND
 from report.settings import leaves
 from report.table import to_markdown
-from report.text import duration, four, in_markdown
+from report.text import duration, four, in_markdown, literal
 from runtime.files import write_text
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -182,7 +182,8 @@ def command(settings: Mapping[str, Any]) -> str | None:
         same = _composed(tuple(words)).leaves == kept
     except (HydraException, OmegaConfBaseException):
         return None  # made with settings this version does not know
-    return f"python train.py {shlex.join(words)}" if same else None
+    line = f"python train.py {shlex.join(words)}"
+    return line if same and literal(line) == line and "`" not in line else None
 
 
 def _swapped(words: Sequence[str], kept: Mapping[str, Any], noted: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,8 @@ from evaluation.scores import scores_of
 from report.text import literal
 from runtime.files import write_json
 
+T = TypeVar("T")
+
 VERSION = 2
 METRICS = "metrics.json"
 OF_CARD = {"data": dict, "packages": dict, "seconds": dict, "audit": dict, "seeds": list}
@@ -29,17 +31,18 @@ ARTIFACTS = ("artifacts", "evidence")  # the second name is that of version 1
 LARGEST = {".json": 100e6, ".yaml": 1e6, ".parquet": 1e9}  # [bytes] of a file
 MOST_CELLS = 200_000_000  # rows times columns of a table
 MOST_ROWS = 1_000_000  # of a table in JSON
-TABLES = ("scores", "coverage", "pairwise")
+KINDS = {list: "list", dict: "names with values", str: "text", int: "whole number"}
 WORDS = {"model", "other", "verdict", "unique_id", "third", "part"}  # columns of text
 FLAGS = {"leaks", "in_mcs"}
 BY_TASK = {
     FORECAST: [
-        *["results", "forecast", "audit", "series.pairs", "series.over_time", "series.regimes", "calibration"],
-        *["series.copycat", "series.residuals", "series.components", "attention", "losses", "reproduce"],
+        *["results", "forecast", "audit", "results.pairs", "over_time", "over_time.regimes", "calibration"],
+        *["copycat", "copycat.residuals", "components", "training.attention", "training.losses", "reproduce"],
     ],
     RUL: [
-        *["results", "forecast", "cells.cells", "audit", "cells.over_life", "cells.thirds", "calibration"],
-        *["attention", "cells.factors", "cells.clusters", "cells.synthetic", "losses", "reproduce"],
+        *["results", "forecast", "cells", "audit", "cells.over_life", "cells.thirds", "calibration"],
+        *["training.attention", "features.factors", "features.clusters", "features.synthetic"],
+        *["training.losses", "reproduce"],
     ],
 }
 """Sections of runs that do not name theirs."""
@@ -67,30 +70,19 @@ class RunFolderError(ValueError):
 class Metrics:
     """The evaluation of one run, as ``metrics.json`` keeps it.
 
+    ``scores``, ``coverage``, ``pairwise``, ``notes`` and ``tests`` are those of ``evaluation.judge.Evaluation``, and
+    ``groups`` its scores of parts: by ``step``, ``unique_id``, ``third`` and ``seed``, as far as there are any.
+
     Parameters
     ----------
     task : str
         ``forecast`` or ``rul``.
-    experiment, dataset : str
-        Names of the choices, as in the configuration.
     title, unit : str
         What a table calls the data, and the unit of ``y``.
-    seed : int
-        Of the run.
     seeds : list of int
         All seeds its models were trained with; forecasts are their mean.
     model, reference : str
         Label of the model the run was for, and of the one that all are measured against.
-    scores : DataFrame
-        A row a model, as ``evaluation.judge.judge`` returns it.
-    groups : mapping
-        Scores of parts: by ``step``, ``unique_id``, ``third``, ``seed``, as far as there are any.
-    coverage, pairwise : DataFrame or None
-        As of ``evaluation.judge.Evaluation``.
-    notes, tests : list of str
-        Sentences shown under the table; tests hold for this table only.
-    audit : mapping or None
-        As ``Audit.to_json`` returns it.
     validation : mapping
         What settings and weights were chosen by, e.g. ``{"mae": 20.1}``.
     lives : mapping
@@ -100,7 +92,7 @@ class Metrics:
     leaks : mapping
         For the label of each model that leaks, one sentence that says how.
     sections : list of str
-        Modules of ``report.sections``, in the order of the page.
+        Parts of ``report.sections``, in the order of the page.
     """
 
     task: str
@@ -265,18 +257,10 @@ class RunFolder:
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8 of a bounded size.
-
-    Raises
-    ------
-    RunFolderError
-        If it is no such file.
-    """
+    """Read UTF-8 of a bounded size."""
     try:
-        if not path.is_file():
-            raise RunFolderError(f"{path} is no file.")
-        if path.stat().st_size > LARGEST[path.suffix]:
-            raise RunFolderError(f"{path} is larger than {LARGEST[path.suffix] / 1e6:g} MB.")
+        if not path.is_file() or path.stat().st_size > LARGEST[path.suffix]:
+            raise RunFolderError(f"{path} is no file of at most {LARGEST[path.suffix] / 1e6:g} MB.")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise RunFolderError(f"{path} cannot be read ({error.strerror}).") from None
@@ -285,47 +269,32 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON of a bounded size; NaN and Infinity, which are none, count as missing.
-
-    Raises
-    ------
-    RunFolderError
-        If it is no such file.
-    """
+    """Read JSON of a bounded size; NaN and Infinity, which are none, count as missing."""
+    text = read_text(path)
     try:
-        return json.loads(read_text(path), parse_constant=lambda _: None)
-    except RunFolderError:
-        raise
+        return json.loads(text, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{path} is not valid JSON ({literal(error)}).  Run the experiment again.") from None
 
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """Read a Parquet file of a bounded size.
-
-    Raises
-    ------
-    RunFolderError
-        If it is none, or lacks a column.
-    """
+    """Read a Parquet file of a bounded size; ``needed`` are columns without which it is refused."""
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+    if not path.is_file() or path.stat().st_size > LARGEST[path.suffix]:
+        raise RunFolderError(f"{path} is no file of at most {LARGEST[path.suffix] / 1e9:g} GB.")
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST[".parquet"]:
-            raise RunFolderError(f"{path} is no file of at most {LARGEST['.parquet'] / 1e9:g} GB.")
         known = pq.ParquetFile(path).metadata
-        if known.num_rows * known.num_columns > MOST_CELLS:
-            raise RunFolderError(f"{path} holds more than {MOST_CELLS:,} values.")
-        table = pq.read_table(path).to_pandas(ignore_metadata=True)
+        whole = known.num_rows * known.num_columns <= MOST_CELLS
+        table = pq.read_table(path).to_pandas(ignore_metadata=True) if whole else pd.DataFrame()
     except (OSError, ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
-        if isinstance(error, RunFolderError):
-            raise
         told = literal(str(error).partition("\n")[0])
         raise RunFolderError(f"{path} cannot be read ({told}).  Run the experiment again.") from None
     absent = [column for column in needed if column not in table.columns]
-    if absent:
-        raise RunFolderError(f"{path} lacks the column {', '.join(absent)}.  Run the experiment again.")
+    if absent or not whole:
+        fault = f"lacks the column {', '.join(absent)}" if whole else f"holds more than {MOST_CELLS:,} values"
+        raise RunFolderError(f"{path} {fault}.  Run the experiment again.")
     return table
 
 
@@ -351,7 +320,7 @@ def _accused(metrics: Metrics, audit: Any) -> Metrics:
     found = audit if isinstance(audit, dict) and audit else metrics.audit
     if found is None:
         return metrics
-    stages = [stage for stage in _list(found, "stages") if isinstance(stage, dict)]
+    stages = [stage for stage in _entry(found, "stages", list) if isinstance(stage, dict)]
     leaks = dict(metrics.leaks)
     for stage in stages:
         if stage.get("verdict") == "LEAKS" and isinstance(stage.get("subject"), str) and stage["subject"]:
@@ -362,44 +331,41 @@ def _accused(metrics: Metrics, audit: Any) -> Metrics:
 
 def _metrics(content: Mapping[str, Any]) -> Metrics:
     """Check the content of a file of version 2."""
-    task = _text(content, "task")
+    task = _entry(content, "task", str)
     if task not in BY_TASK:
         raise RunFolderError(f"its task, {literal(task)}, is none of {', '.join(BY_TASK)}")
-    groups = _mapping(content, "groups")
-    tables = {name: _table(name, content.get(name), task) for name in TABLES}
-    scores = tables["scores"]
+    groups = _entry(content, "groups", dict)
+    scores = _table("scores", content.get("scores"), task)
     if scores is None or scores.empty:
         raise RunFolderError("it holds no scores")
-    model, reference = _text(content, "model"), _text(content, "reference")
+    model, reference = _entry(content, "model", str), _entry(content, "reference", str)
     absent = [label for label in (model, reference) if label not in set(scores["model"])]
     if absent or scores["model"].duplicated().any():
         raise RunFolderError(f"it holds no scores of {literal(absent[0])}" if absent else "it scores a model twice")
-    seed = content.get("seed")
-    if not isinstance(seed, int):
-        raise RunFolderError("its seed is no whole number")
+    seed = _entry(content, "seed", int)
     audit = content.get("audit")
     return Metrics(
         task=task,
-        experiment=_text(content, "experiment"),
-        dataset=_text(content, "dataset"),
-        title=_text(content, "title"),
-        unit=_text(content, "unit"),
+        experiment=_entry(content, "experiment", str),
+        dataset=_entry(content, "dataset", str),
+        title=_entry(content, "title", str),
+        unit=_entry(content, "unit", str),
         model=model,
         reference=reference,
         seed=seed,
-        seeds=[value for value in _list(content, "seeds") if isinstance(value, int)] or [seed],
+        seeds=[value for value in _entry(content, "seeds", list) if isinstance(value, int)] or [seed],
         scores=scores,
         groups={name: table for name in groups if (table := _table(name, groups[name], task)) is not None},
-        coverage=tables["coverage"],
-        pairwise=tables["pairwise"],
-        notes=[str(note) for note in _list(content, "notes")],
-        tests=[str(sentence) for sentence in _list(content, "tests")],
+        coverage=_table("coverage", content.get("coverage"), task),
+        pairwise=_table("pairwise", content.get("pairwise"), task),
+        notes=[str(note) for note in _entry(content, "notes", list)],
+        tests=[str(sentence) for sentence in _entry(content, "tests", list)],
         audit=audit if isinstance(audit, dict) else None,
         validation=_numbers(content, "validation"),
         lives={cell: life for cell, life in _numbers(content, "lives").items() if life > 0},
-        choices={name: str(option) for name, option in _mapping(content, "choices").items()},
-        leaks={label: str(sentence) for label, sentence in _mapping(content, "leaks").items()},
-        sections=[str(name) for name in _list(content, "sections")] or BY_TASK[task],
+        choices={name: str(option) for name, option in _entry(content, "choices", dict).items()},
+        leaks={label: str(sentence) for label, sentence in _entry(content, "leaks", dict).items()},
+        sections=[str(name) for name in _entry(content, "sections", list)] or BY_TASK[task],
     )
 
 
@@ -445,29 +411,18 @@ def _number(value: Any) -> float:
         return math.nan
 
 
-def _text(content: Mapping[str, Any], name: str) -> str:
+def _entry(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
+    """Return an entry of the kind it must be; one that is missing is empty, but for text and numbers."""
     value = content.get(name)
-    if not isinstance(value, str):
-        raise RunFolderError(f"it lacks {name}")
-    return value
-
-
-def _list(content: Mapping[str, Any], name: str) -> list[Any]:
-    value = content.get(name) or []
-    if not isinstance(value, list):
-        raise RunFolderError(f"its {name} are no list")
-    return value
-
-
-def _mapping(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = content.get(name) or {}
-    if not isinstance(value, dict):
-        raise RunFolderError(f"its {name} are no names with values")
+    if value is None and kind in (list, dict):
+        return kind()
+    if not isinstance(value, kind):
+        raise RunFolderError(f"it lacks {name}" if value is None else f"its {name} are no {KINDS[kind]}")
     return value
 
 
 def _numbers(content: Mapping[str, Any], name: str) -> dict[str, float]:
-    return {key: _number(value) for key, value in _mapping(content, name).items()}
+    return {key: _number(value) for key, value in _entry(content, name, dict).items()}
 
 
 def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -489,7 +444,7 @@ def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
         groups |= {"seed": trained} if len(seeds) > 1 else {}
     leaks = content.get("leaks")
     if leaks is None:
-        noted = [str(note) for note in _list(content, "notes")]
+        noted = [str(note) for note in _entry(content, "notes", list)]
         leaks = {
             str(label): next((note for note in noted if note.startswith(f"{label} USES")), f"{label} {UNTOLD}")
             for label, row in rows.items()

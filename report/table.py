@@ -21,18 +21,7 @@ from rich.text import Text
 from evaluation.rows import RUL
 from evaluation.scores import NEITHER, Best, Score, scores_of
 from report.run_folder import Metrics, RunFolder
-from report.text import (
-    LEAKS,
-    MISSING,
-    VERDICTS,
-    called,
-    decimals_for,
-    in_markdown,
-    literal,
-    p_value,
-    shown,
-    worded,
-)
+from report.text import LEAKS, MISSING, VERDICTS, called, decimals_for, in_markdown, literal, p_value, shown, worded
 from runtime.files import write_text
 
 IN_SET = "●"  # of a model that cannot be told from the best

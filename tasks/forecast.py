@@ -16,6 +16,7 @@ from data.panel import DataError
 from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
+from evaluation.leakage.proxies import directions_explained
 from evaluation.rows import Facts, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
@@ -227,6 +228,15 @@ class Forecast:
         n_tested = 8 if self.cfg.audit == "full" else 3
         spread = test[np.unique(np.linspace(0, test.size - 1, n_tested).astype(int))]
         return np.r_[train[-1] + self.cfg.horizon, within, spread]
+
+    def explained(self, finding: Finding, windows: Windows) -> Finding:
+        """Add to a decomposition that leaks how many directions of the next move can be told from it."""
+        if finding.stage != "decomposition" or finding.verdict != "LEAKS":
+            return finding
+        moves = windows.y[:, 0] - windows.past[:, -1].sum(axis=1)
+        share = 100 * directions_explained(windows.past, moves)
+        name = f"{self.cfg.names.decomposition} with scope {self.cfg.names.scope}"
+        return finding._replace(detail=f"{name}, {finding.detail}; {share:.0f} % of directions explained by it")
 
     def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
         """Return the number of components."""

@@ -1,11 +1,14 @@
 """Every configuration that is committed can be built, and every fault of another is named before it runs."""
 
+import re
+
 import pytest
 from omegaconf import OmegaConf
 
 from pipeline.settings import LIVE, check_task
-from runtime.build import ConfigError, build, check, class_of
-from tests.conftest import choices
+from runtime.build import ConfigError, build, check, class_of, faults_of
+from runtime.faults import PACKAGES
+from tests.conftest import ROOT, choices
 
 GROUPS = [
     "source",
@@ -119,11 +122,11 @@ def test_a_parameter_that_is_missing_is_named(configure):
 )
 def test_only_classes_defined_in_trusted_modules_are_built(target, configure):
     node = OmegaConf.create({"_target_": target})
-    with pytest.raises(ConfigError, match="outside the trusted modules|is not the dotted name of a class"):
+    with pytest.raises(ConfigError, match=r"outside the trusted modules|is not the dotted name of a class"):
         build(node)
     cfg = configure()
     cfg.source = node
-    with pytest.raises(ConfigError, match="outside the trusted modules|is not the dotted name of a class"):
+    with pytest.raises(ConfigError, match=r"outside the trusted modules|is not the dotted name of a class"):
         check(cfg, LIVE)
 
 
@@ -141,3 +144,37 @@ def test_a_class_that_does_not_exist_is_told():
 def test_a_value_the_constructor_refuses_is_told_in_its_words(configure):
     with pytest.raises(ConfigError, match=r"^split\.validation=0\.9 and split\.test=0\.2 must be fractions"):
         build(configure("split.validation=0.9").split)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["+lookbak=10"], "lookbak is not a setting.  Did you mean 'lookback'?"),
+        (["lookback=0"], "lookback=0 must be a whole number of at least 1"),
+        (["horizon=2.5"], "horizon=2.5 must be a whole number"),
+        (["seeds=1.5"], "seeds=1.5 must be a whole number"),
+        (["expected_leaks=[decomp]"], "Did you mean 'decomposition'?"),
+        (["+callbacks.best_wights.patience=3"], "callbacks.best_wights belongs to nothing that is built"),
+        (["+callbacks.best_wights.patience=3"], "Did you mean 'best_weights'?"),
+        (["+features.steps=3"], "features.steps is given, but no features is chosen: add features=..."),
+        (["++model.component=joint"], "model.component=joint must be a"),
+        (["+model._args_=[1]"], "model._args_ is not allowed"),
+        (["+trainer.max_epoch=3"], "Did you mean 'max_epochs'?"),
+    ],
+)
+def test_a_fault_of_any_kind_is_told_with_what_was_meant(words, said, configure):
+    with pytest.raises(ConfigError) as error:
+        check(configure(*words), LIVE, stages=("split", "decomposition"))
+    assert said in str(error.value)
+
+
+def test_without_what_comes_at_run_time_nothing_is_said_to_be_missing(configure):
+    assert faults_of(configure(), None) == []
+
+
+def test_names_become_code_in_one_place_only():
+    """Whoever imports by name, or lets Hydra do so, judges it first: in ``runtime.build``."""
+    files = [path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py")] + list(ROOT.glob("*.py"))
+    words = r"\b(get_object|get_class|get_method|import_module|instantiate)\(|(?<![.\w])(exec|eval|__import__)\("
+    found = {path.relative_to(ROOT).as_posix() for path in files if re.search(words, path.read_text(encoding="utf-8"))}
+    assert found == {"runtime/build.py"}

@@ -96,8 +96,10 @@ def test_csv_reads_integer_steps(tmp_path: Path) -> None:
     [
         (None, "There is no file"),
         ("", "is empty"),
-        ("date,price\n2024-01-01,1\n", "lacks the value column 'close'; it has 'date', 'price'"),
-        ("date,close\nyesterday,1\ntoday,2\n", "does not hold dates of the format ISO 8601"),
+        (
+            "date,close\nyesterday,1\ntoday,2\n",
+            "'yesterday', 'today', which is no date that is known.  Set source.date_format",
+        ),
         ("date,close\n", "no rows"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from data.reading.numbers import Numbers, Style, is_number, to_numbers, trimmed
 from data.reading.options import Options
 from data.reading.text import parsed
 from data.reading.tsf import is_tsf, series_of
-from data.reading.workbook import sheet_of
+from data.reading.workbook import opened, rows_of, sheet_of
 
 SAMPLE = 400  # cells that tell what a column holds
 MOSTLY = 0.8  # [fraction] of them
@@ -138,8 +138,12 @@ class Table:
             return [None if pd.isna(value) else as_text(value) for value in column.tolist()]
         return column.to_pylist()
 
-    def frame(self, names: Iterable[str] | None = None) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    def frame(
+        self, names: Iterable[str] | None = None, texts: Iterable[str] = ()
+    ) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Return columns (None: all) as numbers where they hold some, else as they stand, and what was noted.
+
+        Those named in ``texts`` stay texts: a cell called 007 keeps its name.
 
         Raises
         ------
@@ -148,9 +152,12 @@ class Table:
         """
         made: dict[str, Any] = {}
         notes: list[str] = []
+        kept = set(texts)
         for name in self.columns if names is None else names:
             column = self.columns[name]
-            if isinstance(column, pd.Series):
+            if name in kept:
+                made[name] = pd.Series(self.texts(name), dtype=object)
+            elif isinstance(column, pd.Series):
                 made[name] = column
             elif self.is_numeric(name):
                 found = self.numbers(name)
@@ -199,6 +206,26 @@ def read_table(source: "str | Path | pd.DataFrame", options: Options | None = No
     found = parsed(text, shown, options.separator, options.skip_rows)
     columns = dict(zip(found.layout.names, map(trimmed, found.columns), strict=True))
     return _without_empty(found.layout, columns, shown, options, found.separator == ";", (*notes, *found.notes))
+
+
+def read_sheets(path: "str | Path", wanted: Callable[[str], bool]) -> tuple[dict[str, Table], list[str]]:
+    """Read the sheets of a workbook whose names are wanted, and return also the names of all.
+
+    Raises
+    ------
+    DataError
+        If it is no workbook that can be read.
+    """
+    _, content = read_bytes(path)
+    name = Path(path).name
+    with opened(content, name) as book:
+        names = [sheet.title for sheet in book.worksheets]
+        sheets = {
+            sheet.title: rows_of(sheet, f"{name}, sheet {sheet.title},")
+            for sheet in book.worksheets
+            if wanted(sheet.title)
+        }
+    return {title: _of_rows(rows, f"{name}, sheet {title},", Options(), ()) for title, rows in sheets.items()}, names
 
 
 def _of_rows(rows: Sequence[Sequence[Any]], name: str, options: Options, notes: tuple[str, ...]) -> Table:

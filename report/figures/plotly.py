@@ -10,35 +10,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from report.figures.drawing import (
-    BLUE,
-    Axis,
-    Band,
-    Bars,
-    Chance,
-    Dots,
-    Drawing,
-    Heat,
-    Line,
-    Mark,
-    Panel,
-    Rule,
-    dated,
-)
-from report.text import literal
+from report.figures import drawing as draw
+from report.text import literal, shortened
 
 Spec = dict[str, Any]
 
 DIGITS = 6  # significant digits of a number of a line
 FEWER = 4  # of all else
 LETTERS = 40  # of a title of a small drawing
-FEW = 8  # whole numbers an axis has a tick for each of
+LONGEST = 60  # letters of a label of an axis of categories
 FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif", "size": 12, "color": "#333333"}
 LINE = {"gridcolor": "#E8E8E8", "zeroline": False, "linecolor": "#999999", "automargin": True}
 DIVERGING = [(0.0, "#D55E00"), (0.35, "#F7D9C4"), (0.5, "#FFFFFF"), (0.65, "#C7DEEE"), (1.0, "#0072B2")]
 
 
-def spec(drawing: Drawing, small: bool = False) -> Spec:
+def spec(drawing: draw.Drawing, small: bool = False) -> Spec:
     """Return ``data`` and ``layout`` of plotly.js, and ``x`` where most lines share it."""
     data: list[Spec] = []
     shapes: list[Spec] = []
@@ -48,10 +34,10 @@ def spec(drawing: Drawing, small: bool = False) -> Spec:
     for place, panel in enumerate(drawing.panels):
         y = "y" if place == 0 else f"y{place + 1}"
         for mark in panel.marks:
-            if isinstance(mark, (Rule, Chance)):
+            if isinstance(mark, (draw.Rule, draw.Chance)):
                 shapes.append(_shape(mark, y))
             else:
-                data += [trace | ({"yaxis": y} if place else {}) for trace in _traces(mark, panel)]
+                data += [trace | ({"yaxis": y} if place else {}) for trace in _traces(mark)]
         layout[y.replace("y", "yaxis")] = _axis(panel.y, count > 3)
         if count > 1:
             head = 24 / drawing.height if panel.title else 12 / drawing.height
@@ -59,7 +45,9 @@ def spec(drawing: Drawing, small: bool = False) -> Spec:
             if panel.title:
                 layout.setdefault("annotations", []).append(_heading(panel, float(tops[place])))
     last = drawing.panels[-1]
-    layout["xaxis"] = _axis(last.x, few=False) | {"showgrid": any(_sideways(mark) for mark in last.marks)}
+    layout["xaxis"] = _axis(last.x, few=False) | {
+        "showgrid": any(getattr(mark, "sideways", False) for mark in last.marks)
+    }
     if count > 1:
         layout["xaxis"] |= {"anchor": f"y{count}"}
     if drawing.slider:
@@ -87,13 +75,13 @@ def numbers(values: Any, digits: int = DIGITS) -> list[Any]:
 def times(values: Any, digits: int = DIGITS) -> list[Any]:
     """Return dates as ISO text, without a clock time where all are midnight; numbers as ``numbers`` does."""
     series = pd.Series(values)
-    if not dated(series):
+    if not draw.dated(series):
         return numbers(series, digits)
     whole = bool((series == series.dt.normalize()).all())
     return list(series.dt.strftime("%Y-%m-%d" if whole else "%Y-%m-%d %H:%M:%S"))
 
 
-def _sheet(drawing: Drawing, small: bool) -> Spec:
+def _sheet(drawing: draw.Drawing, small: bool) -> Spec:
     """Return the layout every drawing shares."""
     layout: Spec = {
         "height": drawing.height,
@@ -103,26 +91,28 @@ def _sheet(drawing: Drawing, small: bool) -> Spec:
         "paper_bgcolor": "#FFFFFF",
         "plot_bgcolor": "#FFFFFF",
         "margin": {"l": 56, "r": 14, "t": 26, "b": 44 if drawing.panels[-1].x.title else 30},
-        "modebar": {"bgcolor": "rgba(255,255,255,0.85)", "color": "#9AA0A6", "activecolor": BLUE},
+        "modebar": {"bgcolor": "rgba(255,255,255,0.85)", "color": "#9AA0A6", "activecolor": draw.BLUE},
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.01, "x": 0, "font": {"size": 11.5}},
     }
     if small:
-        text = drawing.name if len(drawing.name) <= LETTERS else drawing.name[: LETTERS - 1] + "…"
         place = {"x": 0.02, "xanchor": "left", "y": 0.97, "yanchor": "top"}
-        layout["title"] = {"text": words(text), "font": {"size": 12.5}, **place}
+        layout["title"] = {"text": words(shortened(drawing.name, LETTERS)), "font": {"size": 12.5}, **place}
         labelled = drawing.legend and sum(getattr(mark, "legend", False) for mark in drawing.panels[0].marks) > 1
         layout["margin"]["t"] = 52 if labelled else 34
         layout["legend"]["font"] = {"size": 11}
     return layout
 
 
-def _axis(axis: Axis, few: bool) -> Spec:
+def _axis(axis: draw.Axis, few: bool) -> Spec:
     """Return an axis of the layout; ``few`` ticks where panels are low."""
     made: Spec = {**LINE, "title": {"text": words(axis.title), "standoff": 8}}
     low, high = axis.low, axis.high
     if axis.labels is not None:
         low, high = -0.5, len(axis.labels) - 0.5
-        made |= {"tickvals": list(range(len(axis.labels))), "ticktext": [words(label) for label in axis.labels]}
+        made |= {
+            "tickvals": list(range(len(axis.labels))),
+            "ticktext": [words(shortened(label, LONGEST)) for label in axis.labels],
+        }
         made |= {"showgrid": False} if axis.downward else {}
     elif axis.ticks is not None:
         made |= {"tickvals": numbers(axis.ticks), "ticktext": [f"{value:.6g}" for value in axis.ticks]}
@@ -139,7 +129,7 @@ def _axis(axis: Axis, few: bool) -> Spec:
     return made | ({"nticks": 3, "tickformat": "~s"} if few else {})
 
 
-def _heading(panel: Panel, top: float) -> Spec:
+def _heading(panel: draw.Panel, top: float) -> Spec:
     place = {"xref": "paper", "yref": "paper", "x": 0, "y": top, "xanchor": "left", "yanchor": "top"}
     return {
         "text": f"<b>{words(panel.title)}</b>",
@@ -149,18 +139,18 @@ def _heading(panel: Panel, top: float) -> Spec:
     }
 
 
-def _traces(mark: Mark, panel: Panel) -> list[Spec]:
+def _traces(mark: draw.Mark) -> list[Spec]:
     """Return what plotly.js draws of one mark; places along x are left as they are, to be shared."""
     match mark:
-        case Line():
+        case draw.Line():
             return [_line(mark)]
-        case Band():
+        case draw.Band():
             edge = {"x": mark.x, "mode": "lines", "line": {"width": 0, "color": mark.colour}, "hoverinfo": "skip"}
             area = {"fill": "tonexty", "fillcolor": _pale(mark.colour, mark.strength), "legendrank": 50}
             upper = {**edge, "y": numbers(mark.high), "name": words(mark.name), "showlegend": mark.legend, **area}
             group = {"legendgroup": words(mark.name)}
             return [{**edge, "y": numbers(mark.low), "showlegend": False} | group, upper | group]
-        case Bars():
+        case draw.Bars():
             colour = mark.colours[0] if len(mark.colours) == 1 else list(mark.colours)
             bars = {"type": "bar", "name": words(mark.name), "marker": {"color": colour}, "showlegend": mark.legend}
             if mark.sideways:
@@ -168,14 +158,14 @@ def _traces(mark: Mark, panel: Panel) -> list[Spec]:
                     {**bars, "orientation": "h", "x": numbers(mark.x, FEWER), "y": numbers(mark.y)} | _said("%{x:.4~g}")
                 ]
             return [{**bars, "x": mark.x, "y": numbers(mark.y, FEWER)} | _said("%{y:.4~g}")]
-        case Dots():
+        case draw.Dots():
             return [_dots(mark)]
-        case Heat():
+        case draw.Heat():
             return [_heat(mark)]
     return []
 
 
-def _line(mark: Line) -> Spec:
+def _line(mark: draw.Line) -> Spec:
     trace = {
         "x": mark.x,
         "y": numbers(mark.y),
@@ -193,7 +183,7 @@ def _line(mark: Line) -> Spec:
     )
 
 
-def _dots(mark: Dots) -> Spec:
+def _dots(mark: draw.Dots) -> Spec:
     trace: Spec = {
         "x": numbers(mark.x, FEWER) if mark.sideways else mark.x,
         "y": numbers(mark.y, FEWER),
@@ -214,7 +204,7 @@ def _dots(mark: Dots) -> Spec:
     return trace | ({"hoverinfo": "skip"} if len(trace["y"]) == 1 else _said("%{x:.4~g}, %{y:.4~g}<extra></extra>"))
 
 
-def _heat(mark: Heat) -> Spec:
+def _heat(mark: draw.Heat) -> Spec:
     bar = {"title": {"text": words(mark.title), "side": "right"}, "thickness": 10, "outlinewidth": 0, "nticks": 5}
     trace: Spec = {
         "type": "heatmap",
@@ -261,9 +251,9 @@ def _sharing(data: list[Spec]) -> Spec:
     return ({"x": written[shared]} if shared else {}) | {"data": data}
 
 
-def _shape(mark: Rule | Chance, y: str) -> Spec:
+def _shape(mark: draw.Rule | draw.Chance, y: str) -> Spec:
     across = {"xref": "paper", "x0": 0, "x1": 1, "yref": y}
-    if isinstance(mark, Chance):
+    if isinstance(mark, draw.Chance):
         area = {"fillcolor": "rgba(120,120,120,0.16)", "line": {"width": 0}, "layer": "below"}
         return {"type": "rect", **across, "y0": mark.low, "y1": mark.high, **area}
     style = {"type": "line", "line": {"color": mark.colour, "dash": mark.dash, "width": 1.3}}
@@ -271,10 +261,6 @@ def _shape(mark: Rule | Chance, y: str) -> Spec:
         at = times([mark.at])[0]
         return {**style, "x0": at, "x1": at, "yref": f"{y} domain", "y0": 0, "y1": 1}
     return {**style, **across, "y0": mark.at, "y1": mark.at}
-
-
-def _sideways(mark: Mark) -> bool:
-    return getattr(mark, "sideways", False)
 
 
 def _said(template: str) -> Spec:

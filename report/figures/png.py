@@ -17,31 +17,16 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 
-from report.figures.drawing import (
-    GREY,
-    RED,
-    TRUTH,
-    Axis,
-    Band,
-    Bars,
-    Chance,
-    Dots,
-    Drawing,
-    Figure,
-    Heat,
-    Line,
-    Mark,
-    Panel,
-    Rule,
-)
+from report.figures import drawing as draw
 from report.figures.plotly import DIVERGING
 from report.run_folder import RunFolder
-from report.text import literal
+from report.text import literal, shortened
 from runtime.files import atomic
 
 DPI = 150
 WIDTH = 9.0  # [inch] of a figure
 PIXELS = 105  # of a drawing of the page, an inch
+LONGEST = 30  # letters of a label; longer ones leave no room for what is drawn
 SIDE_BY_SIDE = 20  # drawings of a wall
 TALLEST = 60.0  # [inch] of any figure
 STYLES: dict[str, Any] = {"solid": "-", "dash": (0, (4, 1.5)), "dot": ":"}
@@ -74,7 +59,7 @@ def save(drawn: Sheet, path: Path) -> None:
         drawn.savefig(part, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def sheet(figure: Figure, title: str, warning: str = "") -> Sheet:
+def sheet(figure: draw.Figure, title: str, warning: str = "") -> Sheet:
     """Return a figure as Matplotlib draws it: several drawings side by side on a wall, else the first.
 
     A warning stands below in red.
@@ -91,7 +76,7 @@ def sheet(figure: Figure, title: str, warning: str = "") -> Sheet:
     drawn.suptitle(_fitting(drawn, title, 11.5), x=0.01, ha="left", fontsize=11.5, fontweight="bold")
     if warning:
         note = _fitting(drawn, warning, 9)
-        drawn.supxlabel(note, x=0.01, ha="left", fontsize=9, color=RED, fontweight="bold")
+        drawn.supxlabel(note, x=0.01, ha="left", fontsize=9, color=draw.RED, fontweight="bold")
     return drawn
 
 
@@ -107,7 +92,7 @@ def _empty(width: float, height: float) -> Sheet:
     return drawn
 
 
-def _stack(drawing: Drawing, last: int) -> Sheet:
+def _stack(drawing: draw.Drawing, last: int) -> Sheet:
     """Draw panels one below the other, and the last steps enlarged below them."""
     panels = list(drawing.panels)
     first = _first_of_last(panels[0], last) if last else None
@@ -123,12 +108,12 @@ def _stack(drawing: Drawing, last: int) -> Sheet:
         _draw(part, panel, below=place == len(panels) - 1)
         _legend(part, outside=any(getattr(mark, "sideways", False) for mark in panel.marks))
     if first is not None:
-        axes[0].axvspan(first, np.asarray(_longest(panels[0]))[-1], color=GREY, alpha=0.18, lw=0)
+        axes[0].axvspan(first, np.asarray(_longest(panels[0]))[-1], color=draw.GREY, alpha=0.18, lw=0)
     drawn.align_ylabels(axes)
     return drawn
 
 
-def _wall(drawings: Sequence[Drawing]) -> Sheet:
+def _wall(drawings: Sequence[draw.Drawing]) -> Sheet:
     """Draw small panels side by side, each on axes of its own, with one legend."""
     columns = min(4, max(1, math.ceil(math.sqrt(len(drawings)))))
     lines = math.ceil(len(drawings) / columns)
@@ -153,7 +138,7 @@ def _wall(drawings: Sequence[Drawing]) -> Sheet:
     return drawn
 
 
-def _draw(axes: Axes, panel: Panel, below: bool) -> None:
+def _draw(axes: Axes, panel: draw.Panel, below: bool) -> None:
     """Draw one panel; the lowest of several has the title of the x axis."""
     for mark in panel.marks:
         _mark(axes, mark)
@@ -161,47 +146,47 @@ def _draw(axes: Axes, panel: Panel, below: bool) -> None:
     axes.spines[["left", "bottom"]].set_color("#666666")
     axes.tick_params(which="both", labelsize=8.5, color="#666666")
     sideways = any(getattr(mark, "sideways", False) for mark in panel.marks)
-    if not any(isinstance(mark, Heat) for mark in panel.marks):
+    if not any(isinstance(mark, draw.Heat) for mark in panel.marks):
         axes.grid(axis="x" if sideways else "y", color="#E3E3E3", lw=0.7)
         axes.margins(x=0.03 if sideways else 0.01)
     axes.set_axisbelow(True)
     _scale(axes, panel.x, "x", "".join(np.asarray(mark.x).dtype.kind for mark in panel.marks if hasattr(mark, "x")))
     _scale(axes, panel.y, "y")
     if below:
-        axes.set_xlabel(words(panel.x.title))
-    axes.set_ylabel(words(panel.y.title))
+        axes.set_xlabel(words(shortened(panel.x.title, 2 * LONGEST)))
+    axes.set_ylabel(words(shortened(panel.y.title, LONGEST)))
     if panel.title:
-        axes.set_title(words(panel.title), loc="left", fontsize=9.5, color=panel.colour)
+        axes.set_title(words(shortened(panel.title, 3 * LONGEST)), loc="left", fontsize=9.5, color=panel.colour)
 
 
-def _mark(axes: Axes, mark: Mark) -> None:
+def _mark(axes: Axes, mark: draw.Mark) -> None:
     match mark:
-        case Line(hidden=False):
+        case draw.Line(hidden=False):
             look: dict[str, Any] = {"color": mark.colour, "lw": mark.width, "ls": STYLES[mark.dash], "zorder": 3}
             look |= {"marker": "o", "ms": 4} if mark.marked else {}
             axes.plot(np.asarray(mark.x), np.asarray(mark.y), label=_label(mark), **look)
-        case Band():
+        case draw.Band():
             low, high = (np.asarray(part, dtype=np.float64) for part in (mark.low, mark.high))
             at, label = np.asarray(mark.x), _label(mark)
             axes.fill_between(at, low, high, color=mark.colour, alpha=mark.strength, lw=0, label=label)
-        case Bars():
+        case draw.Bars():
             bars = axes.barh if mark.sideways else axes.bar
             along, length = (mark.y, mark.x) if mark.sideways else (mark.x, mark.y)
             width = _spacing(along)
             bars(np.asarray(along), np.asarray(length), 0.7 * width, color=list(mark.colours), label=_label(mark))
-            (axes.axvline if mark.sideways else axes.axhline)(0, color=TRUTH, lw=0.8)
-        case Dots():
+            (axes.axvline if mark.sideways else axes.axhline)(0, color=draw.TRUTH, lw=0.8)
+        case draw.Dots():
             _dots(axes, mark)
-        case Heat():
+        case draw.Heat():
             _heat(axes, mark)
-        case Rule():
+        case draw.Rule():
             line = axes.axvline if mark.upright else axes.axhline
             line(mark.at, color=mark.colour, lw=1.3, ls=STYLES[mark.dash], zorder=2)
-        case Chance():
+        case draw.Chance():
             axes.axhspan(mark.low, mark.high, color="#777777", alpha=0.16, lw=0)
 
 
-def _dots(axes: Axes, mark: Dots) -> None:
+def _dots(axes: Axes, mark: draw.Dots) -> None:
     x, y = np.asarray(mark.x), np.asarray(mark.y)
     hollow = mark.symbol.endswith("-open")
     look: dict[str, Any] = {"marker": SYMBOLS[mark.symbol], "ms": 0.75 * mark.size, "ls": "none", "color": mark.colour}
@@ -214,7 +199,7 @@ def _dots(axes: Axes, mark: Dots) -> None:
         axes.errorbar(x, y, ls="none", ecolor=mark.colour, elinewidth=1.4, capsize=2, zorder=3, **error)
 
 
-def _heat(axes: Axes, mark: Heat) -> None:
+def _heat(axes: Axes, mark: draw.Heat) -> None:
     x, y = _edges(mark.x), _edges(mark.y)
     reach = mark.reach if mark.diverging else None
     cmap = BLUE_AND_ORANGE if mark.diverging else "cividis"
@@ -222,16 +207,16 @@ def _heat(axes: Axes, mark: Heat) -> None:
     heat = axes.pcolormesh(x, y, np.asarray(mark.z), cmap=cmap, rasterized=True, vmin=low, vmax=reach)
     if mark.title:
         bar = axes.figure.colorbar(heat, ax=axes, pad=0.01, aspect=15)
-        bar.set_label(words(mark.title), fontsize=9)
+        bar.set_label(words(shortened(mark.title, LONGEST)), fontsize=9)
         bar.ax.tick_params(labelsize=8.5)
         bar.outline.set_visible(False)
     for row, texts in enumerate(mark.words):
         for column, text in enumerate(texts):
-            ink = "white" if abs(mark.z[row, column]) > 0.6 * mark.reach else TRUTH
-            axes.text(column, row, words(text), ha="center", va="center", fontsize=8, color=ink)
+            ink = "white" if abs(mark.z[row, column]) > 0.6 * mark.reach else draw.TRUTH
+            axes.text(column, row, words(shortened(text, 12)), ha="center", va="center", fontsize=8, color=ink)
 
 
-def _scale(axes: Axes, axis: Axis, which: str, kinds: str = "") -> None:
+def _scale(axes: Axes, axis: draw.Axis, which: str, kinds: str = "") -> None:
     """Give an axis its range, its scale and its ticks; ``kinds`` are those of the arrays along it (NumPy's letters)."""
     scaled = axes.xaxis if which == "x" else axes.yaxis
     limit = axes.set_xlim if which == "x" else axes.set_ylim
@@ -245,7 +230,7 @@ def _scale(axes: Axes, axis: Axis, which: str, kinds: str = "") -> None:
         scaled.set_major_locator(FixedLocator(range(len(axis.labels))))
         slanted = which == "x" and sum(map(len, axis.labels)) > 60
         turned: dict[str, Any] = {"rotation": 30, "ha": "left" if axis.above else "right"} if slanted else {}
-        scaled.set_ticklabels([words(label) for label in axis.labels], **turned)
+        scaled.set_ticklabels([words(shortened(label, LONGEST)) for label in axis.labels], **turned)
     elif axis.ticks is not None:
         begin, end = sorted(limit())
         scaled.set_major_locator(FixedLocator([tick for tick in axis.ticks if begin <= tick <= end] or axis.ticks))
@@ -277,7 +262,7 @@ def _fitting(drawn: Sheet, text: str, size: float) -> str:
     renderer = drawn.canvas.get_renderer()  # type: ignore[attr-defined]
     font = FontProperties(size=size, weight="bold")
     room = 0.97 * drawn.get_figwidth() * drawn.dpi
-    plain = literal(text)
+    plain = shortened(text, 600)
     for letters in range(int(drawn.get_figwidth() * 18), 10, -2):
         lines = textwrap.wrap(plain, letters) or [""]
         if all(renderer.get_text_width_height_descent(line, font, ismath=False)[0] <= room for line in lines):
@@ -285,23 +270,23 @@ def _fitting(drawn: Sheet, text: str, size: float) -> str:
     return "\n".join(words(line) for line in lines)
 
 
-def _longest(panel: Panel) -> Any:
-    return max((mark.x for mark in panel.marks if isinstance(mark, Line)), key=len)
+def _longest(panel: draw.Panel) -> Any:
+    return max((mark.x for mark in panel.marks if isinstance(mark, draw.Line)), key=len)
 
 
-def _first_of_last(panel: Panel, last: int) -> Any:
+def _first_of_last(panel: draw.Panel, last: int) -> Any:
     """Return the place from which on there are so many steps, or None where there are no more than these."""
     x = np.asarray(_longest(panel))
     return x[-last] if x.size > last else None
 
 
-def _cropped(mark: Mark, first: Any) -> Mark:
+def _cropped(mark: draw.Mark, first: Any) -> draw.Mark:
     """Return a mark from a place on; points of a line are marked."""
-    if not isinstance(mark, (Line, Band)):
+    if not isinstance(mark, (draw.Line, draw.Band)):
         return mark
     kept = np.asarray(mark.x) >= first
     x = np.asarray(mark.x)[kept]
-    if isinstance(mark, Line):
+    if isinstance(mark, draw.Line):
         return replace(mark, x=x, y=np.asarray(mark.y)[kept])
     return replace(mark, x=x, low=np.asarray(mark.low)[kept], high=np.asarray(mark.high)[kept])
 
@@ -320,5 +305,5 @@ def _spacing(places: Any) -> Any:
     return np.diff(at).min() if at.size > 1 else 1.0
 
 
-def _label(mark: Line | Band | Bars | Dots) -> str:
-    return words(mark.name) if mark.legend else "_nolegend_"
+def _label(mark: draw.Line | draw.Band | draw.Bars | draw.Dots) -> str:
+    return words(shortened(mark.name, LONGEST)) if mark.legend else "_nolegend_"

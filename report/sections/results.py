@@ -1,7 +1,9 @@
-"""Scores of every model, of each step, third of life and seed."""
+"""Scores of every model, of each step, third of life and seed, and the p-values of pairs of models."""
 
 import pandas as pd
 
+from report.figures.drawing import Figure
+from report.figures.heat_maps import pairs as pair_map
 from report.parts import Section
 from report.run_folder import Metrics, RunFolder
 from report.table import digits_of, group_tables, score_table
@@ -50,3 +52,27 @@ def _proven(honest: pd.DataFrame, reference: str) -> str:
         return f"{honest['model'].iloc[0]} is {'' if proven else 'not '}significantly better than {reference}"
     how_many = f"all {count}" if proven == count else f"{proven or 'none'} of {count}"
     return f"{how_many} honest models {'is' if proven < 2 else 'are'} significantly better than {reference}"
+
+
+CAPTION = (
+    "p-values of Diebold-Mariano tests, corrected for the number of pairs (Holm).  Blue: the model of the row has "
+    "the smaller loss; orange: the one above.  Deeper is more certain."
+)
+
+
+def pairs(run: RunFolder) -> Section | None:
+    """Draw the matrix of p-values."""
+    found = run.metrics.pairwise
+    if found is None or found.empty:
+        return None
+    mirrored = found.rename(columns={"model": "other", "other": "model"}).assign(difference=-found["difference"])
+    both = pd.concat([found, mirrored], ignore_index=True)
+    order = [model for model in run.metrics.scores["model"] if model in set(both["model"])]
+    p, difference = (
+        both.pivot_table(index="model", columns="other", values=name).reindex(index=order, columns=order)
+        for name in ("p_corrected", "difference")
+    )
+    significant = int((found["p_corrected"] < 0.05).sum())
+    figure = Figure("pairs", [pair_map(p, difference < 0)], "p-value of every pair of models", CAPTION)
+    heading = f"{significant} of {len(found)} pairs of models differ significantly"
+    return Section("significance", "Pairs", heading, figures=[figure])

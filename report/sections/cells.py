@@ -1,13 +1,15 @@
-"""Remaining life of each cell, the alpha-lambda plot and a table."""
+"""Remaining life of each cell, and errors over its life."""
 
 import re
 
 import numpy as np
 import pandas as pd
 
+from evaluation.rows import THIRDS
 from evaluation.scores import CONE, in_cone
 from report.figures.alpha_lambda import alpha_lambda, scatter
 from report.figures.drawing import Figure
+from report.figures.errors import by_group, over_time
 from report.figures.forecast import small_forecast
 from report.parts import Section
 from report.run_folder import RunFolder
@@ -86,3 +88,41 @@ def _shares(run: RunFolder) -> dict[str, "pd.Series[float]"]:
     hits = {at: pd.Series(in_cone(rows, at)).groupby(rows["model"], sort=False).mean() for at in LAMBDAS}
     table = pd.DataFrame(hits).T  # (fraction of life, model)
     return {str(model): table[model] for model in table}
+
+
+BINS = 20
+
+
+def over_life(run: RunFolder) -> Section | None:
+    """Draw the error of every model over the life of the cells."""
+    rows, model, unit = run.forecasts, run.metrics.model, run.metrics.unit
+    if rows is None or run.own is None:
+        return None
+    bins = run.spent(rows).mul(BINS).floordiv(1).clip(0, BINS - 1) / BINS + 0.5 / BINS
+    error = rows.assign(spent=bins, error=(rows["y"] - rows["y_hat"]).abs())
+    table = error.pivot_table(index="spent", columns="model", values="error")
+    early, late = table[model].iloc[:5].mean(), table[model].iloc[-5:].mean()
+    drawing = over_time(table, model, run.metrics.reference, f"MAE [{unit}]", "fraction of life that is over")
+    figure = Figure("error_over_life", [drawing], "MAE over the fraction of life that is over")
+    heading = f"Over life: the error goes from {four(early)} {unit} in the first quarter to {four(late)} in the last"
+    return Section("time", "Over life", heading, figures=[figure])
+
+
+def thirds(run: RunFolder) -> Section | None:
+    """Draw the error of every model in each third of the life of each cell."""
+    table, model, unit = run.metrics.groups.get("third"), run.metrics.model, run.metrics.unit
+    if table is None or "mae" not in table:
+        return None
+    mean = table.pivot_table(index="model", columns="third", values="mae")
+    mean = mean.reindex(columns=[third for third in THIRDS if third in mean])
+    if model not in mean.index:
+        return None
+    own = mean.loc[model]
+    mean = mean.reindex(mean.mean(axis=1).sort_values(ascending=False).index)
+    drawing = by_group(mean, f"MAE [{unit}]")
+    figure = Figure(
+        "error_by_third", [drawing], "MAE in early, middle and late life", "Thirds of the life of each cell."
+    )
+    parts = [f"{four(value)} in {third}" for third, value in zip(mean.columns, own.to_numpy(dtype=float), strict=True)]
+    heading = f"By third of life: {model} is off by {listed(parts)} life [{unit}]"
+    return Section("regimes", "Thirds of life", heading, figures=[figure])

@@ -1,14 +1,30 @@
-"""Which of the steps looked back upon the networks weigh how."""
+"""Losses of every network over the epochs, and the steps it weighs."""
 
 from evaluation.rows import RUL
 from report.figures.drawing import Figure
 from report.figures.heat_maps import attention_map
+from report.figures.losses import losses as loss_curves
 from report.parts import DRAWN, MOST, Section
 from report.run_folder import RunFolder
 from report.selection import time_axis
 
 
-def section(run: RunFolder) -> Section | None:
+def losses(run: RunFolder) -> Section | None:
+    """Draw the losses of every training, side by side."""
+    content = run.artifact("losses.json")
+    history = {label: epochs for label, epochs in (content or {}).items() if epochs}
+    if not history:
+        return None
+    drawings = [loss_curves(epochs, str(label)) for label, epochs in list(history.items())[:MOST]]
+    counts = [len(epochs) for epochs in history.values()]
+    span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+    heading = f"{len(history)} {'network' if len(history) == 1 else 'networks'} trained for {span} epochs"
+    notes = [f"The first {MOST} are drawn."] if len(history) > MOST else []
+    figure = Figure("losses", drawings, "Losses over the epochs", wall=True)
+    return Section("losses", "Training", heading, figures=[figure], notes=notes)
+
+
+def attention(run: RunFolder) -> Section | None:
     """Draw the attention of each network of the run's model."""
     table = run.artifact("attention.parquet", ["ds", "lag", "weight"])
     if table is None or table.empty:
