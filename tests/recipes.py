@@ -21,9 +21,9 @@ END_OF_SCORES = '\n)\n"""All metrics.'
 TAKEN_UP_BY = {
     "dlinear": ["tests/test_config.py", "tests/test_networks.py"],
     "moving_average": ["tests/test_config.py", "tests/test_decompositions.py"],
-    "bench": ["tests/test_config.py"],
+    "bench": ["tests/test_config.py", "tests/test_sources.py"],
     "magnitude": ["tests/test_config.py", "tests/test_augmentation.py"],
-    "slope": ["tests/test_config.py", "tests/test_features.py"],
+    "trailing_slope": ["tests/test_config.py", "tests/test_features.py"],
 }
 """The tests of every implementation of a kind, by the YAML file of the new one."""
 CELLS = {"a": 60, "b": 75, "c": 90, "d": 110, "e": 140}
@@ -70,7 +70,7 @@ def bench(folder: Path) -> Path:
     folder.mkdir()
     rng = np.random.default_rng(0)
     for cell, life in CELLS.items():
-        cycle = np.arange(1, life + 10)
+        cycle = np.arange(1, int(1.3 * life))
         fade = 0.2 * (cycle / life) ** rng.uniform(0.7, 2.0)
         columns = {
             "cycle": cycle,
@@ -129,14 +129,14 @@ def contract_tests() -> dict[str, str]:
 
 def main(report: Path) -> None:
     """Use the new pieces, and write what became of them."""
-    small = ["trainer.max_epochs=1", "model=dlinear"]
-    series = ["decomposition=moving_average", "augmentation=magnitude", "scope.history=64", "source.n_steps=300"]
-    cells = ["source=bench", f"source.folder={bench(report.parent / 'cells')}", "features=factors"]
+    model = ["model=dlinear", "trainer.max_epochs=1"]
+    series = ["decomposition=moving_average", "augmentation=magnitude", "source.n_steps=300", "scope.history=64"]
+    cells = [f"source.folder={bench(report.parent / 'cells')}", "split.folds=2", "split.validation=1"]
+    feature = ["features=factors", "+feature@features.steps.slope=trailing_slope"]
     found = {
-        "forecast": trained(report.parent / "forecast", "experiment=smoke", "baselines=naive", *small, *series),
+        "forecast": trained(report.parent / "forecast", "experiment=smoke", "baselines=naive", *model, *series),
         "rul": trained(
-            report.parent / "rul",
-            *["experiment=smoke_battery", "baselines=cycles", *small, *cells, "+feature@features.steps.slope=slope"],
+            report.parent / "rul", "experiment=battery", "source=bench", "baselines=cycles", *model, *cells, *feature
         ),
         "tests": contract_tests(),
     }
