@@ -61,7 +61,18 @@ def composed(folder: Path, **more: object):
 def test_a_folder_goes_on_under_the_same_settings_and_no_others(tmp_path):
     cfg, folder = open_run(composed(tmp_path))
     assert "folder" not in cfg
-    assert open_run(composed(tmp_path))
+    assert open_run(composed(tmp_path, parallel={"n_jobs": 4}))[0].parallel.n_jobs == 4
+    with pytest.raises(FolderError, match="holds a run with other settings"):
+        open_run(composed(folder, lookback=10))
+    resumed, _ = open_run(composed(tmp_path, resume=str(tmp_path), lookback=99, parallel={"n_jobs": 2}))
+    assert (resumed.lookback, resumed.parallel.n_jobs) == (30, 2)
+
+
+def test_a_run_of_before_a_setting_was_added_has_it_as_it_was_without(tmp_path):
+    open_run(composed(tmp_path))
+    kept = tmp_path / "config.yaml"
+    kept.write_text(kept.read_text().replace("figures: none\n", ""))
+    assert open_run(composed(tmp_path))[0].figures == "none"
     (tmp_path / "metrics.json").write_text("{}")
     card = {"data": {"name": "a", "sha256": "b"}, "audit": {"verdict": "causal"}}
     (tmp_path / "run.json").write_text(json.dumps(card))
