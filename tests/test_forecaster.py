@@ -13,7 +13,7 @@ from torch import nn
 
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
-from data.scaling import Anchored
+from data.scaling import LastValue
 from models.allocation import Joint, Quantiles, Separate
 from models.best_weights import BestWeights
 from models.forecaster import Forecaster
@@ -373,7 +373,7 @@ def panel_windows(n_components=3):
 @pytest.mark.parametrize("component", [Separate(), Joint()])
 def test_a_perfect_scaled_forecast_restores_the_future(component):
     windows = panel_windows()
-    scaling = Anchored().fit(windows)
+    scaling = LastValue().fit(windows)
     scaled = scaling.transform(windows)
     for target in (scaled.target, torch.tensor(scaled.target)):
         perfect = np.asarray(component.targets(target))
