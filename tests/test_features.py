@@ -28,7 +28,6 @@ from data.features.standardize import Standardize
 from data.features.wavelet_packet import TrailingWaveletPacket
 from data.panel import DataError
 from models.meta_autoencoder import MetaAutoencoder
-from report.cluster_figures import criteria_figure, criteria_table
 from runtime.build import build, check
 from runtime.command_line import CONF
 from tests.conftest import choices, data_file
@@ -452,23 +451,3 @@ def test_the_factors_of_hnei_correlate_with_life_as_published(configure):
     tau = pd.DataFrame(step.factors).set_index("factor")["kendall_tau"]
     assert tau["Discharge Time (s)"] > 0.95
     assert tau["Min. Voltage Charg. (V)"] < -0.6
-
-
-CRITERIA = [
-    {"n_clusters": 2, "fpc": 0.75, "silhouette": 0.4, "calinski_harabasz": 1220.0},
-    {"n_clusters": 3, "fpc": 0.59, "silhouette": 0.5, "calinski_harabasz": 900.0},
-    {"n_clusters": 4, "fpc": 0.47, "silhouette": None, "calinski_harabasz": None},
-]
-
-
-def test_the_table_of_criteria_marks_the_number_in_use_and_the_best():
-    lines = criteria_table(CRITERIA, chosen=3).splitlines()
-    assert lines[2] == "| 2 | **0.7500** | 0.4000 | **1220** |"
-    assert lines[3] == "| **3** | 0.5900 | **0.5000** | 900 |"
-    assert lines[4] == "| 4 | 0.4700 | – | – |"
-
-
-def test_the_figure_of_criteria_has_a_panel_each_with_what_is_known():
-    panels = criteria_figure(CRITERIA, chosen=3, title="HNEI").axes
-    assert [list(panel.lines[0].get_ydata()) for panel in panels] == [[0.75, 0.59, 0.47], [0.4, 0.5], [1220.0, 900.0]]
-    assert all(panel.lines[1].get_xdata()[0] == 3 for panel in panels)
