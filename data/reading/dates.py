@@ -56,6 +56,7 @@ KINDS = {
 }
 SEEN = {kind: re.compile(pattern) for kind, pattern in KINDS.items()}
 """The same for single texts."""
+NO_DATE = re.compile(r"[+-]?\d*\.?\d+$")
 TIME_OF_DAY = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([AaPp]\.?[Mm]\.?)?$"
 
 
@@ -69,7 +70,13 @@ class Dates(NamedTuple):
 
 def is_date(text: str) -> bool:
     """Tell whether a text could be a date that is written with separators."""
-    return any(pattern.match(text) for kind, pattern in SEEN.items() if kind != "YYYYMMDD")
+    return NO_DATE.match(text) is None and any(pattern.match(text) for kind, pattern in SEEN.items() if kind != "YYYYMMDD")
+
+
+def is_day(text: str) -> bool:
+    """Tell whether a text is a day of our times written as YYYYMMDD."""
+    found = re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", text)
+    return found is not None
 
 
 def to_dates(name: str, column: "pa.Array | pd.Series[Any]", options: Options) -> Dates:
@@ -186,6 +193,7 @@ def _of_integers(name: str, texts: pa.Array, form: str | None) -> tuple["pd.Seri
             unit = EPOCHS[length]
             note = f"{name} holds numbers such as {numbers.iloc[0]}, which are read as Unix times [{unit}], in UTC."
             return _counted(name, numbers.to_numpy(), unit), (note,)
+        _refuse_odd_ones(name, numbers)
         low, high = int(numbers.min()), int(numbers.max())
         if low > 20_000 and high < 80_000 and len(numbers) > 1:
             raise DataError(
@@ -201,6 +209,16 @@ def _of_integers(name: str, texts: pa.Array, form: str | None) -> tuple["pd.Seri
     if form == "step":
         return numbers.astype(np.int64), ()
     return _counted(name, numbers.to_numpy(), form), ()
+
+
+def _refuse_odd_ones(name: str, numbers: "pd.Series[Any]") -> None:
+    """Where nearly all numbers are days, the others are faults, no steps."""
+    days = np.array([is_day(str(number)) for number in numbers])
+    if 0.5 < days.mean() < 1:
+        raise DataError(
+            f"{name} holds days such as {numbers[days].iloc[0]}, and {listed(numbers[~days], 3)}, which are none.  Correct or "
+            f"remove these rows, or set source.date_format=step."
+        )
 
 
 def _calendar_days(numbers: "pd.Series[Any]", form: str) -> "pd.Series[Any] | None":

@@ -115,15 +115,15 @@ def _content(path: str | Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"There is no file {where}.  Set source.path to a file.") from None
     except (OSError, ValueError) as error:
-        if where.is_dir():  # Windows does not open folders
+        if os.path.isdir(where):  # Windows does not open folders
             raise _no_file(where, "a folder") from None
         raise DataError(f"{where} cannot be read ({_reason(error)}).  Set source.path to a file.") from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+        raise _no_file(where, kinds.get(stat.S_IFMT(mode), "a device or a socket"))
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISDIR(mode):
-            raise _no_file(where, "a folder")
-        if not stat.S_ISREG(mode):
-            raise _no_file(where, "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket")
         try:
             content = file.read(LARGEST + 1)
         except OSError as error:

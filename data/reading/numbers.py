@@ -32,7 +32,7 @@ WHOLE = r"^[+-]?\d+$"
 PERHAPS_GROUPED = r"^[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)$"
 DRESSED = (
     rf"^(?P<open>\(?)(?P<sign>[+\-−]?)\s*(?P<before>{CODES}|[{SIGNS}]|)\s*(?P<inner>[+\-−]?)"
-    rf"(?P<body>(?:\d[\d.,{GROUPERS}]*|[.,]\d+)(?:[eE][+-]?\d+)?)"
+    rf"(?P<body>(?:\d(?:[\d.,{GROUPERS}]*[\d.,])?|[.,]\d+)(?:[eE][+-]?\d+)?)"
     rf"\s*(?P<scale>{'|'.join(SCALES)}|)\s*(?P<after>%|％|{CODES}|[{SIGNS}]|)(?P<shut>\)?)(?P<trail>-?)$"
 )
 GROUPED = rf"^\d{{1,3}}(?:[{GROUPERS}]\d{{3}})+([.,]\d*)?$"

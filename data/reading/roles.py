@@ -104,6 +104,13 @@ def _time(table: Table, taken: Sequence[str | None], notes: list[str]) -> str | 
             f"{table.name} has several columns that may be the time: {listed(map(repr, named))}.  Name one with source.time=..."
         )
     if not chosen:
+        words = [name for name in free if not table.is_numeric(name)]
+        if words and table.options.date_format != "step":
+            example = next(text for text in table.texts(words[0]) if text)
+            raise DataError(
+                f"{table.name} has no column of dates that is known ({words[0]!r} holds {example[:60]!r}).  Name it with "
+                f"source.time=..., or set source.date_format=step to count the rows."
+            )
         notes.append(f"{table.name} has no column of dates: its rows are counted, in their order.")
         return None
     if chosen[0].casefold() != "date":
@@ -128,8 +135,9 @@ def _counts(table: Table, name: str) -> bool:
 
 def _value(table: Table, taken: "set[str | None]", notes: list[str]) -> str:
     numeric = _numeric(table, taken, notes)
-    usual = [name for wanted in VALUES for name in numeric if name.strip().casefold() == wanted]
-    if not numeric:
+    free = [name for name in table.columns if name not in taken and not table.is_dated(name)]
+    usual = [name for wanted in VALUES for name in free if name.strip().casefold() == wanted]
+    if not numeric and not usual:
         text = [name for name in table.columns if name not in taken]
         raise DataError(
             f"{table.name} has no column of numbers to forecast; it has {listed(map(repr, text or table.columns))}.  Name it "

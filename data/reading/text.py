@@ -59,6 +59,7 @@ def parsed(text: str, name: str, separator: str | None, skip_rows: int) -> Parse
     head = list(first_lines(text, HEAD))
     if max(map(len, head)) > LONGEST:
         raise DataError(f"{name} has a line of {max(map(len, head))} characters, as no table has.")
+    found = separator is None
     if separator is None:
         separator = _separator(head, name)
     if separator == " ":
@@ -77,7 +78,9 @@ def parsed(text: str, name: str, separator: str | None, skip_rows: int) -> Parse
     if layout.passed:
         said = f"{layout.passed} lines before the header of {name} are passed over."
         notes = (said, *notes)
-    if "," in separator and not layout.headed and len(columns) == 2:
+    if found:
+        _refuse_other_separator(columns, layout.names, separator, name)
+    if found and separator == "," and not layout.headed and len(columns) == 2:
         _refuse_split_decimals(columns, name)
     return Parsed(layout, columns, separator, notes)
 
@@ -238,6 +241,16 @@ def _footers(columns: Sequence[pa.Array], name: str) -> tuple[pa.Array | None, t
         return None, ()
     below = pa.array([False] * (place + 1) + [True] * (n - place - 1))
     return below, (f"{len(texts)} lines below the table of {name} are passed over ({texts[-1][:60]!r}).",)
+
+
+def _refuse_other_separator(columns: Sequence[pa.Array], labels: Sequence[str], separator: str, name: str) -> None:
+    """Refuse a column whose cells hold what parts columns elsewhere: it is two, or the file is two."""
+    for column, label in zip(columns, labels, strict=True):
+        shown = column.slice(0, HEAD).to_pylist()
+        for other in set("\t;|") - {separator}:
+            if sum(other in cell for cell in shown) > len(shown) / 2:
+                example = next(cell for cell in shown if other in cell)
+                raise DataError(f"{name} holds {example[:60]!r} in column {label!r}: what parts its columns?  Set source.separator.")
 
 
 def _refuse_split_decimals(columns: Sequence[pa.Array], name: str) -> None:

@@ -38,8 +38,6 @@ def sheet_of(content: bytes, name: str, wanted: str | None) -> tuple[list[list[A
     """
     with opened(content, name) as book:
         sheets = {sheet.title: sheet for sheet in book.worksheets}
-        if not sheets:
-            raise DataError(f"{name} has no sheet with cells, only charts.  Put the table into a sheet.")
         if wanted is not None and wanted not in sheets:
             raise DataError(f"{name} has no sheet {wanted!r}; it has {listed(map(repr, sheets))}.  Set source.sheet.")
         for title in [wanted] if wanted is not None else list(sheets):
@@ -118,6 +116,8 @@ def check_parts(content: bytes, name: str) -> None:
             if not any(member.filename.startswith("xl/") for member in members):
                 kind = "an OpenDocument sheet" if any(m.filename == "mimetype" for m in members) else "no workbook"
                 raise DataError(f"{name} is {kind}.  Save its table as .xlsx or .csv.")
+            if not any(member.filename.startswith("xl/worksheets/") for member in members):
+                raise DataError(f"{name} has no sheet with cells, at most charts.  Put the table into a sheet.")
             if any(member.filename == "xl/workbook.bin" for member in members):
                 raise DataError(f"{name} is a binary workbook (.xlsb).  Save it as .xlsx or .csv.")
     except DataError:
