@@ -97,8 +97,8 @@ def long_enough(panel: Panel, rows: int, why: str) -> Panel:
         return panel
     if len(short) == len(sizes):
         raise DataError(
-            f"The longest series of {panel.name} has {int(sizes.max())} rows, but {rows} are needed ({why}).  Give longer "
-            f"series, or ask for less."
+            f"The longest series of {panel.name} has {int(sizes.max())} rows, but {rows} are needed ({why}).  Give "
+            f"longer series, or ask for less."
         )
     verb = "has" if len(short) == 1 else "have"
     note = f"{len(short)} series {verb} fewer than {rows} rows ({why}) and are left out: {listed(short.index)}."

@@ -84,7 +84,12 @@ def variants() -> Iterator[tuple[str, bytes, str]]:
     german = text(date="German", number="German", separator=";").replace("date;close", "Datum;Schlußkurs")
     for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252", "latin-1"):
         yield f"German in {encoding}", german.encode(encoding), ".csv"
-    for encoding, header in {"gb18030": "日期,收盘价", "shift_jis": "日付,終値", "big5": "日期,收盤價", "cp1251": "Дата,Цена"}.items():
+    for encoding, header in {
+        "gb18030": "日期,收盘价",
+        "shift_jis": "日付,終値",
+        "big5": "日期,收盤價",
+        "cp1251": "Дата,Цена",
+    }.items():
         yield f"{header} in {encoding}", plain.replace("date,close", header).encode(encoding), ".csv"
     rows = plain.splitlines()
     yield "lines end as on Windows", "\r\n".join(rows).encode(), ".csv"
@@ -108,16 +113,31 @@ def variants() -> Iterator[tuple[str, bytes, str]]:
     yield "units below the names", plain.replace("close\n", "close\n-,USD\n").encode(), ".csv"
     yield "Excel's hint", ("sep=;\n" + text(number="German", separator=";")).encode(), ".csv"
     yield "row numbers", "\n".join(["," + rows[0], *(f"{k},{row}" for k, row in enumerate(rows[1:]))]).encode(), ".csv"
-    yield "row numbers without a name", "\n".join([rows[0], *(f"{k},{row}" for k, row in enumerate(rows[1:]))]).encode(), ".csv"
+    yield (
+        "row numbers without a name",
+        "\n".join([rows[0], *(f"{k},{row}" for k, row in enumerate(rows[1:]))]).encode(),
+        ".csv",
+    )
     yield "the header again", "\n".join([*rows[:20], *rows]).encode().replace(b"", b""), ".csv"
     yield "spaces part columns", "\n".join(row.replace(",", "   ") for row in rows).encode(), ".txt"
     yield "no header", "\n".join(rows[1:]).encode(), ".csv"
-    yield "suffixes", "\n".join([rows[0], *(f"{d:%Y-%m-%d},{v / 1e3:.5f}K" for d, v in zip(DAYS, PRICES, strict=True))]).encode(), ".csv"
-    yield "wan", "\n".join([rows[0], *(f"{d:%Y-%m-%d},{v / 1e4:.6f}万" for d, v in zip(DAYS, PRICES, strict=True))]).encode(), ".csv"
+    yield (
+        "suffixes",
+        "\n".join([rows[0], *(f"{d:%Y-%m-%d},{v / 1e3:.5f}K" for d, v in zip(DAYS, PRICES, strict=True))]).encode(),
+        ".csv",
+    )
+    yield (
+        "wan",
+        "\n".join([rows[0], *(f"{d:%Y-%m-%d},{v / 1e4:.6f}万" for d, v in zip(DAYS, PRICES, strict=True))]).encode(),
+        ".csv",
+    )
     yield "seconds since 1970", _counted(1), ".csv"
     yield "milliseconds since 1970", _counted(1000), ".csv"
     yield "yfinance", _yfinance(["ABC"]), ".csv"
-    wide = [rows[0].replace("close", "Open,Close,Volume"), *(f"{row.split(',')[0]},1.5,{row.split(',')[1]},1000" for row in rows[1:])]
+    wide = [
+        rows[0].replace("close", "Open,Close,Volume"),
+        *(f"{row.split(',')[0]},1.5,{row.split(',')[1]},1000" for row in rows[1:]),
+    ]
     yield "other columns", "\n".join(wide).encode(), ".csv"
     yield "packed by gzip", gzip.compress(plain.encode()), ".csv.gz"
     yield "packed by zip", _zipped({"prices.csv": plain.encode()}), ".zip"
@@ -127,7 +147,11 @@ def variants() -> Iterator[tuple[str, bytes, str]]:
     yield "Parquet with an index", _written(frame.set_index("date"), "to_parquet"), ".parquet"
     yield "Feather", _written(frame, "to_feather"), ".feather"
     yield "Excel", _written(frame, "to_excel", index=False), ".xlsx"
-    yield "Excel with text", _written(frame.assign(date=frame["date"].dt.strftime("%d.%m.%Y")), "to_excel", index=False), ".xlsx"
+    yield (
+        "Excel with text",
+        _written(frame.assign(date=frame["date"].dt.strftime("%d.%m.%Y")), "to_excel", index=False),
+        ".xlsx",
+    )
     yield "Excel below a title", _written(frame, "to_excel", index=False, startrow=3, startcol=2), ".xlsx"
     yield "a wrong ending", _written(frame, "to_excel", index=False), ".csv"
     yield "text called .xls", plain.encode(), ".xls"
@@ -187,7 +211,7 @@ def test_a_data_frame_is_a_table_too() -> None:
 def test_numbers_are_read_to_the_last_bit(tmp_path) -> None:
     values = np.random.default_rng(0).standard_normal(300) * 10.0 ** np.random.default_rng(1).integers(-8, 8, 300)
     (tmp_path / "x.csv").write_text("t,x\n" + "\n".join(f"{k},{float(v)!r}" for k, v in enumerate(values)))
-    np.testing.assert_array_equal(read_table(tmp_path / "x.csv").numbers("x").values, values)
+    np.testing.assert_array_equal(read_table(tmp_path / "x.csv").numbers("x").parsed, values)
 
 
 @pytest.mark.parametrize("tickers", [["ABC", "DEF"], ["007", "700", "9988"]])

@@ -339,7 +339,9 @@ def chosen_cells(frame: pd.DataFrame, cells: list[str] | None, name: str) -> pd.
     wanted = [str(cell) for cell in cells]
     absent = [cell for cell in wanted if cell not in set(there)]
     if absent:
-        raise DataError(f"{name} has no cell {listed(absent)}; it has {listed(sorted(there.unique()))}.  Set source.cells.")
+        raise DataError(
+            f"{name} has no cell {listed(absent)}; it has {listed(sorted(there.unique()))}.  Set source.cells."
+        )
     return frame[there.isin(wanted)].reset_index(drop=True)
 
 

@@ -51,7 +51,7 @@ SEEN = [re.compile(pattern) for pattern in (PLAIN, DRESSED)]
 class Numbers(NamedTuple):
     """What a column of texts holds."""
 
-    values: FloatArray
+    parsed: FloatArray
     """``(n,)``, NaN where nothing stands or no number."""
     wrong: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
     """``(n,)`` whether a text stands where a number should."""

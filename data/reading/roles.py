@@ -22,7 +22,7 @@ class Roles(NamedTuple):
 
     time: str | None
     """None where rows are counted."""
-    values: dict[str, str]
+    columns: dict[str, str]
     """Name of the series, or of the one value, by its column."""
     series: str | None
     wide: bool
@@ -31,7 +31,12 @@ class Roles(NamedTuple):
 
 
 def roles_of(
-    table: Table, time: str | None, value: "str | Sequence[str] | None", series: str | None, wide: bool, clock: str | None
+    table: Table,
+    time: str | None,
+    value: "str | Sequence[str] | None",
+    series: str | None,
+    wide: bool,
+    clock: str | None,
 ) -> Roles:
     """Find the columns a user has named, and those nobody has where only one can be meant.
 
@@ -54,7 +59,9 @@ def roles_of(
             if columns and columns[0] != name and len(columns) == 1 and name not in table.headings.get(columns[0], ()):
                 notes.append(f"Column {columns[0]!r} is taken for source.{option}={name}.")
             if len(columns) > 1 and option != "value":
-                faults.append(f"{table.name} has several columns {name!r}: {listed(map(repr, columns))}.  Name one of them.")
+                faults.append(
+                    f"{table.name} has several columns {name!r}: {listed(map(repr, columns))}.  Name one of them."
+                )
     if faults:
         raise DataError("\n  ".join(faults))
     apart = found["series"][0][0] if series else next((name for name in SERIES if name in table.columns), None)
@@ -75,8 +82,8 @@ def roles_of(
     several = wide or len(values) > 1
     if several and apart is not None:
         raise DataError(
-            f"source.series={apart} and several columns of values ({listed(map(repr, values))}) are two ways to tell series "
-            f"apart.  Name one value with source.value, or set source.series to null."
+            f"source.series={apart} and several columns of values ({listed(map(repr, values))}) are two ways to tell "
+            f"series apart.  Name one value with source.value, or set source.series to null."
         )
     if not values:
         raise DataError(f"{table.name} has no column of numbers; it has {listed(map(repr, table.columns))}.")
@@ -101,15 +108,16 @@ def _time(table: Table, taken: Sequence[str | None], notes: list[str]) -> str | 
     chosen = dated or named[:1]
     if len(named) > 1 and not dated:
         raise DataError(
-            f"{table.name} has several columns that may be the time: {listed(map(repr, named))}.  Name one with source.time=..."
+            f"{table.name} has several columns that may be the time: {listed(map(repr, named))}.  Name one with "
+            f"source.time=..."
         )
     if not chosen:
         words = [name for name in free if not table.is_numeric(name)]
         if words and table.options.date_format != "step":
             example = next(text for text in table.texts(words[0]) if text)
             raise DataError(
-                f"{table.name} has no column of dates that is known ({words[0]!r} holds {example[:60]!r}).  Name it with "
-                f"source.time=..., or set source.date_format=step to count the rows."
+                f"{table.name} has no column of dates that is known ({words[0]!r} holds {example[:60]!r}).  Name it "
+                f"with source.time=..., or set source.date_format=step to count the rows."
             )
         notes.append(f"{table.name} has no column of dates: its rows are counted, in their order.")
         return None
@@ -121,7 +129,9 @@ def _time(table: Table, taken: Sequence[str | None], notes: list[str]) -> str | 
 def _numeric(table: Table, taken: "set[str | None]", notes: list[str]) -> list[str]:
     """Return the columns of numbers, but for one without a name that counts the rows."""
     free = [name for name in table.columns if name not in taken and table.is_numeric(name)]
-    counters = [name for name in free if re.fullmatch(r"(Unnamed(: \d+)?|index|level_0)", name) and _counts(table, name)]
+    counters = [
+        name for name in free if re.fullmatch(r"(Unnamed(: \d+)?|index|level_0)", name) and _counts(table, name)
+    ]
     if counters and len(counters) < len(free):
         notes.append(f"Column {counters[0]!r} counts the rows and is left out.")
         return [name for name in free if name not in counters]
@@ -140,13 +150,13 @@ def _value(table: Table, taken: "set[str | None]", notes: list[str]) -> str:
     if not numeric and not usual:
         text = [name for name in table.columns if name not in taken]
         raise DataError(
-            f"{table.name} has no column of numbers to forecast; it has {listed(map(repr, text or table.columns))}.  Name it "
-            f"with source.value=..."
+            f"{table.name} has no column of numbers to forecast; it has {listed(map(repr, text or table.columns))}.  "
+            f"Name it with source.value=..."
         )
     if not usual and len(numeric) > 1:
         raise DataError(
-            f"{table.name} has several columns of numbers: {listed(map(repr, numeric))}.  Name the one to forecast with "
-            f"source.value=..., or set source.wide=true to take each for a series."
+            f"{table.name} has several columns of numbers: {listed(map(repr, numeric))}.  Name the one to forecast "
+            f"with source.value=..., or set source.wide=true to take each for a series."
         )
     chosen = (usual or numeric)[0]
     others = [name for name in numeric if name != chosen]

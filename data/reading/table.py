@@ -139,7 +139,9 @@ class Table:
             return [None if pd.isna(value) else as_text(value) for value in column.tolist()]
         return column.to_pylist()
 
-    def frame(self, names: Iterable[str] | None = None, texts: Iterable[str] = ()) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    def frame(
+        self, names: Iterable[str] | None = None, texts: Iterable[str] = ()
+    ) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Return columns (None: all) as numbers where they hold some, else as they stand, and what was noted.
 
         Those named in ``texts`` stay texts: a cell called 007 keeps its name.
@@ -161,12 +163,12 @@ class Table:
             elif self.is_numeric(name):
                 found = self.numbers(name)
                 notes += found.notes
-                made[name] = found.values
+                made[name] = found.parsed
                 if found.wrong.any():
-                    made[name] = pd.Series(found.values, dtype=object)
+                    made[name] = pd.Series(found.parsed, dtype=object)
                     made[name][found.wrong] = pd.Series(self.texts(name), dtype=object)[found.wrong]
-                elif _is_whole(found.values):
-                    made[name] = found.values.astype(np.int64)
+                elif _is_whole(found.parsed):
+                    made[name] = found.parsed.astype(np.int64)
             else:
                 made[name] = pd.Series(self.texts(name), dtype=object)
         return pd.DataFrame(made, index=pd.RangeIndex(len(self))), tuple(notes)
@@ -219,7 +221,11 @@ def read_sheets(path: "str | Path", wanted: Callable[[str], bool]) -> tuple[dict
     name = Path(path).name
     with opened(content, name) as book:
         names = [sheet.title for sheet in book.worksheets]
-        sheets = {sheet.title: rows_of(sheet, f"{name}, sheet {sheet.title},") for sheet in book.worksheets if wanted(sheet.title)}
+        sheets = {
+            sheet.title: rows_of(sheet, f"{name}, sheet {sheet.title},")
+            for sheet in book.worksheets
+            if wanted(sheet.title)
+        }
     return {title: _of_rows(rows, f"{name}, sheet {title},", Options(), ()) for title, rows in sheets.items()}, names
 
 
@@ -237,7 +243,7 @@ def _of_rows(rows: Sequence[Sequence[Any]], name: str, options: Options, notes: 
 def _of_frame(frame: pd.DataFrame, name: str, options: Options, notes: tuple[str, ...] = ()) -> Table:
     if not isinstance(frame.index, pd.RangeIndex):
         index = frame.index.to_frame(index=False)
-        index.columns = [str(label) if label not in (None, 0) else "index" for label in index.columns]
+        index.columns = ["index" if label is None or str(label) == "0" else str(label) for label in index.columns]
         frame = pd.concat([index, frame.reset_index(drop=True)], axis=1)
     labels = [label if isinstance(label, tuple) else (label,) for label in frame.columns]
     headings = [tuple(str(part) for part in label) for label in labels]

@@ -195,7 +195,7 @@ def _explained(odd: Sequence[arrow.InvalidRow], n_sound: int, width: int, name: 
     """Pass over blank lines, remarks and what stands below the table, and refuse other rows of another length."""
     notes: list[str] = []
     total = n_sound + len(odd)
-    strange = []
+    strange: list[arrow.InvalidRow] = []
     end = total
     for row in reversed(odd):
         if not row.text.strip(" \t,;|\r\n") or is_comment([row.text]):
@@ -218,9 +218,9 @@ def _ragged(odd: Sequence[arrow.InvalidRow], width: int, name: str) -> DataError
     counts = Counter(row.actual_columns for row in odd)
     first = odd[0]
     return DataError(
-        f"{len(odd)} rows of {name} have {' or '.join(map(str, sorted(counts)[:3]))} cells where the others have {width}, the "
-        f"first after {first.number - 1} rows ({first.text.strip()[:60]!r}).  Correct these rows; put values with a comma in "
-        f"them in quotes, or set source.separator."
+        f"{len(odd)} rows of {name} have {' or '.join(map(str, sorted(counts)[:3]))} cells where the others have "
+        f"{width}, the first after {first.number - 1} rows ({first.text.strip()[:60]!r}).  Correct these rows; put "
+        f"values with a comma in them in quotes, or set source.separator."
     )
 
 
@@ -250,15 +250,18 @@ def _refuse_other_separator(columns: Sequence[pa.Array], labels: Sequence[str], 
         for other in set("\t;|") - {separator}:
             if sum(other in cell for cell in shown) > len(shown) / 2:
                 example = next(cell for cell in shown if other in cell)
-                raise DataError(f"{name} holds {example[:60]!r} in column {label!r}: what parts its columns?  Set source.separator.")
+                raise DataError(
+                    f"{name} holds {example[:60]!r} in column {label!r}: what parts its columns?  Set source.separator."
+                )
 
 
 def _refuse_split_decimals(columns: Sequence[pa.Array], name: str) -> None:
     """A column of 1,5 without quotes, or two columns of whole numbers: nothing tells."""
     if all(pc.all(pc.match_substring_regex(column, r"^\s*\d+\s*$")).as_py() for column in columns):
         raise DataError(
-            f"{name} has no header and rows such as '{columns[0][0]},{columns[1][0]}', which are two columns or one with a "
-            f"decimal comma: set source.separator=comma, or source.separator=semicolon with source.decimal=comma."
+            f"{name} has no header and rows such as '{columns[0][0]},{columns[1][0]}', which are two columns or one "
+            f"with a decimal comma: set source.separator=comma, or source.separator=semicolon with "
+            f"source.decimal=comma."
         )
 
 

@@ -5,6 +5,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import openpyxl
@@ -169,7 +170,7 @@ def _of_one_width(rows: list[list[Any]], name: str) -> list[list[Any]]:
             if value is not None and value != "":
                 used[column] = True
     places = [column for column, one in enumerate(used) if one]
-    if any(after - before > 100 for before, after in zip(places, places[1:], strict=False)):
+    if any(after - before > 100 for before, after in pairwise(places)):
         raise _stray(name, "column")
     first = places[0] if places else 0
     return [[*row, *[None] * (width - len(row))][first:] for row in rows]

@@ -109,7 +109,9 @@ class CSV:
         frame, notes = self._long(table, roles, title)
         frame = self._until(frame, table.name)
         frame, told = _without_missing(frame, self.missing)
-        panel = validated(frame, title, self.unit, cure="Fill or remove these rows, or set source.missing=drop or =last.")
+        panel = validated(
+            frame, title, self.unit, cure="Fill or remove these rows, or set source.missing=drop or =last."
+        )
         notes = (*table.notes, *roles.notes, *notes, *told, *panel.notes)
         return remarked(replace(panel, notes=notes, calendar=self.calendar))
 
@@ -140,22 +142,22 @@ class CSV:
                 faults.append(str(error))
         names = _names(table, roles.series, faults) if roles.series else pd.Series(title, index=range(len(table)))
         columns: dict[str, Any] = {}
-        for column, label in roles.values.items():
+        for column, label in roles.columns.items():
             try:
                 found = table.numbers(column)
             except DataError as error:
                 faults.append(str(error))
                 continue
             notes += found.notes
-            columns[label] = found.values
+            columns[label] = found.parsed
             if found.wrong.any():
-                columns[label] = found.values.astype(object)
+                columns[label] = found.parsed.astype(object)
                 columns[label][found.wrong] = np.array(table.texts(column), dtype=object)[found.wrong]
         if faults:
             raise DataError("\n  ".join(dict.fromkeys(faults)))
         if roles.wide:
-            frame, told = _stacked(dates, columns)
-            notes += told
+            frame, cut = _stacked(dates, columns)
+            notes += cut
         else:
             frame = pd.DataFrame({"unique_id": names, "ds": dates, "y": next(iter(columns.values()))})
         if roles.time is None and roles.series is not None:
@@ -170,7 +172,10 @@ class CSV:
 def _names(table: Table, column: str, faults: list[str]) -> "pd.Series[str]":
     names = pd.Series(table.texts(column), dtype=object)
     if names.isna().any():
-        faults.append(f"{table.name} has {int(names.isna().sum())} rows without a series in column {column!r}.  Name or remove them.")
+        faults.append(
+            f"{table.name} has {int(names.isna().sum())} rows without a series in column {column!r}.  Name or remove "
+            f"them."
+        )
     return names
 
 
