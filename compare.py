@@ -78,7 +78,8 @@ def found(folders: Sequence[Path]) -> tuple[list[Path], list[str]]:
 
 def readable(paths: Sequence[Path], faults: list[str]) -> "list[RunFolder]":
     """Return the runs that can be read; what cannot is added to the faults."""
-    from report.run_folder import RunFolder, RunFolderError
+    from report.run_folder import RunFolder
+    from runtime.faults import FolderError
 
     runs = []
     for path in paths:
@@ -86,7 +87,7 @@ def readable(paths: Sequence[Path], faults: list[str]) -> "list[RunFolder]":
         try:
             run.metrics, run.settings  # noqa: B018 - read now, so that a broken file is named
             runs.append(run)
-        except RunFolderError as error:
+        except FolderError as error:
             faults.append(str(error))
     return runs
 

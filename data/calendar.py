@@ -23,6 +23,7 @@ HABIT = 0.5  # [fraction] of the weeks, or days, in which a weekday or a time of
 RECENT = 60, 8  # [weeks] that tell the weekdays, [weeks] that tell the times of day
 HOLIDAYS = 10  # [dates] that they leave out in a row at most
 MANY = 100_000  # [dates] that are counted one by one
+NTH = ["first", "second", "third", "fourth", "fifth"]
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 
 Times = pd.DatetimeIndex
@@ -111,15 +112,16 @@ def missing_dates(dates: "pd.Series[Any]") -> str | None:
     wide = np.flatnonzero(gaps > 1.5 * usual)
     wide = wide[np.argsort(-gaps[wide], kind="stable")][:200]
     counts = [
-        (times[place], _between(found.after, times[place], times[place + 1], gaps[place] // usual)) for place in wide
+        (times[int(place)], _between(found.after, times[int(place)], times[int(place) + 1], gaps[place] // usual))
+        for place in wide
     ]
     holes = [(date, n) for date, n in counts if n > (HOLIDAYS if found.skips else 0)]
     if not holes:
         return None
     date, most = max(holes, key=lambda hole: hole[1])
     return (
-        f"{sum(n for _, n in holes)} dates are missing between {shown_date(times[0])} and {shown_date(times[-1])}, {most} of "
-        f"them after {shown_date(date)}: the rows around a hole count as neighbours."
+        f"{sum(n for _, n in holes)} dates are missing between {shown_date(times[0])} and {shown_date(times[-1])}, "
+        f"{most} of them after {shown_date(date)}: the rows around a hole count as neighbours."
     )
 
 
@@ -226,7 +228,10 @@ def _weekly(habit: list[int]) -> Rhythm:
 
 def _irregular(gaps: "np.ndarray[Any, Any]", usual: int) -> Rhythm:
     low, high, middle = (_shown_gap(int(gap)) for gap in (gaps.min(), gaps.max(), usual))
-    note = f"The dates come irregularly, {low} to {high} apart: each row counts as one step, and those ahead are {middle} apart."
+    note = (
+        f"The dates come irregularly, {low} to {high} apart: each row counts as one step, and those ahead are {middle} "
+        f"apart."
+    )
     return Rhythm("irregular", _evenly(pd.Timedelta(usual, unit="us")), note)
 
 
@@ -258,8 +263,10 @@ def _every_day(days: Times) -> Times:
 
 
 def _on_days(habit: list[int]) -> After:
+    soonest = 4 if len(habit) == 1 else 1  # a Thursday that stands for a Friday is not followed by it
+
     def after(last: pd.Timestamp, n: int) -> Times:
-        span = Times(last + DAY * np.arange(1, 7 * (n // len(habit) + 2)))
+        span = Times(last + DAY * np.arange(soonest, soonest + 7 * (n // len(habit) + 2)))
         return span[np.isin(span.day_of_week, habit)][:n]
 
     return after
@@ -290,7 +297,7 @@ def _of_months(times: Times) -> Rhythm | None:
         "month ends": lambda begin: _at_day(begin, 31),
         "last business days of the month": lambda begin: _back_to_weekday(_at_day(begin, 31)),
         "first business days of the month": _on_to_weekday,
-        f"the {['first', 'second', 'third', 'fourth', 'fifth'][nth]} {WEEKDAYS[last.day_of_week]} of the month": lambda begin: (
+        f"the {NTH[nth]} {WEEKDAYS[last.day_of_week]} of the month": lambda begin: (
             begin + pd.to_timedelta((last.day_of_week - begin.day_of_week) % 7 + 7 * nth, unit="D")
         ),
     }
@@ -343,8 +350,8 @@ def _within_days(times: Times, gaps: "np.ndarray[Any, Any]", usual: int) -> Rhyt
     clocks = slots % MICROS
     opening, closing = (f"{at // 3_600_000_000:02d}:{at // 60_000_000 % 60:02d}" for at in (clocks.min(), clocks.max()))
     note = (
-        f"The times ahead are those of the file, {_in_words(sorted(set((slots // MICROS).tolist())))}, {opening} to {closing}; "
-        f"holidays are not known.  source.calendar, such as XNYS or XSHG, takes those of an exchange."
+        f"The times ahead are those of the file, {_in_words(sorted(set((slots // MICROS).tolist())))}, {opening} to "
+        f"{closing}; holidays are not known.  source.calendar, such as XNYS or XSHG, takes those of an exchange."
     )
 
     def after(last: pd.Timestamp, n: int) -> Times:
@@ -409,7 +416,7 @@ def _of_exchange(times: Times, code: str) -> Rhythm:
         if known.size == n:
             return known
         more = _learnt(times).after(known[-1] if known.size else date, n - known.size)
-        return known.append(more)
+        return Times([*known, *more])
 
     return Rhythm(f"sessions of {code}", after, "  ".join(notes) or None, True)
 
@@ -421,8 +428,8 @@ def _sessions(code: str, first: pd.Timestamp, last: pd.Timestamp) -> tuple[Times
         from exchange_calendars import errors
     except ImportError:
         raise DataError(
-            f"source.calendar={code} needs the package exchange_calendars: pip install -e .[calendars].  Without it the "
-            f"calendar is learnt from the dates (source.calendar=null)."
+            f"source.calendar={code} needs the package exchange_calendars: pip install -e .[calendars].  Without it "
+            f"the calendar is learnt from the dates (source.calendar=null)."
         ) from None
     names = exchange_calendars.get_calendar_names()
     if code not in names:

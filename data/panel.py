@@ -58,7 +58,7 @@ def validated(frame: pd.DataFrame, name: str, unit: str, cure: str = "Fill or re
     given = frame.reset_index(drop=True)
     clean = given.assign(
         unique_id=given["unique_id"].astype(str),
-        y=pd.to_numeric(given["y"], errors="coerce").astype(np.float64),
+        y=_numbers(given["y"]),
     )
     clean, given, notes = _in_order(clean, given)
     codes, names = pd.factorize(clean["unique_id"])
@@ -97,8 +97,8 @@ def long_enough(panel: Panel, rows: int, why: str) -> Panel:
         return panel
     if len(short) == len(sizes):
         raise DataError(
-            f"The longest series of {panel.name} has {int(sizes.max())} rows, but {rows} are needed ({why}).  Give longer "
-            f"series, or ask for less."
+            f"The longest series of {panel.name} has {int(sizes.max())} rows, but {rows} are needed ({why}).  Give "
+            f"longer series, or ask for less."
         )
     verb = "has" if len(short) == 1 else "have"
     note = f"{len(short)} series {verb} fewer than {rows} rows ({why}) and are left out: {listed(short.index)}."
@@ -123,6 +123,13 @@ def shown_date(date: object) -> str:
     clock = f"{date:%Y-%m-%d %H:%M}" if date.second == date.microsecond == 0 else f"{date:%Y-%m-%d %H:%M:%S}"
     offset = "" if date.tz is None else f"{date:%z}"
     return f"{clock} {offset[:3]}:{offset[3:5]}" if offset else clock
+
+
+def _numbers(values: "pd.Series[Any]") -> "pd.Series[float]":
+    """Return numbers as they are and NaN for all else: a text is not guessed at here."""
+    if not pd.api.types.is_numeric_dtype(values):
+        values = values.map(lambda value: value if isinstance(value, int | float | np.number) else np.nan)
+    return pd.to_numeric(values, errors="coerce").astype(np.float64)
 
 
 def _in_order(clean: pd.DataFrame, given: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
@@ -165,7 +172,7 @@ def _faults(clean: pd.DataFrame, given: "pd.Series[Any]", codes: NDArray[np.int6
     moving = whole & ~constant
     example = f", such as {given[text].iloc[0]!r}" if text.any() else ""
     of_rows = [
-        (text, f"y is not a number{{at}}{example}", "Correct or remove these rows."),
+        (text, "y is not a number{at}" + example, "Correct or remove these rows."),
         (empty, "y is missing (NaN){at}", fill),
         (infinite, "y is infinite{at}", "Correct or remove these rows."),
         (undated, "rows have no date{at}", "Correct or remove these rows."),
@@ -175,7 +182,7 @@ def _faults(clean: pd.DataFrame, given: "pd.Series[Any]", codes: NDArray[np.int6
     for rows, said, cure in of_rows:
         if rows.any():
             at = f" at {_dates(clean, rows)}" if rows is not undated else f" ({int(rows.sum())} rows without a date)"
-            faults.append((said.format(at=at), cure, np.unique(codes[rows])))
+            faults.append((said.replace("{at}", at), cure, np.unique(codes[rows])))
     huge = moving & (level > LARGEST)
     of_series = [
         (sizes < FEWEST, f"fewer than {FEWEST} rows", "Give longer series."),

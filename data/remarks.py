@@ -35,8 +35,8 @@ def _current(panel: Panel) -> Panel:
         return panel
     ends = listed([f"{name} ({shown_date(dates[last[name]])})" for name in early.index])
     note = (
-        f"{len(early)} series end before the others, whose last date is {shown_date(dates[-1])}, and are left out: {ends}.  "
-        f"To forecast them, give them in a file of their own."
+        f"{len(early)} series end before the others, whose last date is {shown_date(dates[-1])}, and are left out: "
+        f"{ends}.  To forecast them, give them in a file of their own."
     )
     kept = frame[~frame["unique_id"].isin(early.index)].reset_index(drop=True)
     return replace(panel, frame=kept, notes=(*panel.notes, note))
@@ -72,5 +72,6 @@ def _jumps(panel: Panel) -> list[str]:
     shown = [f"{f'{ids[row]} ' if several else ''}{y[row]:g} at {shown_date(dates.iloc[row])}" for row in far[:11]]
     rest = f" and {far.size - 10} more" if far.size > 10 else ""
     return [
-        f"{far.size} values lie more than {USUAL:.0f} usual moves from the one before: {', '.join(shown[:10])}{rest}.  Are they right?"
+        f"{far.size} values lie more than {USUAL:.0f} usual moves from the one before: "
+        f"{', '.join(shown[:10])}{rest}.  Are they right?"
     ]

@@ -25,6 +25,9 @@ from runtime.build import build
 from runtime.quiet import quiet
 from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
 
+SCALED = ("scaling", "scaled inputs", "augmentation")
+"""Stages that only models of scaled windows rest on."""
+
 BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
 """How long the audit trains: long enough to show what has been looked at."""
 
@@ -95,10 +98,19 @@ def _of_group(
         found = compare(before, changes(), ids)
     whole: Task = build(cfg.task)(cfg)
     prepared = whole.prepare(panel, fold, rows[0])
-    return [
-        *_used(whole, panel, fold, rows, prepared, windows, known),
-        *(whole.explained(finding, prepared.windows) for finding in found),
-    ]
+    found = [whole.explained(finding, prepared.windows) for finding in found]
+    found = [*_used(whole, panel, fold, rows, prepared, windows, known), *found]
+    return [accused for finding in found for accused in _accused(finding, task, rows)]
+
+
+def _accused(finding: Finding, task: Task, rows: Sequence[Candidate]) -> list[Finding]:
+    """Hold a leak in the inputs of a group against its candidates, and one in scaled inputs against their users."""
+    if finding.verdict != "LEAKS" or finding.subject is not None:
+        return [finding]
+    users = [row for row in rows if finding.stage not in SCALED or needs_of(row).scaled]
+    if len(users) == len(task.candidates()):
+        return [finding]
+    return [finding._replace(subject=row.label) for row in users]
 
 
 def brief(cfg: DictConfig) -> DictConfig:

@@ -102,7 +102,7 @@ def compare(runs: Sequence[RunFolder | Metrics]) -> list[Comparison]:
 
     Raises
     ------
-    RunFolderError
+    FolderError
         If a file of a run cannot be read.
     """
     groups: dict[tuple[str, str, str], list[Member]] = {}

@@ -27,8 +27,9 @@ from markupsafe import Markup, escape
 
 from report.figures.plotly import spec
 from report.parts import Section, Verdict
-from report.run_folder import RunFolder, RunFolderError
+from report.run_folder import RunFolder
 from report.text import called, four, listed, literal, p_value
+from runtime.faults import FolderError, printable
 from runtime.files import write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -43,7 +44,7 @@ def write_page(folder: Path) -> Path:
 
     Raises
     ------
-    RunFolderError
+    FolderError
         If the folder holds no finished run, or one of its files cannot be read.
     """
     run = RunFolder(folder)
@@ -68,7 +69,7 @@ def render(title: str, first_lines: Sequence[Verdict], facts: Sequence[str], par
         "as_json": as_json,
         "bound": lambda text: BREAKS.sub("\u00a0", str(text)),
         "spec": spec,
-        "in_lines": lambda text: Markup("\n").join(escape(literal(line)) for line in str(text).split("\n")),
+        "in_lines": lambda text: escape(printable(str(text))),
     }
     return environment.get_template("page.html.j2").render(
         title=title,
@@ -131,7 +132,7 @@ def sections(run: RunFolder) -> list[Section]:
 
     Raises
     ------
-    RunFolderError
+    FolderError
         If a file of the run does not hold what a part needs.
     """
     made = []
@@ -145,11 +146,11 @@ def sections(run: RunFolder) -> list[Section]:
             continue
         try:
             section = make(run)
-        except RunFolderError:
+        except FolderError:
             raise
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             told = f"{type(error).__name__}: {literal(error)}"
-            raise RunFolderError(f"The part {name} of the page cannot be made of {run.path} ({told}).") from error
+            raise FolderError(f"The part {name} of the page cannot be made of {run.path} ({told}).") from error
         made += [] if section is None else [section]
     return made
 
@@ -162,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for folder in parser.parse_args(arguments).folders:
         try:
             print(f"Written to {write_page(folder)}")
-        except (RunFolderError, OSError) as error:
+        except OSError as error:
             print(error, file=sys.stderr)
             code = 2
     return code

@@ -18,11 +18,12 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from report.run_folder import Metrics, RunFolder, RunFolderError
+from report.run_folder import Metrics, RunFolder
 from report.sections.reproduce import BY_HAND
 from report.settings import leaves
 from report.table import to_markdown
 from report.text import duration, four, in_markdown, literal
+from runtime.faults import FolderError
 from runtime.files import write_text
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for folder in found(options.folders, faults):
         try:
             parts.append(section(folder))
-        except RunFolderError as error:
+        except FolderError as error:
             faults.append(str(error))
     if parts and options.out is None:
         print(page(parts), end="")
@@ -97,13 +98,13 @@ def section(folder: Path) -> str:
 
     Raises
     ------
-    RunFolderError
+    FolderError
         If one of its files is missing or broken.
     """
     run = RunFolder(folder)
     absent = [name for name in ("run.json", "config.yaml") if not (folder / name).is_file()]
     if absent:
-        raise RunFolderError(f"{folder / absent[0]} cannot be read: there is none.  Run the experiment again.")
+        raise FolderError(f"{folder / absent[0]} cannot be read: there is none.  Run the experiment again.")
     metrics = run.metrics
     title = f"## {metrics.experiment}: {metrics.model} on {metrics.title}"
     lines = [in_markdown(title), "", in_markdown(made(folder, run.card)), "", *_remark(metrics.audit)]

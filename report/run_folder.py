@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
+from omegaconf import OmegaConf
 
 from evaluation.rows import CLOCK, FORECAST, PERSISTENCE, RUL, THIRDS, life_of
 from evaluation.scores import scores_of
-from report.text import literal
+from runtime.faults import FolderError, shown
 from runtime.files import write_json
+from runtime.kept import CONFIG_BYTES, JSON_BYTES, read_config, read_json, read_text
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ METRICS = "metrics.json"
 OF_CARD = {"data": dict, "packages": dict, "seconds": dict, "audit": dict, "seeds": list}
 """What an entry of run.json must be to count."""
 ARTIFACTS = ("artifacts", "evidence")  # the second name is that of version 1
-LARGEST = {".json": 100e6, ".yaml": 1e6, ".parquet": 1e9}  # [bytes] of a file
+LARGEST = 1e9  # [bytes] of a table
 MOST_CELLS = 200_000_000  # rows times columns of a table
 MOST_ROWS = 1_000_000  # of a table in JSON
 KINDS = {list: "list", dict: "names with values", str: "text", int: "whole number"}
@@ -60,10 +62,6 @@ RENAMED = {"p_persistence": "p_reference", "p_clock": "p_reference", "stage": "t
 """Columns of version 1."""
 
 UNTOLD = "uses the future, by the settings of its run"
-
-
-class RunFolderError(ValueError):
-    """A run folder that cannot be read; the message names the file and the fault."""
 
 
 @dataclass(frozen=True)
@@ -144,19 +142,17 @@ def read_metrics(path: Path) -> Metrics:
 
     Raises
     ------
-    RunFolderError
+    FolderError
         If the file is missing, is no JSON, or holds something else than the metrics of a run.
     """
     content = read_json(path)
-    if not isinstance(content, dict):
-        raise RunFolderError(f"{path} is not the result of a run.")
     try:
         version = content.get("version", 1)
         if version not in (1, VERSION):
-            raise RunFolderError(f"it is of version {literal(version)}, and this program reads 1 and {VERSION}")
+            raise FolderError(f"it is of version {shown(version)}, and this program reads 1 and {VERSION}")
         return _metrics(content if version == VERSION else _from_version_1(content))
-    except RunFolderError as fault:
-        raise RunFolderError(f"{path} cannot be used: {fault}.  Run the experiment again.") from None
+    except FolderError as fault:
+        raise FolderError(f"{path} cannot be used: {fault}.  Run the experiment again.") from None
 
 
 class RunFolder:
@@ -165,7 +161,7 @@ class RunFolder:
     Parameters
     ----------
     path : Path
-        The folder.  A file is read when it is first asked for, and a broken one raises ``RunFolderError``.
+        The folder.  A file is read when it is first asked for, and a broken one raises ``FolderError``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -175,7 +171,7 @@ class RunFolder:
     def metrics(self) -> Metrics:
         """Scores, tests and facts of the run."""
         if not (self.path / METRICS).is_file():
-            raise RunFolderError(
+            raise FolderError(
                 f"{self.path} holds no finished run: there is no {METRICS}.  Give the folder of a run that has ended."
             )
         return _accused(read_metrics(self.path / METRICS), self.card.get("audit"))
@@ -185,32 +181,19 @@ class RunFolder:
         """What the run was made with, its audit and times; empty where there is no run.json."""
         path = self.path / "run.json"
         content = read_json(path) if path.exists() else {}
-        if not isinstance(content, dict):
-            raise RunFolderError(f"{path} is no record of a run.")
         return {name: value for name, value in content.items() if isinstance(value, OF_CARD.get(name, object))}
 
     @cached_property
     def config(self) -> str:
         """The text of config.yaml; empty where there is none."""
         path = self.path / "config.yaml"
-        return read_text(path) if path.exists() else ""
+        return read_text(path, CONFIG_BYTES) if path.exists() else ""
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """The settings of config.yaml as they stand there: nothing is resolved, aliases are refused."""
-        import yaml  # type: ignore[import-untyped]
-
+        """The settings of config.yaml as they stand there: nothing is resolved, tricks are refused."""
         path = self.path / "config.yaml"
-        try:
-            aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(self.config, yaml.CSafeLoader))
-            content = {} if aliases or not self.config else yaml.load(self.config, yaml.CSafeLoader)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            raise RunFolderError(f"{path} is no YAML.") from None
-        if aliases or "${" in self.config:
-            raise RunFolderError(f"{path} holds aliases or interpolations; a kept configuration has none.")
-        if not isinstance(content, dict):
-            raise RunFolderError(f"{path} holds no settings of a run.")
-        return content
+        return cast(dict[str, Any], OmegaConf.to_container(read_config(path))) if path.exists() else {}
 
     @cached_property
     def forecasts(self) -> pd.DataFrame | None:
@@ -223,9 +206,9 @@ class RunFolder:
         bounds = [name for name in rows if str(name).startswith(("lo_", "hi_"))]
         odd = [name for name in ["step", "y", "y_hat", *bounds] if not pd.api.types.is_numeric_dtype(rows[name])]
         if odd or len(rows) == 0:
-            raise RunFolderError(f"{path} holds {f'no numbers in {literal(odd[0])}' if odd else 'no forecasts'}.")
+            raise FolderError(f"{path} holds {f'no numbers in {shown(odd[0])}' if odd else 'no forecasts'}.")
         if not (pd.api.types.is_datetime64_any_dtype(rows["ds"]) or pd.api.types.is_numeric_dtype(rows["ds"])):
-            raise RunFolderError(f"{path} holds neither dates nor numbers in ds.")
+            raise FolderError(f"{path} holds neither dates nor numbers in ds.")
         return rows
 
     @cached_property
@@ -252,29 +235,17 @@ class RunFolder:
         for folder in ARTIFACTS:
             path = self.path / folder / name
             if path.is_file():
-                return read_json(path) if path.suffix == ".json" else read_table(path, needed)
+                return read_artifact(path) if path.suffix == ".json" else read_table(path, needed)
         return None
 
 
-def read_text(path: Path) -> str:
-    """Read UTF-8 of a bounded size."""
+def read_artifact(path: Path) -> Any:
+    """Read JSON of a bounded size that may hold anything."""
+    text = read_text(path, JSON_BYTES)
     try:
-        if not path.is_file() or path.stat().st_size > LARGEST[path.suffix]:
-            raise RunFolderError(f"{path} is no file of at most {LARGEST[path.suffix] / 1e6:g} MB.")
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunFolderError(f"{path} cannot be read ({error.strerror}).") from None
-    except UnicodeDecodeError:
-        raise RunFolderError(f"{path} is no UTF-8 text.") from None
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON of a bounded size; NaN and Infinity, which are none, count as missing."""
-    text = read_text(path)
-    try:
-        return json.loads(text, parse_constant=lambda _: None)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} is not valid JSON ({literal(error)}).  Run the experiment again.") from None
+        raise FolderError(f"{path} is damaged: {shown(str(error))}.") from None
 
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
@@ -282,19 +253,19 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     import pyarrow as pa  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-    if not path.is_file() or path.stat().st_size > LARGEST[path.suffix]:
-        raise RunFolderError(f"{path} is no file of at most {LARGEST[path.suffix] / 1e9:g} GB.")
+    if not path.is_file() or path.stat().st_size > LARGEST:
+        raise FolderError(f"{path} is no file of at most {LARGEST / 1e9:g} GB.")
     try:
         known = pq.ParquetFile(path).metadata
         whole = known.num_rows * known.num_columns <= MOST_CELLS
         table = pq.read_table(path).to_pandas(ignore_metadata=True) if whole else pd.DataFrame()
     except (OSError, ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
-        told = literal(str(error).partition("\n")[0])
-        raise RunFolderError(f"{path} cannot be read ({told}).  Run the experiment again.") from None
+        told = shown(str(error).partition("\n")[0])
+        raise FolderError(f"{path} cannot be read ({told}).  Run the experiment again.") from None
     absent = [column for column in needed if column not in table.columns]
     if absent or not whole:
         fault = f"lacks the column {', '.join(absent)}" if whole else f"holds more than {MOST_CELLS:,} values"
-        raise RunFolderError(f"{path} {fault}.  Run the experiment again.")
+        raise FolderError(f"{path} {fault}.  Run the experiment again.")
     return table
 
 
@@ -333,15 +304,15 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
     """Check the content of a file of version 2."""
     task = _entry(content, "task", str)
     if task not in BY_TASK:
-        raise RunFolderError(f"its task, {literal(task)}, is none of {', '.join(BY_TASK)}")
+        raise FolderError(f"its task, {shown(task)}, is none of {', '.join(BY_TASK)}")
     groups = _entry(content, "groups", dict)
     scores = _table("scores", content.get("scores"), task)
     if scores is None or scores.empty:
-        raise RunFolderError("it holds no scores")
+        raise FolderError("it holds no scores")
     model, reference = _entry(content, "model", str), _entry(content, "reference", str)
     absent = [label for label in (model, reference) if label not in set(scores["model"])]
     if absent or scores["model"].duplicated().any():
-        raise RunFolderError(f"it holds no scores of {literal(absent[0])}" if absent else "it scores a model twice")
+        raise FolderError(f"it holds no scores of {shown(absent[0])}" if absent else "it scores a model twice")
     seed = _entry(content, "seed", int)
     audit = content.get("audit")
     return Metrics(
@@ -374,11 +345,11 @@ def _table(name: str, records: Any, task: str) -> pd.DataFrame | None:
     if not records:
         return None
     if not (isinstance(records, list) and len(records) <= MOST_ROWS and all(isinstance(row, dict) for row in records)):
-        raise RunFolderError(f"its {literal(name)} are no table")
+        raise FolderError(f"its {shown(name)} are no table")
     table = pd.DataFrame(records)
     absent = [column for column in NEEDED.get(name, ["model"]) if column not in table]
     if absent:
-        raise RunFolderError(f"its {literal(name)} lack {', '.join(absent)}")
+        raise FolderError(f"its {shown(name)} lack {', '.join(absent)}")
     known = [score.name for score in scores_of(task)]
     for column in table:
         if column in FLAGS:
@@ -391,10 +362,11 @@ def _table(name: str, records: Any, task: str) -> pd.DataFrame | None:
                 column in known
                 and (numbers.isna() != table[column].map(lambda value: value is None or value != value)).any()
             ):
-                raise RunFolderError(f"its {literal(name)} hold no number where {column} belongs")
+                raise FolderError(f"its {shown(name)} hold no number where {column} belongs")
             whole = column in WHOLE and bool(np.isfinite(numbers).all())
             table[column] = numbers.astype(np.int64) if whole else numbers
-    return table.assign(**{column: np.nan for column in known if column not in table}) if name == "scores" else table
+    lacking = {"leaks": False} | dict.fromkeys(known, np.nan) if name == "scores" else {}
+    return table.assign(**{column: value for column, value in lacking.items() if column not in table})
 
 
 def _word(value: Any) -> str:
@@ -417,7 +389,7 @@ def _entry(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
     if value is None and kind in (list, dict):
         return kind()
     if not isinstance(value, kind):
-        raise RunFolderError(f"it lacks {name}" if value is None else f"its {name} are no {KINDS[kind]}")
+        raise FolderError(f"it lacks {name}" if value is None else f"its {name} are no {KINDS[kind]}")
     return value
 
 

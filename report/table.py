@@ -99,7 +99,7 @@ def write_tables(folder: Path) -> None:
 
     Raises
     ------
-    RunFolderError
+    FolderError
         If its metrics cannot be read.
     """
     metrics = RunFolder(folder).metrics

@@ -4,9 +4,10 @@ import math
 import re
 from collections.abc import Sequence
 
+from runtime.faults import printable
+
 MISSING = "–"
 LETTERS = 2000  # of one text; more is no label
-STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]+")
 TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what may begin an element of HTML inside Markdown
 CALLED = {"Persistence": "persistence", "Clock": "the clock", "": "the reference"}
 VERDICTS = {"reference": "to beat", "better": "better", "worse": "worse", "same": "no better", "untested": "not tested"}
@@ -14,14 +15,13 @@ LEAKS = "uses the future"
 
 
 def literal(text: object) -> str:
-    """Return text without control characters, which steer a terminal or turn the reading direction around."""
-    plain = STEERING.sub(" ", str(text))
-    return plain if len(plain) <= LETTERS else plain[: LETTERS - 1] + "…"
+    """Return text in one line, without what steers a terminal or turns the reading direction around."""
+    return shortened(text, LETTERS)
 
 
 def shortened(text: object, letters: int) -> str:
     """Return literal text of at most so many letters."""
-    plain = literal(text)
+    plain = printable(str(text)[: 2 * letters]).replace("\n", " ")
     return plain if len(plain) <= letters else plain[: letters - 1] + "…"
 
 

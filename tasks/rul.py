@@ -48,16 +48,16 @@ class RUL:
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
-        "cells.cells",
+        "cells",
         "audit",
         "cells.over_life",
         "cells.thirds",
         "calibration",
-        "attention",
-        "cells.factors",
-        "cells.clusters",
-        "cells.synthetic",
-        "losses",
+        "training.attention",
+        "features.factors",
+        "features.clusters",
+        "features.synthetic",
+        "training.losses",
         "reproduce",
     )
 

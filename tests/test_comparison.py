@@ -451,12 +451,12 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_shown(
     complaints = shown.err.splitlines()
     assert complaints[0] == f"There is no folder {tmp_path / 'nowhere'}."
     assert complaints[1] == f"There is no finished run (no metrics.json) in {empty}."
-    assert complaints[2].startswith(f"{broken / 'metrics.json'} is not valid JSON")
+    assert complaints[2].startswith(f"{broken / 'metrics.json'} is damaged")
     assert len(complaints) == 3
     assert verb.main([str(sweep), "--out", str(sweep / "0" / "metrics.json")]) == 2
     assert "Nothing can be written to" in capsys.readouterr().err
     assert verb.main([str(broken)]) == 2
-    assert "is not valid JSON" in capsys.readouterr().err
+    assert "is damaged" in capsys.readouterr().err
     assert not (broken / "compare.md").exists()
 
 

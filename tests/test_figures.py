@@ -246,6 +246,13 @@ def test_groups_coverage_lags_months_and_rankings_draw_their_numbers() -> None:
     assert spec["layout"]["yaxis"]["range"] == [1.5, -0.5]
 
 
+def test_a_criterion_marks_the_number_in_use_and_knows_what_is_missing() -> None:
+    table = pd.DataFrame({"n_clusters": [2, 3, 4], "silhouette": [0.4, 0.5, np.nan]})
+    line, chosen = plotly.spec(rankings.criterion(table, "silhouette", "silhouette", 3))["data"]
+    assert line["y"] == [0.4, 0.5, None]
+    assert (list(chosen["x"]), chosen["y"]) == ([3], [0.5])
+
+
 def test_attention_keeps_the_newest_on_top_and_pairs_name_the_better() -> None:
     lag = np.tile(np.arange(5), 900)
     rows = pd.DataFrame({"ds": np.repeat(np.arange(900), 5), "lag": lag, "weight": (lag == 0) * 1.0})

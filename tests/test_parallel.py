@@ -17,7 +17,7 @@ from data.cached import CachedScope
 from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.vmd import VMD
-from data.windows import Rolling
+from data.windows import RollingWindow
 from runtime import progress
 from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
@@ -96,13 +96,13 @@ def test_every_choice_can_be_built(choice: str) -> None:
 
 @pytest.mark.parametrize("decomposition", [MODWT(level=4), VMD(modes=3)])
 def test_processes_give_the_bits_of_this_process_in_order(decomposition: Decomposition) -> None:
-    work = partial(tails, Rolling(128), decomposition)
+    work = partial(tails, RollingWindow(128), decomposition)
     assert_same(list(Local(2).map(work, SERIES)), list(Local(1).map(work, SERIES)))
 
 
 def test_processes_fill_the_cache_for_all(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 10_000_000)
-    work = partial(tails, CachedScope(Rolling(128), cache, {}), VMD(modes=3))
+    work = partial(tails, CachedScope(RollingWindow(128), cache, {}), VMD(modes=3))
     found = list(Local(2).map(work, SERIES))
     assert len(cache.entries()) == len(SERIES)
     assert_same(list(Local(1).map(work, SERIES)), found)
@@ -240,6 +240,6 @@ def test_missing_ray_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_ray_gives_the_bits_of_this_process_with_one_thread_each(ray: Ray) -> None:
-    work = partial(tails, Rolling(128), VMD(modes=3))
+    work = partial(tails, RollingWindow(128), VMD(modes=3))
     assert_same(list(ray.map(work, SERIES)), list(Local(1).map(work, SERIES)))
     assert {count for count, _ in ray.map(threads, range(4))} == {1}

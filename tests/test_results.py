@@ -71,7 +71,7 @@ def test_a_run_on_cells_has_its_own_table(tmp_path, settings):
 
 def test_what_audit_py_found_later_is_the_last_word(tmp_path):
     later = {"verdict": "LEAKS", "sentence": "LEAKS: split: 3 of 9", "stages": [], "expected": ["split"]}
-    told = section(run_in(tmp_path / "a", {}, audit=later))
+    told = section(run_in(tmp_path / "a", {"a": 1}, audit=later))
     assert "**LEAKS: split: 3 of 9**" in told
     assert "causal" not in told
     assert "Repeats a published protocol, whose leak is expected in: split." in told
@@ -79,7 +79,7 @@ def test_what_audit_py_found_later_is_the_last_word(tmp_path):
 
 def test_a_run_without_audit_or_intervals_says_so(tmp_path):
     run = replace(series_metrics(), audit=None, model="Ridge")
-    told = section(run_in(tmp_path / "a", {}, run, audit=None))
+    told = section(run_in(tmp_path / "a", {"a": 1}, run, audit=None))
     assert "**not audited**" in told
     assert "Ridge has no intervals." in told
 
@@ -131,7 +131,7 @@ def test_a_value_of_a_command_is_one_word_of_a_shell(settings):
 
 def test_text_of_a_run_is_text_on_the_page(tmp_path):
     hostile = replace(series_metrics(), title=EVIL, experiment=EVIL)
-    told = section(run_in(tmp_path / "a", {}, hostile, commit="<script>", cores="](javascript:"))
+    told = section(run_in(tmp_path / "a", {"a": 1}, hostile, commit="<script>", cores="](javascript:"))
     assert "<script>" not in told
     assert "](java" not in told
     assert "python train.py resume=outputs/again\n" in told
@@ -139,7 +139,7 @@ def test_text_of_a_run_is_text_on_the_page(tmp_path):
 
 def test_a_page_holds_every_run_once_and_is_printed_unless_a_file_is_named(tmp_path, capsys):
     for name in ("0", "1"):
-        run_in(tmp_path / "runs" / name, {})
+        run_in(tmp_path / "runs" / name, {"a": 1})
     folders = [str(tmp_path / "runs"), str(tmp_path / "runs" / "1")]
     before = sorted(tmp_path.rglob("*"))
     assert main(folders) == 0
@@ -153,10 +153,10 @@ def test_a_page_holds_every_run_once_and_is_printed_unless_a_file_is_named(tmp_p
 
 
 def test_faults_are_told_in_a_sentence_each_and_the_rest_is_written(tmp_path, capsys):
-    run_in(tmp_path / "good", {})
-    (run_in(tmp_path / "bare", {}) / "run.json").unlink()
-    (run_in(tmp_path / "broken", {}) / "config.yaml").write_text("a: [")
-    (run_in(tmp_path / "text", {}) / "metrics.json").write_text("{")
+    run_in(tmp_path / "good", {"a": 1})
+    (run_in(tmp_path / "bare", {"a": 1}) / "run.json").unlink()
+    (run_in(tmp_path / "broken", {"a": 1}) / "config.yaml").write_text("a: [")
+    (run_in(tmp_path / "text", {"a": 1}) / "metrics.json").write_text("{")
     (tmp_path / "empty").mkdir()
     names = ["good", "bare", "broken", "text", "empty", "absent"]
     out = tmp_path / "results.md"
@@ -165,8 +165,8 @@ def test_faults_are_told_in_a_sentence_each_and_the_rest_is_written(tmp_path, ca
     assert len(faults) == 5
     for name, words in {
         "bare": "cannot be read",
-        "broken": "is no YAML",
-        "text": "is not valid JSON",
+        "broken": "is damaged",
+        "text": "is damaged",
         "empty": "holds no finished run",
         "absent": "is no folder",
     }.items():
@@ -175,7 +175,7 @@ def test_faults_are_told_in_a_sentence_each_and_the_rest_is_written(tmp_path, ca
 
 
 def test_a_page_that_cannot_be_written_is_a_fault(tmp_path, capsys):
-    run = run_in(tmp_path / "a", {})
+    run = run_in(tmp_path / "a", {"a": 1})
     (tmp_path / "file").write_text("")
     assert main([str(run), "--out", str(tmp_path / "file" / "results.md")]) == 2
     assert "Name another file with --out" in capsys.readouterr().err

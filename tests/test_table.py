@@ -152,7 +152,10 @@ def test_text_of_files_is_text_in_every_form(evil: str) -> None:
 
 
 def test_a_metric_added_to_the_scores_shows_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    added = Score("medae", "MedAE", "y", LOWEST, lambda rows: (rows["y"] - rows["y_hat"]).abs().to_numpy(), np.median)
+    def row(rows: pd.DataFrame) -> np.ndarray:
+        return (rows["y"] - rows["y_hat"]).abs().to_numpy()
+
+    added = Score(name="medae", title="MedAE", best=LOWEST, row=row, over=np.median)
     monkeypatch.setattr(evaluation.scores, "SCORES", (*evaluation.scores.SCORES, added))
     series_metrics.cache_clear()
     run = series_metrics(seeds=2)

@@ -115,15 +115,15 @@ def _content(path: str | Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"There is no file {where}.  Set source.path to a file.") from None
     except (OSError, ValueError) as error:
-        if where.is_dir():  # Windows does not open folders
+        if os.path.isdir(where):  # Windows does not open folders
             raise _no_file(where, "a folder") from None
         raise DataError(f"{where} cannot be read ({_reason(error)}).  Set source.path to a file.") from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+        raise _no_file(where, kinds.get(stat.S_IFMT(mode), "a device or a socket"))
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISDIR(mode):
-            raise _no_file(where, "a folder")
-        if not stat.S_ISREG(mode):
-            raise _no_file(where, "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket")
         try:
             content = file.read(LARGEST + 1)
         except OSError as error:
@@ -176,12 +176,12 @@ def _one_member(name: str, content: bytes) -> tuple[str, bytes]:
         raise DataError(f"{name} is an archive that cannot be read ({_reason(error)}).  Pack it again.") from None
 
 
-def _stream(kind: str, content: bytes) -> IO[bytes]:
+def _stream(kind: str, content: bytes) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile:
     packed = io.BytesIO(content)
     return gzip.open(packed) if kind == "gz" else bz2.open(packed) if kind == "bz2" else lzma.open(packed)
 
 
-def _bounded(name: str, packed: int, stream: IO[bytes]) -> bytes:
+def _bounded(name: str, packed: int, stream: IO[bytes] | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile) -> bytes:
     """Unpack, but no more than a table can be."""
     parts: list[bytes] = []
     size = 0
@@ -211,8 +211,8 @@ def _alike(files: list[Path]) -> list[Path]:
     endings = Counter(_ending(file) for file in files)
     if len(endings) > 1 and len(set(endings.values())) == 1:
         raise DataError(
-            f"The folder {files[0].parent} holds files of several kinds ({listed(sorted(endings))}).  Name those that are "
-            f"meant with a pattern, such as source.path='{files[0].parent}/*{sorted(endings)[0]}'."
+            f"The folder {files[0].parent} holds files of several kinds ({listed(sorted(endings))}).  Name those "
+            f"that are meant with a pattern, such as source.path='{files[0].parent}/*{sorted(endings)[0]}'."
         )
     most = max(endings, key=lambda ending: endings[ending], default="")
     return [file for file in files if _ending(file) == most]

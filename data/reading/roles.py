@@ -22,7 +22,7 @@ class Roles(NamedTuple):
 
     time: str | None
     """None where rows are counted."""
-    values: dict[str, str]
+    columns: dict[str, str]
     """Name of the series, or of the one value, by its column."""
     series: str | None
     wide: bool
@@ -82,8 +82,8 @@ def roles_of(
     several = wide or len(values) > 1
     if several and apart is not None:
         raise DataError(
-            f"source.series={apart} and several columns of values ({listed(map(repr, values))}) are two ways to tell series "
-            f"apart.  Name one value with source.value, or set source.series to null."
+            f"source.series={apart} and several columns of values ({listed(map(repr, values))}) are two ways to tell "
+            f"series apart.  Name one value with source.value, or set source.series to null."
         )
     if not values:
         raise DataError(f"{table.name} has no column of numbers; it has {listed(map(repr, table.columns))}.")
@@ -108,9 +108,17 @@ def _time(table: Table, taken: Sequence[str | None], notes: list[str]) -> str | 
     chosen = dated or named[:1]
     if len(named) > 1 and not dated:
         raise DataError(
-            f"{table.name} has several columns that may be the time: {listed(map(repr, named))}.  Name one with source.time=..."
+            f"{table.name} has several columns that may be the time: {listed(map(repr, named))}.  Name one with "
+            f"source.time=..."
         )
     if not chosen:
+        words = [name for name in free if not table.is_numeric(name)]
+        if words and table.options.date_format != "step":
+            example = next(text for text in table.texts(words[0]) if text)
+            raise DataError(
+                f"{table.name} has no column of dates that is known ({words[0]!r} holds {example[:60]!r}).  Name it "
+                f"with source.time=..., or set source.date_format=step to count the rows."
+            )
         notes.append(f"{table.name} has no column of dates: its rows are counted, in their order.")
         return None
     if chosen[0].casefold() != "date":
@@ -137,17 +145,18 @@ def _counts(table: Table, name: str) -> bool:
 
 def _value(table: Table, taken: "set[str | None]", notes: list[str]) -> str:
     numeric = _numeric(table, taken, notes)
-    usual = [name for wanted in VALUES for name in numeric if name.strip().casefold() == wanted]
-    if not numeric:
+    free = [name for name in table.columns if name not in taken and not table.is_dated(name)]
+    usual = [name for wanted in VALUES for name in free if name.strip().casefold() == wanted]
+    if not numeric and not usual:
         text = [name for name in table.columns if name not in taken]
         raise DataError(
-            f"{table.name} has no column of numbers to forecast; it has {listed(map(repr, text or table.columns))}.  Name it "
-            f"with source.value=..."
+            f"{table.name} has no column of numbers to forecast; it has {listed(map(repr, text or table.columns))}.  "
+            f"Name it with source.value=..."
         )
     if not usual and len(numeric) > 1:
         raise DataError(
-            f"{table.name} has several columns of numbers: {listed(map(repr, numeric))}.  Name the one to forecast with "
-            f"source.value=..., or set source.wide=true to take each for a series."
+            f"{table.name} has several columns of numbers: {listed(map(repr, numeric))}.  Name the one to forecast "
+            f"with source.value=..., or set source.wide=true to take each for a series."
         )
     chosen = (usual or numeric)[0]
     others = [name for name in numeric if name != chosen]

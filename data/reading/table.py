@@ -14,7 +14,7 @@ import pyarrow as pa
 from data.contracts import FloatArray
 from data.panel import DataError, listed
 from data.reading.columnar import feather_of, parquet_of
-from data.reading.dates import Dates, is_date, to_dates
+from data.reading.dates import Dates, is_date, is_day, to_dates
 from data.reading.encoding import text_of
 from data.reading.files import read_bytes
 from data.reading.layout import Layout, as_text, layout_of
@@ -84,17 +84,18 @@ class Table:
         """Tell whether a column holds mostly numbers."""
         column = self.columns[name]
         if isinstance(column, pd.Series):
-            return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+            return pd.api.types.is_numeric_dtype(column) and not self.is_dated(name)
         shown = _shown(column)
         return bool(shown) and sum(map(is_number, shown)) >= MOSTLY * len(shown) and not self.is_dated(name)
 
     def is_dated(self, name: str) -> bool:
-        """Tell whether a column holds mostly dates; whole numbers are none by themselves."""
+        """Tell whether a column holds mostly dates; of whole numbers those that all are days as YYYYMMDD."""
         column = self.columns[name]
-        if isinstance(column, pd.Series):
+        if isinstance(column, pd.Series) and not pd.api.types.is_integer_dtype(column):
             return pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
-        shown = _shown(column)
-        return bool(shown) and sum(map(is_date, shown)) >= MOSTLY * len(shown)
+        shown = _shown(column) if not isinstance(column, pd.Series) else [str(value) for value in column[:SAMPLE]]
+        found = sum(map(is_date, shown))
+        return bool(shown) and (found >= MOSTLY * len(shown) or all(map(is_day, shown)))
 
     def is_empty(self, name: str) -> bool:
         """Tell whether nothing stands in a column."""
@@ -162,12 +163,12 @@ class Table:
             elif self.is_numeric(name):
                 found = self.numbers(name)
                 notes += found.notes
-                made[name] = found.values
+                made[name] = found.parsed
                 if found.wrong.any():
-                    made[name] = pd.Series(found.values, dtype=object)
+                    made[name] = pd.Series(found.parsed, dtype=object)
                     made[name][found.wrong] = pd.Series(self.texts(name), dtype=object)[found.wrong]
-                elif _is_whole(found.values):
-                    made[name] = found.values.astype(np.int64)
+                elif _is_whole(found.parsed):
+                    made[name] = found.parsed.astype(np.int64)
             else:
                 made[name] = pd.Series(self.texts(name), dtype=object)
         return pd.DataFrame(made, index=pd.RangeIndex(len(self))), tuple(notes)
@@ -242,7 +243,7 @@ def _of_rows(rows: Sequence[Sequence[Any]], name: str, options: Options, notes: 
 def _of_frame(frame: pd.DataFrame, name: str, options: Options, notes: tuple[str, ...] = ()) -> Table:
     if not isinstance(frame.index, pd.RangeIndex):
         index = frame.index.to_frame(index=False)
-        index.columns = [str(label) if label not in (None, 0) else "index" for label in index.columns]
+        index.columns = ["index" if label is None or str(label) == "0" else str(label) for label in index.columns]
         frame = pd.concat([index, frame.reset_index(drop=True)], axis=1)
     labels = [label if isinstance(label, tuple) else (label,) for label in frame.columns]
     headings = [tuple(str(part) for part in label) for label in labels]

@@ -244,8 +244,8 @@ class CellsCSV:
         median = float(capacity.median())
         if self.nominal is not None and not 0.05 < median / self.nominal < 20:
             raise DataError(
-                f"{self.path}: {self.capacity!r} has the median {median:g}, and source.nominal={self.nominal:g} is another "
-                f"size.  Give both in one unit [Ah]."
+                f"{self.path}: {self.capacity!r} has the median {median:g}, and source.nominal={self.nominal:g} is "
+                f"another size.  Give both in one unit [Ah]."
             )
 
 
@@ -269,8 +269,8 @@ def _doubt(column: str, values: "pd.Series[float]") -> list[str]:
     slips = [told for factor, told in SLIPS.items() if expected.low < median * factor <= expected.high]
     guess = f" ({slips[0].split(':')[0]})" if slips and wrong.mean() > FEW else ""
     return [
-        f"{int(wrong.sum())} of {known.size} values of {column!r} lie beyond {expected.low:g} .. {expected.high:g}, what its name "
-        f"lets expect{guess}; they are taken as they stand (source.limits mends)."
+        f"{int(wrong.sum())} of {known.size} values of {column!r} lie beyond {expected.low:g} .. {expected.high:g}, "
+        f"what its name lets expect{guess}; they are taken as they stand (source.limits mends)."
     ]
 
 
@@ -304,8 +304,8 @@ def _refuse_hidden_cells(table: Table, cycle: str | None) -> None:
             distinct = len(set(table.texts(name)) - {None})
             if 1 < distinct <= FEW * len(table):
                 raise DataError(
-                    f"{table.name} has no column of cycles, and {name!r} may tell cells apart: set source.cell={name}, or "
-                    f"source.cell=null where all rows are one cell."
+                    f"{table.name} has no column of cycles, and {name!r} may tell cells apart: set "
+                    f"source.cell={name}, or source.cell=null where all rows are one cell."
                 )
 
 
@@ -313,6 +313,6 @@ def _refuse_restarts(table: Table, cycle: str, cycles: "pd.Series[Any]") -> None
     falls = int((pd.to_numeric(cycles, errors="coerce").diff() < 0).sum())
     if falls and pd.Series(cycles).duplicated().any():
         raise DataError(
-            f"{table.name} has one cell, but {cycle!r} falls {falls} times between its rows: does it hold several cells?  Name "
-            f"the column that tells them apart with source.cell=..."
+            f"{table.name} has one cell, but {cycle!r} falls {falls} times between its rows: does it hold several "
+            f"cells?  Name the column that tells them apart with source.cell=..."
         )

@@ -140,28 +140,26 @@ class CSV:
                 notes += told
             except DataError as error:
                 faults.append(str(error))
-        parts = []
-        names = (
-            pd.Series(title, index=range(len(table))) if roles.series is None else _names(table, roles.series, faults)
-        )
-        for column, label in roles.values.items():
+        names = _names(table, roles.series, faults) if roles.series else pd.Series(title, index=range(len(table)))
+        columns: dict[str, Any] = {}
+        for column, label in roles.columns.items():
             try:
                 found = table.numbers(column)
             except DataError as error:
                 faults.append(str(error))
                 continue
             notes += found.notes
-            y: Any = pd.Series(found.values)
+            columns[label] = found.parsed
             if found.wrong.any():
-                y = y.astype(object)
-                y[found.wrong] = pd.Series(table.texts(column), dtype=object)[found.wrong]
-            parts.append(pd.DataFrame({"unique_id": label if roles.wide else names, "ds": dates, "y": y}))
+                columns[label] = found.parsed.astype(object)
+                columns[label][found.wrong] = np.array(table.texts(column), dtype=object)[found.wrong]
         if faults:
-            raise DataError("\n  ".join(faults))
+            raise DataError("\n  ".join(dict.fromkeys(faults)))
         if roles.wide:
-            parts, told = _trimmed(parts)
-            notes += told
-        frame = pd.concat(parts, ignore_index=True)
+            frame, cut = _stacked(dates, columns)
+            notes += cut
+        else:
+            frame = pd.DataFrame({"unique_id": names, "ds": dates, "y": next(iter(columns.values()))})
         if roles.time is None and roles.series is not None:
             frame["ds"] = frame.groupby("unique_id").cumcount() + 1
         nothing = frame["ds"].isna() & frame["y"].isna()
@@ -175,33 +173,45 @@ def _names(table: Table, column: str, faults: list[str]) -> "pd.Series[str]":
     names = pd.Series(table.texts(column), dtype=object)
     if names.isna().any():
         faults.append(
-            f"{table.name} has {int(names.isna().sum())} rows without a series in column {column!r}.  Name or remove them."
+            f"{table.name} has {int(names.isna().sum())} rows without a series in column {column!r}.  Name or remove "
+            f"them."
         )
     return names
 
 
-def _trimmed(parts: list[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[str]]:
-    """Cut columns to the rows between their first and their last value: series need not begin and end together."""
-    kept: list[pd.DataFrame] = []
+def _stacked(dates: "pd.Series[Any]", columns: dict[str, Any]) -> tuple[pd.DataFrame, list[str]]:
+    """Put columns below each other, each from its first to its last value: series need not begin and end together."""
     empty: list[str] = []
     cut: list[str] = []
-    for part in parts:
-        known = np.flatnonzero(part["y"].notna().to_numpy())
-        label = str(part["unique_id"].iloc[0])
+    rows: list[Any] = []
+    values: list[Any] = []
+    labels: list[str] = []
+    for label, y in columns.items():
+        known = np.flatnonzero(~pd.isna(y))
         if not known.size:
             empty.append(label)
             continue
-        if known.size and (known[0] > 0 or known[-1] < len(part) - 1):
+        span = np.arange(known[0], known[-1] + 1)
+        if span.size < len(dates):
             cut.append(label)
-        kept.append(part.iloc[known[0] : known[-1] + 1])
+        rows.append(span)
+        values.append(y[span])
+        labels.append(label)
+    if not rows:
+        raise DataError(f"No column of values holds a number: {listed(empty)}.")
     notes = []
     if empty:
         notes.append(f"{len(empty)} columns hold no value and are left out: {listed(empty)}.")
     if cut:
         notes.append(f"{len(cut)} series begin later or end earlier than the dates of the file: {listed(cut)}.")
-    if not kept:
-        raise DataError(f"No column of values holds a number: {listed(empty)}.")
-    return kept, notes
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat(np.array(labels, dtype=object), [len(part) for part in rows]),
+            "ds": dates.iloc[np.concatenate(rows)].reset_index(drop=True),
+            "y": np.concatenate(values),
+        }
+    )
+    return frame, notes
 
 
 def _without_missing(frame: pd.DataFrame, missing: str) -> tuple[pd.DataFrame, tuple[str, ...]]:

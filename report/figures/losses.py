@@ -72,6 +72,9 @@ def over_seeds(runs: Sequence[Sequence[Mapping[str, float]]], title: str, rates:
         if len(tables) > 1:
             marks.append(Band(label, at, together.min(axis=1), together.max(axis=1), colour, 0.18, legend=False))
         marks.append(Line(label, at, together.mean(axis=1), colour, 1.6, dash))
-    values = [table[list(LOSSES)] for table in tables]
-    y = Axis("rate", low=0.0) if rates else of_errors("mean squared error (standardised)", *values)
+    y = (
+        Axis("rate", low=0.0)
+        if rates
+        else of_errors("mean squared error (standardised)", *(t[[*LOSSES]] for t in tables))
+    )
     return Drawing(title, [Panel(marks, Axis("epoch"), y)], height=SMALL)

@@ -39,7 +39,7 @@ def write_pngs(folder: Path) -> list[Path]:
 
     Raises
     ------
-    RunFolderError
+    FolderError
         If the folder holds no finished run, or one of its files cannot be read.
     """
     from report.page import leak_note, sections

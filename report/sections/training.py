@@ -4,6 +4,7 @@ from evaluation.rows import RUL
 from report.figures.drawing import Figure
 from report.figures.heat_maps import attention_map
 from report.figures.losses import losses as loss_curves
+from report.figures.losses import over_seeds
 from report.parts import DRAWN, MOST, Section
 from report.run_folder import RunFolder
 from report.selection import time_axis
@@ -15,7 +16,9 @@ def losses(run: RunFolder) -> Section | None:
     history = {label: epochs for label, epochs in (content or {}).items() if epochs}
     if not history:
         return None
-    drawings = [loss_curves(epochs, str(label)) for label, epochs in list(history.items())[:MOST]]
+    first = list(history.items())[:MOST]
+    drawings = [loss_curves(epochs, str(label)) for label, epochs in first]
+    drawings += [over_seeds([epochs], f"rates of {label}", rates=True) for label, epochs in first if "eta" in epochs[0]]
     counts = [len(epochs) for epochs in history.values()]
     span = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
     heading = f"{len(history)} {'network' if len(history) == 1 else 'networks'} trained for {span} epochs"
