@@ -7,11 +7,13 @@ from inspect import getsource
 
 import pytest
 
+import pipeline.audit
+import tasks.forecast
+import tasks.rul
+from evaluation.leakage import proxies
 from evaluation.leakage.prove import WAYS
-from pipeline.life import Life
-from pipeline.series import Series
-from tests import test_leakage
 from tests.conftest import ROOT
+from tests.test_audit import LABELS, PLANTED
 
 LEAKAGE = (ROOT / "docs" / "leakage.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "docs" / "examples" / "audit_pyemd.py"
@@ -38,23 +40,26 @@ def test_the_example_catches_the_published_pattern_and_clears_the_causal_one():
     assert "decomposition, scaled inputs" in causal
 
 
-def test_the_stages_on_the_page_are_those_of_the_jobs():
-    rows = re.findall(r"^\| `([\w ]+)` \|[^|]+\| `([\w ]+)` \|[^|]+\|$", LEAKAGE, re.MULTILINE)
-    series, cells = zip(*rows, strict=True)
-    made = [re.findall(r'Stage\("([\w ]+)"', getsource(job.stages)) for job in (Series, Life)]
-    assert list(series) == ["split", *made[0]]
-    assert list(cells) == ["split", "covariates", *made[1]]
+def test_the_stages_on_the_page_are_those_of_the_audit():
+    rows = re.findall(r"^\| `([\w ]+)` \| (both|series|cells) \|", LEAKAGE, re.MULTILINE)
+    made = [getsource(module) for module in (pipeline.audit, tasks.forecast, tasks.rul, proxies)]
+    named = {name for source in made for name in re.findall(r'(?:Stage|Finding)\(\s*"([\w ]+)"', source)}
+    assert {name for name, _ in rows} == named
 
 
-def test_every_planted_leak_on_the_page_has_its_test():
-    table = LEAKAGE.split("## Seven planted leaks")[1].split("\n## ")[0]
-    rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("|")][2:]
-    assert len(rows) == 7
-    for _, stage, tests in rows:
-        for name in re.findall(r"`(\w+)`", tests):
-            test = getsource(getattr(test_leakage, name))
-            marks = str(getattr(getattr(test_leakage, name), "pytestmark", ""))
-            assert stage.strip(" `") in test + marks, f"{name} does not name {stage}"
+def test_every_planted_leak_is_on_the_page_with_its_stage_and_its_rows():
+    table = LEAKAGE.split("## Planted leaks")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| .+? \| (.+?) \| (.+?) \| `(\w+)` \|$", table, re.MULTILINE)
+    said = {name: (set(re.findall(r"`(\w+)`", stages)), whom) for stages, whom, name in rows}
+    assert list(said) == [leak.__name__ for leak, *_ in PLANTED]
+    for leak, stages, accused, _ in PLANTED:
+        assert said[leak.__name__][0] == stages
+        assert said[leak.__name__][1].startswith("all rows") is (accused == LABELS)
+    assert "| data smoothed before they were put into the file | none" in table
+
+
+def test_the_bound_of_a_proxy_is_on_the_page():
+    assert f"**{100 * proxies.BOUND:.0f} %**" in LEAKAGE
 
 
 def test_the_ways_to_replace_are_on_the_page():
