@@ -297,8 +297,8 @@ PLANTED = [
     (baseline_that_peeks, {"forecast"}, {"Drift"}, []),
     (decomposition_with_a_memo, {"decomposition", "windows"}, {"MODWT-MLP"}, []),
     (targets_put_into_windows, {"windows"}, LABELS, []),
-    (decomposition_that_knows_the_series, {"decomposition"}, LABELS, []),
-    (decomposition_that_finds_the_series, {"decomposition"}, LABELS, []),
+    (decomposition_that_knows_the_series, {"decomposition"}, {"MODWT-MLP"}, []),
+    (decomposition_that_finds_the_series, {"decomposition"}, {"MODWT-MLP"}, []),
     (weights_chosen_on_test, {"weights", "training"}, {"MODWT-MLP"}, []),
     (penalty_chosen_on_test, {"weights"}, {"Ridge"}, []),
     (addition_of_test_windows_on_the_way_to_fit, {"weights"}, {"Ridge"}, []),
@@ -315,7 +315,7 @@ def test_a_leak_planted_in_a_run_on_series_is_named_and_held_against_its_rows(
 ):
     leak(plant)
     task, found = run_and_audited(configure, tmp_path, *SERIES, *more)
-    assert {cause.stage for cause in found.causes} & stages, [f for f in found.findings if f.stage == "unit"]
+    assert {cause.stage for cause in found.causes} & stages, found.sentence
     assert set(leaking(task, found)) == accused
 
 
