@@ -298,15 +298,16 @@ def everything(text: str) -> Figure:
     return Figure("x", [Drawing(text, [Panel(marks, *axes, title=text), Panel([heat], *axes)])], text, text, text)
 
 
-def test_text_is_literal_in_both_renderers(tmp_path: Path) -> None:
-    figure = everything(EVIL)
+@pytest.mark.parametrize("text", [EVIL, "$\\frac{$"])
+def test_text_is_literal_in_both_renderers(text: str, tmp_path: Path) -> None:
+    figure = everything(text)
     spec = plotly.spec(figure.drawings[0])
     assert not any(word in str(spec) for word in ("<script", "<img", "\u202e", "\x1b"))
-    assert "&lt;script&gt;" in str(spec)
-    drawn = png.sheet(figure, EVIL, EVIL)
+    assert ("&lt;script&gt;" in str(spec)) == ("<script>" in text)
+    drawn = png.sheet(figure, text, text)
     png.save(drawn, tmp_path / "figure.png")  # a formula that is none would raise
     assert "$\\frac" in texts(drawn).replace("\\$", "$")
-    wall = png.sheet(figure._replace(wall=True), EVIL, EVIL)
+    wall = png.sheet(figure._replace(wall=True), text, text)
     png.save(wall, tmp_path / "figure.png")
 
 
