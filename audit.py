@@ -15,6 +15,12 @@ LEAKS = 1  # exit code where a leak is found that nobody announced
 
 def main(given: DictConfig) -> int:
     """Make a run again from data whose future is replaced, print what changes and keep it."""
+    from runtime.record import load_run
+
+    folder = Path(given.run)
+    cfg, card = load_run(folder)
+    cfg.audit = given.get("audit", "full")
+
     from data.panel import DataError, fingerprint
     from pipeline.audit import audit
     from pipeline.results import keep_audit
@@ -24,12 +30,8 @@ def main(given: DictConfig) -> int:
     from report.sections.audit import section
     from report.table import print_rows, write_tables
     from runtime.quiet import console, quiet
-    from runtime.record import load_run
 
     quiet()
-    folder = Path(given.run)
-    cfg, card = load_run(folder)
-    cfg.audit = given.get("audit", "full")
     task, panel, folds = opened(cfg)
     if fingerprint(panel) != card["data"]["sha256"]:
         raise DataError(f"The data of {panel.name} are no longer those of the run in {folder}.  Restore them first.")

@@ -18,14 +18,16 @@ USAGE = Usage(
 
 def main(given: DictConfig) -> None:
     """Print and write what a run's model makes of a file it has not seen, with its intervals."""
-    from pipeline.predict import predict, source_of
-    from report.predictions import as_text
-    from runtime.files import atomic
-    from runtime.quiet import console
     from runtime.record import load_run
 
     folder = Path(given.run)
     cfg, card = load_run(folder)
+
+    from pipeline.predict import predict, source_of
+    from report.predictions import as_text
+    from runtime.files import atomic
+    from runtime.quiet import console
+
     prediction = predict(cfg, card, folder, source_of(cfg, given.get("source")))
     path = Path(given.get("out", "forecast.csv"))
     with atomic(path) as part:

@@ -10,17 +10,20 @@ from runtime.command_line import CONF, start, told_in_one_sentence
 @told_in_one_sentence
 def main(composed: DictConfig) -> float | None:
     """Return what a sweep minimises: the error on validation rows, in the unit of the series."""
-    from pipeline.run import run
-    from report.page import write_page
-    from report.run_folder import RunFolder
-    from report.table import print_table, write_tables
     from runtime.quiet import console, quiet
     from runtime.record import finished, open_run
 
-    quiet()
-    cfg, folder = open_run(composed)
+    cfg, folder = open_run(composed)  # told of before torch and Lightning are imported
     out = console()
+
+    from report.page import write_page
+    from report.run_folder import RunFolder
+
     if finished(folder) is None:
+        from pipeline.run import run
+        from report.table import print_table, write_tables
+
+        quiet()
         run(cfg, folder, out)
         print_table(out, RunFolder(folder).metrics)
         write_tables(folder)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from data.contracts import Decomposition, FloatArray, IntArray, Scope
 
-_PACKAGES = ("EMD-signal", "numba", "numpy", "PyWavelets", "scipy")
+_PACKAGES = ("EMD-signal", "numba", "numpy", "PyWavelets", "scipy", "statsmodels")
 """What computes the components besides our own code."""
 
 

@@ -34,7 +34,8 @@ class Panel:
     ----------
     frame : DataFrame
         Columns ``unique_id`` (str), ``ds`` (timestamp or integer step) and ``y`` (float64);
-        sorted by ``unique_id`` and ``ds``, finite, no date twice in a series.
+        sorted by ``unique_id`` and ``ds``, finite, no date twice in a series.  Further columns are the
+        covariates and, where it is not ``ds``, the age.
     name : str
         What a title calls it.
     unit : str
@@ -44,6 +45,10 @@ class Panel:
         value is known at its own ``ds``, never later.
     notes : tuple of str
         What was left out or mended on the way, a sentence each; printed and kept with the run.
+    calendar : str or None
+        Calendar of the exchange whose sessions the dates are, such as XSHG; None where they are learnt from the dates.
+    age : str
+        Column that counts how far a cell is [cycles]: ``ds``, unless several rows share a cycle.  Of cells alone.
     """
 
     frame: pd.DataFrame
@@ -51,6 +56,17 @@ class Panel:
     unit: str
     covariates: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    calendar: str | None = None
+    age: str = "ds"
+
+    def ages(self) -> "pd.Series[Any]":
+        """Return how far the cell of each row is [cycles]."""
+        return self.frame[self.age]
+
+    def lives(self) -> dict[str, float]:
+        """Return how long each cell lives [cycles], whatever its rows count."""
+        whole = (self.frame[self.age] + self.frame["y"]).groupby(self.frame["unique_id"], sort=False).max()
+        return {str(cell): float(life) for cell, life in whole.items()}
 
     def series(self) -> Iterator[tuple[int, FloatArray]]:
         """Yield the first row and the values ``(time,)`` of every series, in order."""

@@ -108,12 +108,6 @@ class Score:
     hint: str = ""
     undefined: str = ""
 
-    def better(self, one: float, other: float) -> bool:
-        """Say whether the first number is better than the second."""
-        if self.best == LOWEST:
-            return one < other
-        return abs(one) < abs(other) if self.best == ZERO else self.best == HIGHEST and one > other
-
 
 def scores_of(task: str) -> list[Score]:
     """Return the metrics of a task, in the order of its tables."""

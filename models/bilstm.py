@@ -82,6 +82,8 @@ class BiLSTMForecast(nn.Module):
         ``linear``, or ``nonnegative`` where a scaled target is never below zero.
     noise : float
         As of ``BiLSTMStates`` [scaled units].
+    zero_head : bool
+        Whether the read-out starts at zero.
     """
 
     def __init__(
@@ -94,10 +96,11 @@ class BiLSTMForecast(nn.Module):
         dropout: float,
         head: str,
         noise: float = 0.0,
+        zero_head: bool = False,
     ) -> None:
         super().__init__()
         self.states = BiLSTMStates(n_networks, n_features, hidden, dropout, noise)
-        self.head = read_out(head, n_networks, self.states.width, horizon)
+        self.head = read_out(head, n_networks, self.states.width, horizon, zero_head)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""

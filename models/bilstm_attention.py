@@ -36,6 +36,8 @@ class BiLSTMAttention(nn.Module):
         ``linear``, or ``nonnegative`` where a scaled target is never below zero.
     noise : float
         As of ``models.bilstm.BiLSTMStates`` [scaled units].
+    zero_head : bool
+        Whether the read-out starts at zero.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class BiLSTMAttention(nn.Module):
         contexts: Mapping[str, Callable[..., nn.Module]],
         head: str,
         noise: float = 0.0,
+        zero_head: bool = False,
     ) -> None:
         super().__init__()
         if not contexts:
@@ -62,7 +65,7 @@ class BiLSTMAttention(nn.Module):
             }
         )
         self.dense = Linear(n_networks, len(contexts) * width, len(contexts) * width)
-        self.head = read_out(head, n_networks, len(contexts) * width, horizon)
+        self.head = read_out(head, n_networks, len(contexts) * width, horizon, zero_head)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.layers import LSTM, Conv1d, Linear, MaxPool, pooled_length
+from models.layers import LSTM, Conv1d, MaxPool, pooled_length, read_out
 
 
 class CNNLSTM(nn.Module):
@@ -27,6 +27,8 @@ class CNNLSTM(nn.Module):
         D, width of the LSTM state.
     n_layers : int
         LSTM layers, one on top of another.
+    zero_head : bool
+        Whether the read-out starts at zero.
     """
 
     def __init__(
@@ -40,13 +42,14 @@ class CNNLSTM(nn.Module):
         pool: int,
         hidden: int,
         n_layers: int,
+        zero_head: bool = False,
     ) -> None:
         super().__init__()
         pooled_length(lookback, kernel, pool)
         self.conv = Conv1d(n_networks, n_features, channels, kernel)
         self.pool = MaxPool(pool)
         self.lstm = LSTM(n_networks, channels, hidden, n_layers)
-        self.head = Linear(n_networks, hidden, horizon)
+        self.head = read_out("linear", n_networks, hidden, horizon, zero_head)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""

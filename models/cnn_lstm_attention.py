@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from models.attention import MapAttention
-from models.layers import LSTM, Conv1d, Linear, MaxPool, pooled_length
+from models.layers import LSTM, Conv1d, MaxPool, pooled_length, read_out
 
 
 class CNNLSTMAttention(nn.Module):
@@ -32,6 +32,8 @@ class CNNLSTMAttention(nn.Module):
         D, width of the LSTM state.
     n_layers : int
         LSTM layers, one on top of another.
+    zero_head : bool
+        Whether the read-out starts at zero.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class CNNLSTMAttention(nn.Module):
         pool: int,
         hidden: int,
         n_layers: int,
+        zero_head: bool = False,
     ) -> None:
         super().__init__()
         n_steps = pooled_length(lookback, kernel, pool)
@@ -52,7 +55,7 @@ class CNNLSTMAttention(nn.Module):
         self.pool = MaxPool(pool)
         self.lstm = LSTM(n_networks, channels, hidden, n_layers)
         self.attention = MapAttention(n_networks, hidden)
-        self.head = Linear(n_networks, n_steps * hidden, horizon)
+        self.head = read_out("linear", n_networks, n_steps * hidden, horizon, zero_head)
 
     def hidden_map(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to the hidden states ``(K, B, T, D)`` attention looks at."""

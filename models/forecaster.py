@@ -128,6 +128,21 @@ class Forecaster(pl.LightningModule):
         """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
         return self.network(self.component.inputs(past))
 
+    def on_fit_start(self) -> None:
+        """Refuse a clipping that would be wrong, and leave new memory as it comes.
+
+        Raises
+        ------
+        ValueError
+            If gradients would be clipped before they are unscaled.
+        """
+        refuse_clipping_scaled(self.trainer.precision, self.trainer.gradient_clip_val, self.trainer.optimizers)
+        _fill_new_memory(False)  # all of it is written, and to fill it first costs up to a sixth of a step
+
+    def on_fit_end(self) -> None:
+        """Let torch fill new memory again where its algorithms are deterministic."""
+        _fill_new_memory(True)
+
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the sum of the networks' losses."""
         losses = self._losses(batch)  # (K,)
@@ -185,6 +200,22 @@ class Forecaster(pl.LightningModule):
         return reduce(total, reduce_op="sum") / reduce(count, reduce_op="sum")
 
 
+def refuse_clipping_scaled(precision: str | int, clip: float | None, optimizers: Iterable[Optimizer]) -> None:
+    """Refuse to clip gradients that a fused optimiser unscales only afterwards.
+
+    Raises
+    ------
+    ValueError
+        If the precision is ``16-mixed``, gradients are clipped and an optimiser is fused.
+    """
+    if precision == "16-mixed" and clip and any(group.get("fused") for o in optimizers for group in o.param_groups):
+        raise ValueError(
+            f"trainer.gradient_clip_val={clip} with trainer.precision=16-mixed needs an optimiser that is not fused, "
+            f"which would unscale gradients after they are clipped; set model.optimizer.fused=false or "
+            f"trainer.precision=bf16-mixed."
+        )
+
+
 def _refuse(loss: str, decay: float, component: Allocation) -> None:
     """Name every fault of the settings at once."""
     faults = []
@@ -199,6 +230,10 @@ def _refuse(loss: str, decay: float, component: Allocation) -> None:
         faults.append(f"model.decay={decay} must be above 0 and at most 1, where the learning rate stays as it is.")
     if faults:
         raise ValueError("  ".join(faults))
+
+
+def _fill_new_memory(fill: bool) -> None:
+    torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
 class _RunningMean:

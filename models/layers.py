@@ -15,7 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
-from torch.nn.functional import pad, softplus
+from torch.nn.functional import softplus
+
+MANY, SMALL = 10, 16
+"""From how many networks, and up to what width, a batched recurrence beats ``torch.lstm`` once a network."""
 
 
 class Linear(nn.Module):
@@ -101,6 +104,9 @@ class MaxPool(nn.Module):
 class LSTM(nn.Module):
     """``torch.nn.LSTM`` with its parameters and their names, K times.
 
+    Many small networks take a step as one batched product, whose backward pass is written out; few or wide
+    ones are each given to ``torch.lstm``.  ``benchmarks/recurrence.py`` measures which is faster.
+
     Both biases are kept although their sum would do: Adam takes a step for each of them.
 
     Parameters
@@ -112,35 +118,29 @@ class LSTM(nn.Module):
     def __init__(self, n_networks: int, n_inputs: int, hidden: int, n_layers: int) -> None:
         super().__init__()
         self.n_layers = n_layers
+        self.batched = n_networks >= MANY and hidden <= SMALL
         for layer in range(n_layers):
-            width = hidden if layer else n_inputs
-            for name, shape in {
-                "weight_ih": (4 * hidden, width),
-                "weight_hh": (4 * hidden, hidden),
-                "bias_ih": (4 * hidden,),
-                "bias_hh": (4 * hidden,),
-            }.items():
-                self.register_parameter(f"{name}_l{layer}", uniform(n_networks, *shape, fan_in=hidden))
+            _add_lstm_parameters(self, n_networks, hidden if layer else n_inputs, hidden, f"_l{layer}")
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, B, T, I)`` to the hidden states of the last layer ``(K, B, T, D)``."""
-        states = inputs.transpose(1, 2)  # (K, T, B, I)
         with torch.autocast(inputs.device.type, enabled=False):  # rounding would add up over the steps
-            for layer in range(self.n_layers):
-                w_ih, w_hh, b_ih, b_hh = (
-                    getattr(self, f"{name}_l{layer}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                )
-                weight = torch.cat([w_ih, w_hh], dim=2)  # (K, 4 D, I + D)
-                states = _LSTMLayer.apply(states.to(weight.dtype), weight, b_ih + b_hh)  # (K, T, B, D)
+            return self._together(inputs) if self.batched else _one_by_one(self, inputs, self.n_layers)
+
+    def _together(self, inputs: Tensor) -> Tensor:
+        parameters = dict(self.named_parameters())
+        states = inputs.transpose(1, 2)  # (K, T, B, I)
+        for layer in range(self.n_layers):
+            w_ih, w_hh, b_ih, b_hh = (
+                parameters[f"{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            )
+            weight = torch.cat([w_ih, w_hh], dim=2)  # (K, 4 D, I + D)
+            states = _LSTMLayer.apply(states.to(weight.dtype), weight, b_ih + b_hh)  # (K, T, B, D)
         return states.transpose(1, 2)  # (K, B, T, D)
 
 
 class BiLSTM(nn.Module):
     """One bidirectional layer of ``torch.nn.LSTM`` with its parameters and their names, K times.
-
-    Bidirectional layers are wide, and then the kernel of ``torch.lstm``, once a network, is faster
-    than one batched product for all: 46 ms against 55 ms a training step of five networks of 64 and
-    32 units, batch 64 and 15 steps, and 10 ms against 13 ms of a single one.
 
     Parameters
     ----------
@@ -152,41 +152,12 @@ class BiLSTM(nn.Module):
         super().__init__()
         self.hidden = hidden
         for direction in ("", "_reverse"):
-            for name, shape in {
-                "weight_ih": (4 * hidden, n_inputs),
-                "weight_hh": (4 * hidden, hidden),
-                "bias_ih": (4 * hidden,),
-                "bias_hh": (4 * hidden,),
-            }.items():
-                self.register_parameter(f"{name}_l0{direction}", uniform(n_networks, *shape, fan_in=hidden))
+            _add_lstm_parameters(self, n_networks, n_inputs, hidden, f"_l0{direction}")
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, B, T, I)`` to the states ``(K, B, T, 2 D)``, the forward direction first."""
-        parameters: dict[str, Tensor] = dict(self.named_parameters())
         with torch.autocast(inputs.device.type, enabled=False):  # rounding would add up over the steps
-            inputs = inputs.to(parameters["weight_ih_l0"].dtype)
-            if inputs.shape[3] == 1:
-                # The gradient of a single column is summed by threads, and its last bits depend on
-                # their number; so a column of zeros stands beside it.
-                inputs = pad(inputs, (0, 1))
-                for name in ("weight_ih_l0", "weight_ih_l0_reverse"):
-                    parameters[name] = pad(parameters[name], (0, 1))
-            rest = inputs.new_zeros(2, inputs.shape[1], self.hidden)  # (2, B, D)
-            states = [
-                torch.lstm(
-                    past,
-                    (rest, rest),
-                    weights,
-                    has_biases=True,
-                    num_layers=1,
-                    dropout=0.0,
-                    train=self.training,
-                    bidirectional=True,
-                    batch_first=True,
-                )[0]
-                for past, *weights in zip(inputs, *parameters.values(), strict=True)
-            ]
-        return torch.stack(states)  # (K, B, T, 2 D)
+            return _one_by_one(self, inputs, n_layers=1, bidirectional=True)
 
 
 class NonNegativeLinear(Linear):
@@ -205,8 +176,18 @@ HEADS = {"linear": Linear, "nonnegative": NonNegativeLinear}
 """Read-outs by the names a configuration calls them."""
 
 
-def read_out(head: str, n_networks: int, n_inputs: int, n_outputs: int) -> Linear:
+def read_out(head: str, n_networks: int, n_inputs: int, n_outputs: int, zero: bool) -> Linear:
     """Return the last layer of K networks.
+
+    Parameters
+    ----------
+    head : str
+        One of ``HEADS``.
+    n_networks, n_inputs, n_outputs : int
+        K, I, O.
+    zero : bool
+        Whether weights and biases start at zero, so that an untrained network forecasts zero: under
+        ``scaling=anchored`` the naive forecast, from which training then departs where it pays.
 
     Raises
     ------
@@ -215,7 +196,48 @@ def read_out(head: str, n_networks: int, n_inputs: int, n_outputs: int) -> Linea
     """
     if head not in HEADS:
         raise ValueError(f"model.network.head={head} is not known; it is one of {', '.join(HEADS)}.")
-    return HEADS[head](n_networks, n_inputs, n_outputs)
+    layer = HEADS[head](n_networks, n_inputs, n_outputs)
+    if zero:
+        for parameter in layer.parameters():
+            nn.init.zeros_(parameter)
+    return layer
+
+
+def _add_lstm_parameters(module: nn.Module, n_networks: int, n_inputs: int, hidden: int, suffix: str) -> None:
+    """Register the four parameters of one layer and direction, in the order of ``torch.nn.LSTM``."""
+    for name, shape in {
+        "weight_ih": (4 * hidden, n_inputs),
+        "weight_hh": (4 * hidden, hidden),
+        "bias_ih": (4 * hidden,),
+        "bias_hh": (4 * hidden,),
+    }.items():
+        module.register_parameter(f"{name}{suffix}", uniform(n_networks, *shape, fan_in=hidden))
+
+
+def _one_by_one(module: nn.Module, inputs: Tensor, n_layers: int, bidirectional: bool = False) -> Tensor:
+    """Give the input ``(K, B, T, I)`` and the parameters of each network to ``torch.lstm``.
+
+    Returns ``(K, B, T, D)``, or ``(K, B, T, 2 D)`` of both directions.
+    """
+    parameters = list(module.parameters())
+    hidden = parameters[1].shape[2]
+    inputs = inputs.to(parameters[1].dtype)
+    rest = inputs.new_zeros(n_layers * (1 + bidirectional), inputs.shape[1], hidden)  # (layer, B, D)
+    states = [
+        torch.lstm(
+            past,
+            (rest, rest),
+            weights,
+            has_biases=True,
+            num_layers=n_layers,
+            dropout=0.0,
+            train=module.training,
+            bidirectional=bidirectional,
+            batch_first=True,
+        )[0]
+        for past, *weights in zip(inputs, *parameters, strict=True)
+    ]
+    return torch.stack(states)
 
 
 class _LSTMLayer(torch.autograd.Function):

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from models.layers import LSTM, Linear
+from models.layers import LSTM, read_out
 
 
 class LSTMForecast(nn.Module):
@@ -20,14 +20,23 @@ class LSTMForecast(nn.Module):
         D, width of the LSTM state.
     n_layers : int
         LSTM layers, one on top of another.
+    zero_head : bool
+        Whether the read-out starts at zero.
     """
 
     def __init__(
-        self, n_networks: int, n_features: int, lookback: int, horizon: int, hidden: int, n_layers: int
+        self,
+        n_networks: int,
+        n_features: int,
+        lookback: int,
+        horizon: int,
+        hidden: int,
+        n_layers: int,
+        zero_head: bool = False,
     ) -> None:
         super().__init__()
         self.lstm = LSTM(n_networks, n_features, hidden, n_layers)
-        self.head = Linear(n_networks, hidden, horizon)
+        self.head = read_out("linear", n_networks, hidden, horizon, zero_head)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""

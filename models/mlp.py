@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.layers import Linear
+from models.layers import Linear, read_out
 
 
 class MLP(nn.Module):
@@ -21,15 +21,24 @@ class MLP(nn.Module):
         D, width of a hidden layer.
     n_layers : int
         Hidden layers.
+    zero_head : bool
+        Whether the read-out starts at zero.
     """
 
     def __init__(
-        self, n_networks: int, n_features: int, lookback: int, horizon: int, hidden: int, n_layers: int
+        self,
+        n_networks: int,
+        n_features: int,
+        lookback: int,
+        horizon: int,
+        hidden: int,
+        n_layers: int,
+        zero_head: bool = False,
     ) -> None:
         super().__init__()
         widths = [lookback * n_features] + [hidden] * n_layers
         self.layers = nn.ModuleList(Linear(n_networks, inputs, hidden) for inputs in widths[:-1])
-        self.head = Linear(n_networks, widths[-1], horizon)
+        self.head = read_out("linear", n_networks, widths[-1], horizon, zero_head)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""

@@ -25,6 +25,9 @@ from runtime.build import build
 from runtime.quiet import quiet
 from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
 
+SCALED = ("scaling", "scaled inputs", "augmentation")
+"""Stages that only models of scaled windows rest on."""
+
 BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
 """How long the audit trains: long enough to show what has been looked at."""
 
@@ -89,11 +92,25 @@ def _of_group(
                 there = origins if changed.rows is None else _there(origins, changed.rows)
                 yield Change(changed.name, changed.replaced, make(changed.panel, changed.fold, there)[0], changed.rows)
             moved = task.past_replaced(panel, fold, rng)
-            yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0], altered=moved.replaced)
+            altered = (moved.panel.frame.to_numpy() != panel.frame.to_numpy()).any(axis=1)
+            yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0], altered=altered)
 
         found = compare(before, changes(), ids)
     whole: Task = build(cfg.task)(cfg)
-    return [*_used(whole, panel, fold, rows, windows, known), *found]
+    prepared = whole.prepare(panel, fold, rows[0])
+    found = [whole.explained(finding, prepared.windows) for finding in found]
+    found = [*_used(whole, panel, fold, rows, prepared, windows, known), *found]
+    return [accused for finding in found for accused in _accused(finding, task, rows)]
+
+
+def _accused(finding: Finding, task: Task, rows: Sequence[Candidate]) -> list[Finding]:
+    """Hold a leak in the inputs of a group against its candidates, and one in scaled inputs against their users."""
+    if finding.verdict != "LEAKS" or finding.subject is not None:
+        return [finding]
+    users = [row for row in rows if finding.stage not in SCALED or needs_of(row).scaled]
+    if len(users) == len(task.candidates()):
+        return [finding]
+    return [finding._replace(subject=row.label) for row in users]
 
 
 def brief(cfg: DictConfig) -> DictConfig:
@@ -101,8 +118,7 @@ def brief(cfg: DictConfig) -> DictConfig:
     settings: Any = OmegaConf.to_container(cfg)
     for group in ("features", "augmentation", "model", "baselines", "trainer"):
         settings[group] = _shortened(settings.get(group))
-    settings["trainer"]["limit_train_batches"] = BRIEF["limit_train_batches"]
-    settings["trainer"]["enable_checkpointing"] = True
+    settings["trainer"] |= {"limit_train_batches": BRIEF["limit_train_batches"], "devices": 1, "strategy": "auto"}
     short = OmegaConf.create(settings)
     assert isinstance(short, DictConfig)
     return short
@@ -159,11 +175,11 @@ def _used(
     panel: Panel,
     fold: Fold,
     rows: Sequence[Candidate],
+    prepared: Prepared,
     again: Windows,
     known: Mapping[str, str],
 ) -> list[Finding]:
     """Hold what training used against what the panel gives: windows, one by one, and batches as a whole."""
-    prepared = task.prepare(panel, fold, rows[0])
     found = [_same_windows(prepared.windows, again)]
     parts = Parts(*(task.select(prepared.windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
     n = len(parts.train.origin) + len(parts.validation.origin)

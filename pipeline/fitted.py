@@ -60,6 +60,11 @@ class Fitted(NamedTuple):
             for side, end in zip(("lo", "hi"), ends, strict=True)
         }
 
+    @property
+    def finite(self) -> bool:
+        """Whether everything that was learnt is a number; of a training that has diverged it is not."""
+        return all(np.isfinite(value).all() for value in self.state().values() if value.dtype.kind == "f")
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, scaling and features by name."""
         parts: dict[str, Mapping[str, Any]] = {"model": self.model.state(), "scaling": self.scaling.state()}

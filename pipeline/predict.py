@@ -15,8 +15,9 @@ from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
 from pipeline.fitted import Fitted, below, members, unfitted
 from pipeline.fitting import rows_of
+from pipeline.settings import LIVE
 from report.run_folder import RunFolder
-from runtime.build import ConfigError, build
+from runtime.build import ConfigError, build, check
 from runtime.command_line import CONF
 from runtime.record import WEIGHTS
 from tasks.task import Prediction, Task, needs_of
@@ -24,6 +25,7 @@ from tasks.task import Prediction, Task, needs_of
 
 def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: DictConfig) -> Prediction:
     """Forecast what a source reads, with intervals and the reference forecast beside it."""
+    check(cfg, LIVE)
     task: Task = build(cfg.task)(cfg)
     row, reference = task.candidates()[0], task.candidates()[-1]
     panel = task.read(build(source), card["data"])
@@ -35,8 +37,8 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         forecasts.append(task.finish(panel, windows, fitted.forecast(windows, rows)))
         ends.append(fitted.own_intervals(windows, rows))
     told = {row.label: np.mean(forecasts, axis=0)}
-    if not needs_of(reference).state:
-        naive = unfitted(cfg, reference.model, windows.past.shape[2])
+    naive = unfitted(cfg, reference.model, windows.past.shape[2])
+    if not naive.model.state():  # a reference that learns from training rows is not kept with the run
         told.setdefault(reference.label, naive.forecast(windows, rows))
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)

@@ -31,8 +31,6 @@ OURS = (
     "models.",
     "evaluation.intervals.",
     "tasks.",
-    "pipeline.series.",
-    "pipeline.life.",
     "runtime.parallel.",
     "runtime.random_state.",
 )

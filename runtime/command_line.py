@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runtime.faults import is_ours, meant, printable, shown
 from runtime.overrides import Usage, parse, prepared
-from runtime.settings import CONF
+from runtime.settings import CONF, groups
 from runtime.sweep import folder_name, job_began, job_ended, job_failed, running_sweep, sweep_folder
 
 __all__ = ["CONF", "Usage", "folder_of", "run_command", "start", "told_in_one_sentence"]
@@ -127,6 +127,8 @@ def sentence(error: BaseException, go_on: str) -> str | None:
         return f"{error.strerror}{place}.  {'When that is solved: ' * bool(go_on)}{go_on}".strip()
     if isinstance(error, MemoryError):
         return f"The memory is not enough ({error}).  Take a smaller batch_size, model or part of the data."
+    if isinstance(error, OmegaConfBaseException):
+        return f"The configuration cannot be used: {' '.join(str(error).split())}"
     return str(error) if is_ours(error) or isinstance(error, OSError) else None
 
 
@@ -182,6 +184,8 @@ def _of_hydra(error: Exception) -> str:
     """Return what Hydra objects to, with the key that was meant and without advice to add a wrong one."""
     cause = error.__cause__
     parent, key = getattr(cause, "parent_node", None), getattr(cause, "key", None)
+    if key in groups():
+        return f"No {key} is chosen, so nothing can be set below it: add {key}=..., a choice of conf/{key}."
     if isinstance(parent, DictConfig) and key is not None:
         return f"{getattr(cause, 'full_key', key)} is not there.  {meant(str(key), map(str, parent))}".strip()
     return " ".join(shown(line.strip()) for line in str(error).splitlines() if line.strip())

@@ -92,8 +92,8 @@ def read_config(path: Path) -> DictConfig:
     text = read_text(path, CONFIG_BYTES)
     try:
         _refuse_tricks(path, text)
-        kept: Any = OmegaConf.create(text)  # a safe loader, which refuses a key given twice
-        content = OmegaConf.to_container(kept, resolve=False)
+        # OmegaConf's loader is a safe one, reads 1e-3 as a number and refuses a key given twice.
+        content = OmegaConf.to_container(OmegaConf.create(text), resolve=False)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}" if mark else ""

@@ -263,7 +263,7 @@ def _stranger(key: str, word: str, usage: Usage, run: str | None) -> str:
         except (FolderError, OmegaConfBaseException):
             settled = None
         if key == "horizon" and isinstance(settled, int):
-            return f"The run forecasts {settled} step{'s' * (settled != 1)}; train again with {shown(word)}."
+            return f"the run forecasts {settled} step{'s' * (settled != 1)}; train again with {shown(word)}."
         if settled is not None:
             return f"{key} is settled by the run; train again with {shown(word)}."
     takes = ", ".join(f"{name}={what}" for name, what in usage.keys.items())

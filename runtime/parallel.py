@@ -5,6 +5,7 @@ import pickle
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import parent_process
 from typing import Any, TypeVar
@@ -66,13 +67,19 @@ class Local:
         # Large arrays are shared between processes; "c" lets a worker write to its own copy.
         with parallel_config(backend="loky", inner_max_num_threads=1):
             pool = Parallel(n_jobs, return_as="generator", mmap_mode="c")
+        results: Iterator[Result] = iter(())
         try:
-            yield from followed(pool(delayed(work)(item) for item in todo), len(todo), label)
+            results = pool(delayed(work)(item) for item in todo)
+            yield from followed(results, len(todo), label)
         except BrokenProcessPool:
             raise WorkerLost(
                 f"One of {n_jobs} worker processes was killed, most likely because the memory did not suffice for "
                 f"all of them.  What is finished is kept; go on with fewer: parallel.n_jobs={max(1, n_jobs // 2)}"
             ) from None
+        finally:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of work that was dropped because nobody asks for more
+                getattr(results, "close", lambda: None)()
 
 
 class Ray:

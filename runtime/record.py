@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from runtime.faults import FolderError
 from runtime.files import ROOT, write_text
 from runtime.kept import entry, read_config, read_json, read_text
+from runtime.settings import defaults
 from runtime.sweep import WHERE
 
 PACKAGES = ["torch", "pytorch-lightning", "numpy", "pandas", "numba", "scikit-learn", "PyWavelets", "hydra-core"]
@@ -36,18 +37,23 @@ def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
     if composed.resume:
         if not kept.exists():
             raise FolderError(f"resume={folder} is not the folder of a run: there is no {kept}.")
-        settings = read_config(kept)
+        settings = _complete(read_config(kept))
         settings.parallel = OmegaConf.create(OmegaConf.to_container(composed.parallel, resolve=True))
         return settings, folder
     settings = DictConfig(OmegaConf.to_container(composed, resolve=True))
     del settings.folder, settings.resume
     open_folder(folder / UNFINISHED)
     if kept.exists():
-        if _settled(read_config(kept)) != _settled(settings):
+        if _settled(_complete(read_config(kept))) != _settled(settings):
             raise FolderError(f"{folder} holds a run with other settings.  Name another folder with hydra.run.dir=...")
     else:
         write_text(kept, OmegaConf.to_yaml(settings))
     return settings, folder
+
+
+def _complete(kept: DictConfig) -> DictConfig:
+    """Return a kept configuration with the settings that have been added since, as they were without them."""
+    return DictConfig({**{name: value for name, value in defaults().items() if name not in kept}, **kept})
 
 
 def _settled(settings: DictConfig) -> dict[str, Any]:
@@ -82,7 +88,7 @@ def load_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
     if finished(folder) is None:
         what = "an unfinished run" if (folder / CONFIG).exists() else "no run"
         raise FolderError(f"run={folder} holds {what}.  Give the folder of a run that has ended.")
-    cfg = read_config(folder / CONFIG)
+    cfg = _complete(read_config(folder / CONFIG))
     cfg.parallel = OmegaConf.create({"_target_": "runtime.parallel.Local"})  # no machines of somebody else's
     card = read_json(folder / CARD)
     entry(card, "data.name", str, folder / CARD)

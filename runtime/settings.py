@@ -91,6 +91,14 @@ def known_settings() -> tuple[str, ...]:
 
 
 @cache
+def defaults() -> Mapping[str, Any]:
+    """Return the settings with a rule, and what they are where nothing is said: an older run lacks newer ones."""
+    with open(f"{CONF}/train.yaml", encoding="utf-8") as file:
+        content: dict[str, Any] = yaml.safe_load(file)
+    return {name: value for name, value in content.items() if name in RULES}
+
+
+@cache
 def groups() -> tuple[str, ...]:
     """Return the groups of the defaults list that hold one choice each, in their order."""
     with open(f"{CONF}/train.yaml", encoding="utf-8") as file:

@@ -16,6 +16,7 @@ from data.panel import DataError
 from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
+from evaluation.leakage.proxies import directions_explained
 from evaluation.rows import Facts, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
@@ -27,6 +28,8 @@ NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
 """Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
+FEW, MANY = 12, 240  # origins at which components are compared in two units, and more where they differ
+SAME, TELLS = 1e-6, 20.0  # relative difference that is none; directions that chance does not explain [%]
 ENOUGH = 30  # training origins where synthetic windows are learnt from them
 
 
@@ -163,10 +166,51 @@ class Forecast:
             np.maximum.at(last, codes[learnt], dates[learnt])
             checked += int(tested.sum())
             changed += int((dates[tested] < last[codes[tested]]).sum())
+        told = f"all {checked} tested steps come after what was learnt from"
         if changed:
-            detail = f"{changed} of {checked} tested steps lie before steps that were learnt from"
-            return [Finding("split", "LEAKS", checked, changed, detail)]
-        return [Finding("split", "causal", checked, 0, f"all {checked} tested steps come after what was learnt from")]
+            told = f"{changed} of {checked} tested steps lie before steps that were learnt from"
+        split = Finding("split", "LEAKS" if changed else "causal", checked, changed, told)
+        return [split, *self._strangers(panel)]
+
+    def _strangers(self, panel: Panel) -> list[Finding]:
+        """Find decompositions that know the series by heart: by its values, or by the place in it."""
+        found = []
+        for node in {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}.values():
+            finding = self._stranger(panel, node)
+            labels = [row.label for row in self.candidates() if row.decomposition == node]
+            leaks = finding.verdict == "LEAKS"
+            found += [finding._replace(subject=label) for label in labels] if leaks else [finding]
+        return found
+
+    def _stranger(self, panel: Panel, node: DictConfig) -> Finding:
+        """Compare the components of the series with those of the series in another unit.
+
+        They keep to the unit, to rounding, or nothing can be said yet: then a series that is looked up gives itself
+        away.  By its values it is not found in another unit, and what was known of the next move is gone; by the
+        place, the next moves are still told where every value has been replaced.
+        """
+        every = origins(panel, 1, self._first_end())
+        doubled = replace(panel, frame=panel.frame.assign(y=2.0 * panel.frame["y"]))
+        few = _spread(every, FEW)
+        one, other = (self._past(given, node, few) for given in (panel, doubled))
+        if np.abs(other.past / 2 - one.past).max() <= SAME * (float(panel.frame["y"].std()) or 1.0):
+            return Finding("unit", "causal", few.size, 0, "components keep to the unit of the series")
+        everything = np.ones(len(panel.frame), dtype=bool)
+        values = _in_each(panel, everything, "scrambled", np.random.default_rng(self.cfg.seed))
+        scrambled = replace(panel, frame=panel.frame.assign(y=values))
+        many = _spread(every, MANY)
+        seen = [self._past(given, node, many) for given in (panel, doubled, scrambled)]
+        moves = seen[0].y[:, 0] - panel.frame["y"].to_numpy()[many]
+        true, in_unit, of_others = (100 * directions_explained(windows.past, moves) for windows in seen)
+        told = f"components tell {true:.0f} % of directions, {in_unit:.0f} % in another unit"
+        if true > in_unit + TELLS or of_others > 50 + TELLS:
+            told += f", {of_others:.0f} % where all values were replaced: the series is known by heart"
+            return Finding("decomposition", "LEAKS", many.size, many.size, told)
+        return Finding("unit", "causal", many.size, 0, f"components depend on the unit of the series; {told}")
+
+    def _past(self, panel: Panel, node: DictConfig, rows: IntArray) -> Windows:
+        cfg = self.cfg
+        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
 
     def knowledge(self, panel: Panel, fold: Fold) -> Knowledge:
         """Return all rows up to the date of the last training target, and up to that of the last validation target."""
@@ -225,8 +269,16 @@ class Forecast:
         train, test = known[TRAIN], known[TEST]
         within = train[[train.size // 2]]  # a training window must not see its future either
         n_tested = 8 if self.cfg.audit == "full" else 3
-        spread = test[np.unique(np.linspace(0, test.size - 1, n_tested).astype(int))]
-        return np.r_[train[-1] + self.cfg.horizon, within, spread]
+        return np.r_[train[-1] + self.cfg.horizon, within, _spread(test, n_tested)]
+
+    def explained(self, finding: Finding, windows: Windows) -> Finding:
+        """Add to a decomposition that leaks how many directions of the next move can be told from it."""
+        if finding.stage != "decomposition" or finding.verdict != "LEAKS":
+            return finding
+        moves = windows.y[:, 0] - windows.past[:, -1].sum(axis=1)
+        share = 100 * directions_explained(windows.past, moves)
+        name = f"{self.cfg.names.decomposition} with scope {self.cfg.names.scope}"
+        return finding._replace(detail=f"{name}, {finding.detail}; {share:.0f} % of directions explained by it")
 
     def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
         """Return the number of components."""
@@ -270,6 +322,11 @@ class Forecast:
             parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
         title = f"{panel.name} in {panel.unit}, after {day(panel.frame['ds'].max())}"
         return Prediction(pd.concat(parts, ignore_index=True), title, [])
+
+
+def _spread(rows: IntArray, n: int) -> IntArray:
+    """Return at most n rows, evenly spread."""
+    return rows[np.unique(np.linspace(0, rows.size - 1, n).astype(int))]
 
 
 def first_row(ids: Any, last: int) -> int:

@@ -182,6 +182,10 @@ class RUL:
         other = _replaced(panel, everything, list(panel.covariates), "scrambled", rng)
         return Changed("every covariate is replaced by another", other, fold, everything)
 
+    def explained(self, finding: Finding, windows: Windows) -> Finding:
+        """Return the finding as it is."""
+        return finding
+
     def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
         """Return the number of features."""
         return int(scaling["mean"].size)

@@ -169,6 +169,10 @@ class Task(Protocol):
         """Return a panel in which everything up to some origins was replaced: their inputs must move."""
         ...
 
+    def explained(self, finding: Finding, windows: Windows) -> Finding:
+        """Add to what was found what it is worth, where that can be said."""
+        ...
+
     def n_channels(self, scaling: Mapping[str, NDArray[Any]]) -> int:
         """Return how many channels the windows of a finished run have, by what its scaling has learnt."""
         ...

@@ -1,5 +1,6 @@
 """Sources of cells read what publishers offer, and say what is wrong with it."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +109,12 @@ def source(request, tmp_path, monkeypatch):
 
 
 def test_a_source_of_cells_keeps_its_promises(source) -> None:
-    panel, rows = source.load(), source.read()
-    frame = panel.frame
+    panel, known = source.load(), source.read()
+    frame, rows = panel.frame, known.frame
     assert list(frame.columns) == ["unique_id", "ds", "y", *panel.covariates]
-    assert list(rows.columns) == ["unique_id", "ds", *panel.covariates]
+    assert list(rows.columns) == ["unique_id", "ds", "y", *panel.covariates]
+    assert rows["y"].isna().all()
+    assert known.covariates == panel.covariates
     assert panel.unit == "cycles"
     assert panel.notes
     assert all("[" in meaning or "in its own unit" in meaning for meaning in panel.covariates.values())
@@ -248,7 +251,7 @@ def test_records_of_the_real_cell_are_the_eight_factors_of_the_paper() -> None:
     ("content", "said"),
     [
         (b"PK not a workbook", "CS2_35_1.xlsx is not a workbook that can be read"),
-        (b"", "CS2_35_1.xlsx is not a workbook that can be read"),
+        (b"", "CS2_35_1.xlsx is empty"),
     ],
 )
 def test_a_corrupt_workbook_is_named_beside_all_others(tmp_path: Path, content: bytes, said: str) -> None:
@@ -370,15 +373,17 @@ def test_any_table_ends_by_its_capacity_where_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("max_voltage_V", 3700.0, "mV"),
-        ("capacity_Ah", 1100.0, "mAh"),
-        ("discharge_time_s", -5.0, "is negative in 30 of 30 rows"),
+        ("max_voltage_V", 3700.0, "30 of 30 values .* lie beyond 0 .. 100.*a thousandfold too large"),
+        ("capacity_Ah", 1100.0, "a thousandfold too large"),
+        ("discharge_time_s", -5.0, "30 of 30 values .* lie beyond 0 .. inf"),
     ],
 )
-def test_a_wrong_unit_is_known_by_the_name_of_the_column(tmp_path: Path, column: str, value: float, said: str) -> None:
-    pd.DataFrame({"cycle": range(30), column: value + np.arange(30) / 100}).to_csv(tmp_path / "x.csv", index=False)
-    with pytest.raises(DataError, match=said):
-        CellsCSV(str(tmp_path / "x.csv"), cell=None).load()
+def test_what_a_name_does_not_lead_to_expect_is_told_and_taken_as_it_stands(tmp_path, column, value, said):
+    values = value + np.arange(30) / 100
+    pd.DataFrame({"cycle": range(30), column: values}).to_csv(tmp_path / "x.csv", index=False)
+    panel = CellsCSV(str(tmp_path / "x.csv"), cell=None).load()
+    np.testing.assert_allclose(panel.frame[column], values)
+    assert any(re.search(said, note) for note in panel.notes)
 
 
 @pytest.mark.parametrize(
@@ -386,8 +391,8 @@ def test_a_wrong_unit_is_known_by_the_name_of_the_column(tmp_path: Path, column:
     [
         (None, "There is no file"),
         ("", "is empty"),
-        ("cell,cycle,q\n", "has no numeric column|has no rows"),
-        ("cell,day,q\na,1,2\n", r"lacks the column 'cycle'.*source\.cycle"),
+        ("cell,cycle,q\n", "has no rows"),
+        ("cell,day,q\na,1,2\n", "fewer than 5 rows"),
         ("cell,cycle,name\na,1,x\n", "no numeric column"),
     ],
 )
@@ -416,7 +421,7 @@ def test_synthetic_cells_die_at_clearly_different_ages() -> None:
 def test_synthetic_factors_follow_from_capacity_and_resistance() -> None:
     quiet = SyntheticCells(n_cells=1, life=(60, 90), noise=0.0, missing=0.0, outliers_in=0.0)
     capacity, resistance = quiet.states(0)
-    rows = quiet.read()
+    rows = quiet.read().frame
     assert len(rows) == capacity.size
     np.testing.assert_allclose(rows["Max. Voltage Dischar. (V)"], 4.2 - DISCHARGE * resistance)
     put_in = CHARGE * rows["Time constant current (s)"] / 3600

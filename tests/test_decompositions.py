@@ -1,5 +1,8 @@
 """What every decomposition promises, whoever writes it; and what single ones promise besides."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +16,10 @@ from data.contracts import BatchDecomposition, Decomposition, FloatArray
 from data.decomposition import batch
 from data.decomposition.batch import tails
 from data.decomposition.modwt import MODWT
+from data.decomposition.moving_average import MovingAverage
+from data.decomposition.ssa import SSA, elementary_series
 from data.decomposition.stationary_wavelet_packet import StationaryWaveletPacket
+from data.decomposition.stl import MSTL, STL
 from data.decomposition.vmd import VMD
 from data.decomposition.wavelet_packet import WaveletPacket
 from data.windows import WholeSeries
@@ -225,7 +231,9 @@ def test_some_decompositions_are_causal_and_some_need_no_history() -> None:
     assert {decomposition.needs_history for decomposition in built} == {True, False}
 
 
-@pytest.mark.parametrize("decompose", [MODWT("haar", 5), MODWT("db2", 4), StationaryWaveletPacket(4)])
+@pytest.mark.parametrize(
+    "decompose", [MODWT("haar", 5), MODWT("db2", 4), StationaryWaveletPacket(4), MovingAverage(25)]
+)
 def test_one_sided_filters_forget_what_lies_beyond_their_reach(decompose: Decomposition) -> None:
     series = random_walk(600)
     window = decompose(series[200:])
@@ -296,6 +304,84 @@ def test_vmd_moves_and_scales_with_the_series() -> None:
     np.testing.assert_allclose(moved[:-1], 1e-3 * components[:-1], atol=1e-6)
 
 
+@pytest.mark.parametrize("width", [2, 25])
+def test_trend_of_the_moving_average_is_the_mean_of_the_last_steps(width: int) -> None:
+    series = random_walk(200)
+    rest, trend = MovingAverage(width)(series)
+    np.testing.assert_allclose(trend[width - 1 :], sliding_window_view(series, width).mean(axis=1), rtol=1e-12)
+    assert trend[0] == pytest.approx(series[0])
+    np.testing.assert_allclose(rest, series - trend, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_stl_is_that_of_statsmodels_fast_first(robust: bool) -> None:
+    from statsmodels.tsa.seasonal import STL as Reference
+
+    series = random_walk(200)
+    found = Reference(series, period=12, seasonal=9, robust=robust).fit()
+    wanted = [found.resid, found.seasonal, found.trend]
+    np.testing.assert_allclose(STL(12, 9, robust)(series), wanted, rtol=0, atol=1e-9 * series.max())
+
+
+@pytest.mark.parametrize("periods", [(7,), (5, 20)])
+def test_mstl_is_that_of_statsmodels_fast_first(periods: tuple[int, ...]) -> None:
+    from statsmodels.tsa.seasonal import MSTL as Reference
+
+    series = random_walk(200)
+    found = Reference(series, periods=periods).fit()
+    wanted = [found.resid, *found.seasonal.reshape(200, -1).T, found.trend]
+    np.testing.assert_allclose(MSTL(periods)(series), wanted, rtol=0, atol=1e-9 * series.max())
+
+
+def test_mstl_parts_two_seasons_from_a_trend() -> None:
+    time = np.arange(400)
+    day, week, trend = np.sin(2 * np.pi * time / 8), np.cos(2 * np.pi * time / 40), 0.05 * time
+    rest, first, second, slow = MSTL([8, 40])(day + week + trend)
+    np.testing.assert_allclose(first, day, atol=0.05)
+    np.testing.assert_allclose(second[40:-40], week[40:-40], atol=0.1)
+    np.testing.assert_allclose(slow[40:-40], trend[40:-40], atol=0.1)
+    assert rest.std() < 0.05
+
+
+def test_elementary_series_are_those_of_the_trajectory_matrix_and_sum_to_the_series() -> None:
+    """Against the definition: singular value decomposition, then means over the antidiagonals."""
+    series = random_walk(60)
+    trajectory = np.array(sliding_window_view(series, 60 - 15 + 1))  # (L, T - L + 1)
+    left, sizes, right = np.linalg.svd(trajectory, full_matrices=False)
+    found = elementary_series(series, 15, 15)
+    for k in range(15):
+        matrix = sizes[k] * np.outer(left[:, k], right[k])
+        means = [np.flipud(matrix).diagonal(t - 14).mean() for t in range(60)]
+        np.testing.assert_allclose(found[k], means, atol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=0), series, rtol=1e-9)
+
+
+@pytest.mark.parametrize("align", ["period", "index"])
+def test_ssa_finds_tones_in_order_of_frequency(align: str) -> None:
+    time = np.arange(400)
+    tones = np.stack([np.cos(2 * np.pi * time / 8), 3 * np.cos(2 * np.pi * time / 50)])  # means are zero
+    components = SSA(n_components=5, window=100, rank=4, align=align)(tones.sum(axis=0) + 7)
+    rows = {"period": (1, 3, 4), "index": (slice(0, 2), slice(2, 4), 4)}[align]
+    for wanted, row in zip([*tones, np.full(400, 7.0)], rows, strict=True):
+        np.testing.assert_allclose(np.atleast_2d(components[row]).sum(axis=0), wanted, atol=0.06)
+
+
+def test_bits_of_ssa_do_not_depend_on_the_threads_of_blas() -> None:
+    code = (
+        "import numpy as np\n"
+        "from data.decomposition.ssa import SSA\n"
+        "series = np.random.default_rng(0).standard_normal(600).cumsum()\n"
+        "print(SSA(window=120)(series).tobytes().hex())\n"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **threads}, capture_output=True, text=True, check=True
+        ).stdout
+        for threads in ({f"{name}_NUM_THREADS": str(n) for name in ("OMP", "OPENBLAS", "MKL")} for n in (1, 2))
+    }
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "told"),
     [
@@ -305,6 +391,12 @@ def test_vmd_moves_and_scales_with_the_series() -> None:
         (MODWT, {"wavelet": "morl"}, "wavelet=morl"),
         (MODWT, {"level": 0}, "level=0"),
         (StationaryWaveletPacket, {"level": 0}, "level=0"),
+        (MovingAverage, {"width": 1}, "width=1"),
+        (STL, {"period": 1, "seasonal": 4}, r"period=1[\s\S]*seasonal=4"),
+        (MSTL, {"periods": [9, 1]}, r"periods=1 [\s\S]*shortest first"),
+        (MSTL, {"periods": []}, "shortest first"),
+        (SSA, {"n_components": 1, "window": 5, "rank": 6}, r"n_components=1[\s\S]*rank=6 must be between 1 and"),
+        (SSA, {"align": "size"}, "align='size'"),
         (VMD, {"modes": 0, "bandwidth": -1.0}, r"modes=0[\s\S]*bandwidth=-1.0"),
         (VMD, {"ascent": -0.1, "tolerance": -1.0, "iterations": 0}, r"ascent[\s\S]*tolerance[\s\S]*iterations=0"),
     ],

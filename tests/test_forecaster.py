@@ -1,27 +1,31 @@
 """Networks that are trained as one learn what each learns alone, and nothing of it is lost."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import pytorch_lightning as pl
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
-from omegaconf import ListConfig
 from torch import nn
 
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
-from data.scaling import Anchored
+from data.scaling import LastValue
 from models.allocation import Joint, Quantiles, Separate
 from models.best_weights import BestWeights
-from models.forecaster import Forecaster
+from models.forecaster import Forecaster, refuse_clipping_scaled
+from models.model import Inputs
+from models.naive import Persistence
 from runtime.build import build
 from runtime.history import History
 from runtime.random_state import RandomState
 from runtime.resume_point import ResumePoint
-from tests.test_networks import NETWORKS, compose_model
+from tests.conftest import choices
+from tests.test_networks import NETWORKS, compose_model, make
 
 COMPONENTS, LOOKBACK, HORIZON = 3, 12, 2
 
@@ -323,22 +327,57 @@ def test_settings_of_the_loss_that_cannot_be_are_named_together():
 
 def trained(name, component, **settings):
     torch.manual_seed(0)
-    node = compose_model(name, f"model/component={component}")
-    model = build(node, n_components=COMPONENTS, lookback=30, horizon=HORIZON)
+    model = make(name, component, lookback=LOOKBACK, hidden=8).train()
     rng = np.random.default_rng(0)
-    past, target = rng.standard_normal((96, 30, COMPONENTS)), rng.standard_normal((96, HORIZON, COMPONENTS + 1))
-    data = FoldData(Batch(past, target), Batch(past, target), 32, seed=0)
+    past, target = rng.standard_normal((64, LOOKBACK, 3)), rng.standard_normal((64, HORIZON, 4))
+    data = FoldData(Batch(past, target), Batch(past[:8], target[:8]), 32, seed=0)
     trainer(max_epochs=1, **settings).fit(model, data)
     return {**model.state_dict(), "forecast": model(torch.tensor(past, dtype=torch.float32)).detach()}
 
 
-@pytest.mark.parametrize("component", ["separate", "joint"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_numbers_do_not_depend_on_the_number_of_threads(name, component):
-    one = trained(name, component)
+def test_a_training_gives_the_same_bits_again(name):
+    once = trained(name, "joint")
+    for key, value in trained(name, "joint").items():
+        torch.testing.assert_close(value, once[key], atol=0, rtol=0, msg=key)
+
+
+@pytest.mark.parametrize("name", ["lstm", "bilstm"])
+def test_a_training_on_two_threads_differs_by_rounding_alone(name):
+    one = trained(name, "joint")
     torch.set_num_threads(2)
-    for key, value in trained(name, component).items():
-        torch.testing.assert_close(value, one[key], atol=0, rtol=0, msg=key)
+    for key, value in trained(name, "joint").items():
+        torch.testing.assert_close(value, one[key], atol=1e-5, rtol=0, msg=key)
+
+
+def test_clipping_before_gradients_are_unscaled_is_refused():
+    weight = [nn.Parameter(torch.zeros(1))]
+    fused, plain = torch.optim.Adam(weight, fused=True), torch.optim.Adam(weight)
+    with pytest.raises(ValueError, match=r"gradient_clip_val=0\.5 with trainer\.precision=16-mixed .*fused=false"):
+        refuse_clipping_scaled("16-mixed", 0.5, [fused])
+    for harmless in (("16-mixed", 0.5, [plain]), ("16-mixed", None, [fused]), ("bf16-mixed", 0.5, [fused])):
+        refuse_clipping_scaled(*harmless)
+
+
+def test_a_trainer_asks_before_the_first_step(monkeypatch):
+    asked = []
+    monkeypatch.setattr("models.forecaster.refuse_clipping_scaled", lambda *given: asked.append(given[:2]))
+    trainer(max_epochs=1, gradient_clip_val=0.5).fit(small(), FoldData(batch(8), batch(8), 8, seed=0))
+    assert asked == [("32-true", 0.5)]
+
+
+class Filled(pl.Callback):
+    """Remember whether torch fills new memory during training."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.during = torch.utils.deterministic.fill_uninitialized_memory
+
+
+def test_memory_is_not_filled_in_training_and_is_after_it():
+    filled = Filled()
+    trainer(filled, max_epochs=1).fit(small(), FoldData(batch(8), batch(8), 8, seed=0))
+    assert not filled.during
+    assert torch.utils.deterministic.fill_uninitialized_memory
 
 
 def test_mixed_precision_stays_near_full_precision():
@@ -357,6 +396,78 @@ def test_compilation_is_an_option():
     assert compiled.state_dict().keys() == small().state_dict().keys()
 
 
+# Forecasts
+
+
+def inputs_of(past):
+    """Inputs of a model that reads scaled windows alone."""
+    return Inputs(panel_windows(), Batch(past, None), pd.DataFrame())
+
+
+@pytest.mark.parametrize("component", choices("model/component"))
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_forecast_of_a_window_does_not_depend_on_those_around_it(name, component):
+    model = make(name, component, lookback=LOOKBACK, hidden=24)
+    past = np.random.default_rng(0).standard_normal((70, LOOKBACK, 3))  # a chunk and a bit
+    found = model.predict(inputs_of(past))
+    assert found.shape == (model.component.n_networks(3), 70, HORIZON)
+    for chosen in (slice(0), slice(1), slice(60, 67), slice(None, None, -1)):
+        np.testing.assert_array_equal(model.predict(inputs_of(past[chosen])), found[:, chosen])
+
+
+@pytest.mark.parametrize("name", ["lstm", "cnn_lstm_attention", "bilstm_hybrid"])
+def test_a_forecast_does_not_depend_on_the_number_of_threads(name):
+    model = make(name, "joint", lookback=LOOKBACK)  # as wide as its file says, for several threads to have work
+    past = inputs_of(np.random.default_rng(0).standard_normal((70, LOOKBACK, 3)))
+    found = model.predict(past)
+    torch.set_num_threads(2)
+    np.testing.assert_array_equal(model.predict(past), found)
+
+
+def test_forecasts_are_those_of_the_network_and_leave_it_as_it_is():
+    model = make("bilstm_hybrid", "separate", lookback=LOOKBACK, hidden=8).train()  # with dropout and noise
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    past = np.random.default_rng(0).standard_normal((70, LOOKBACK, 3))
+    found = model.predict(inputs_of(past))
+    assert model.training
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+    np.testing.assert_array_equal(found, found.astype(np.float32))
+    with torch.no_grad():
+        expected = model.eval()(torch.tensor(past, dtype=torch.float32))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_network_that_is_loaded_forecasts_the_same():
+    model, other = (make("cnn_lstm_attention", "joint", lookback=LOOKBACK, hidden=8) for _ in range(2))
+    state = model.state()
+    assert state.keys() == model.state_dict().keys()
+    assert all(isinstance(weight, np.ndarray) and weight.dtype == np.float32 for weight in state.values())
+    inputs = inputs_of(np.random.default_rng(0).standard_normal((5, LOOKBACK, 3)))
+    assert not np.array_equal(other.predict(inputs), model.predict(inputs))
+    other.load_state(state)
+    np.testing.assert_array_equal(other.predict(inputs), model.predict(inputs))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_with_a_zero_head_an_untrained_network_is_persistence_and_learns(name):
+    windows = panel_windows()
+    scaling = Anchored().fit(windows)
+    inputs = Inputs(windows, scaling.transform(windows), pd.DataFrame(), scaling)
+    model = make(name, "joint", lookback=LOOKBACK, hidden=8, zero_head=True)
+    naive = Persistence("P", 3, LOOKBACK, HORIZON).predict(inputs)
+    np.testing.assert_array_equal(model.component.restore(model.predict(inputs), windows, scaling), naive)
+    assert np.any(make(name, "joint", lookback=LOOKBACK, hidden=8).predict(inputs)), "zero is not the default"
+    model.train().make_optimizer = partial(torch.optim.Adam, lr=0.01)
+    none = Batch(*(a[:0] for a in inputs.batch))
+    trainer(max_epochs=1).fit(model, FoldData(inputs.batch, none, 32, seed=0))
+    assert all(p.detach().any() for p in model.network.head.parameters())
+
+
+def test_a_network_is_fitted_by_a_trainer_alone():
+    with pytest.raises(TypeError, match=r"CNN-LSTM-AM is trained by a trainer of Lightning"):
+        small().fit(inputs_of(np.zeros((1, LOOKBACK, 3))), inputs_of(np.zeros((0, LOOKBACK, 3))))
+
+
 # Components
 
 
@@ -373,7 +484,7 @@ def panel_windows(n_components=3):
 @pytest.mark.parametrize("component", [Separate(), Joint()])
 def test_a_perfect_scaled_forecast_restores_the_future(component):
     windows = panel_windows()
-    scaling = Anchored().fit(windows)
+    scaling = LastValue().fit(windows)
     scaled = scaling.transform(windows)
     for target in (scaled.target, torch.tensor(scaled.target)):
         perfect = np.asarray(component.targets(target))
@@ -395,10 +506,8 @@ def test_training_learns_a_wave(name):
     cut = sliding_window_view(np.sin(time / 3)[:, None], LOOKBACK + 1, axis=0).transpose(0, 2, 1)
     data = Batch(cut[:, :LOOKBACK], cut[:, LOOKBACK:].repeat(2, axis=2))
     train, validation = (Batch(*(a[part] for a in data)) for part in (slice(300), slice(300, None)))
-    layers = isinstance(compose_model(name).network.hidden, ListConfig)  # a width for each of them
-    sizes = [f"model.network.hidden={[16, 16] if layers else 16}", "model.optimizer.lr=0.01"]
-    model = build(compose_model(name, *sizes), n_components=1, lookback=LOOKBACK, horizon=1)
-    history = History()
+    model, history = make(name, "joint", n_components=1, lookback=LOOKBACK, horizon=1, hidden=16).train(), History()
+    model.make_optimizer = partial(model.make_optimizer, lr=0.01)
     trainer(history, BestWeights(None), max_epochs=8).fit(model, FoldData(train, validation, 16, seed=0))
     losses = [epoch["val/loss"] for epoch in history.epochs]
     assert all(map(math.isfinite, losses))

@@ -16,6 +16,7 @@ from evaluation.inference.model_confidence_set import model_confidence_set, stan
 from evaluation.inference.significance import holm
 from evaluation.rows import CLOCK, FORECAST, PERSISTENCE, RUL, Facts, enriched
 from evaluation.scores import aggregate, scores_of
+from tests.conftest import ROOT
 from tests.tables import cell_facts, one_step, series_facts, two_steps
 
 
@@ -144,6 +145,14 @@ def test_steps_of_one_origin_are_one_observation() -> None:
     expected = diebold_mariano(lost.reshape(-1, 2).mean(axis=1), 2)
     found = against(forecasts).set_index("model").loc["constant", "p_reference"]
     assert found == pytest.approx(expected)
+
+
+def test_one_missing_forecast_of_several_steps_leaves_a_model_untested() -> None:
+    forecasts = two_steps(walk(100), 100.0)
+    forecasts.loc[forecasts.index[-1], "y_hat"] = np.nan
+    found = against(forecasts).set_index("model").loc["constant"]
+    assert np.isnan(found["p_reference"])
+    assert found["verdict"] == "same"
 
 
 # --- every pair
@@ -479,3 +488,12 @@ def test_blocks_are_at_least_a_horizon_and_at_most_a_quarter(horizon: int, n: in
     alternating = np.tile([0.0, 1.0], n // 2)[:, None]  # neighbours differ: blocks need not be long
     assert block_length(np.zeros((n, 1)), horizon) == expected
     assert block_length(alternating, horizon) >= expected
+
+
+@pytest.mark.parametrize("page", ["significance", "intervals"])
+def test_what_a_page_imports_is_there(page: str) -> None:
+    lines = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()
+    imports = [line for line in lines if line.startswith("from evaluation.")]
+    assert imports
+    for line in imports:
+        exec(line, {})

@@ -646,6 +646,8 @@ def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
     Returns ``MODE``; ``FADED`` if it has fewer than three extrema; ``TREND`` if at some step
     there were fewer than three, so that ``x`` holds no mode.
     """
+    if rule.longest < 2:  # as in PyEMD, nothing is sifted then
+        return TREND
     w, at, beyond = work.signal, work.extrema, work.beyond
     size = w.size
     energy = 0.0

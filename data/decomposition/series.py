@@ -41,19 +41,19 @@ def checked(series: ArrayLike, shortest: int, reason: str) -> FloatArray:
             f"Give a longer series or raise scope.history."
         )
     values = np.array(raw, dtype=np.float64)
+    largest = np.abs(values).max(initial=0.0)
+    if largest <= LARGEST:
+        return values
     broken = np.flatnonzero(~np.isfinite(values))
     if broken.size:
         raise ValueError(
             f"A series must be finite, but {broken.size} of its {values.size} points are not, the first at "
             f"index {broken[0]} ({values[broken[0]]}).  Fill or drop them before decomposing."
         )
-    largest = np.abs(values).max(initial=0.0)
-    if largest > LARGEST:
-        raise ValueError(
-            f"The values of a series reach {largest:.3g}, but numbers end at {np.finfo(np.float64).max:.3g} and sums "
-            f"need room: at most {LARGEST:g} can be decomposed.  Measure the series in another unit."
-        )
-    return values
+    raise ValueError(
+        f"The values of a series reach {largest:.3g}, but numbers end at {np.finfo(np.float64).max:.3g} and sums "
+        f"need room: at most {LARGEST:g} can be decomposed.  Measure the series in another unit."
+    )
 
 
 def confirm_sum(components: FloatArray, series: FloatArray, name: str) -> None:
@@ -72,10 +72,8 @@ def confirm_sum(components: FloatArray, series: FloatArray, name: str) -> None:
         Saying by how much, and what to do.
     """
     largest = np.abs(series).max(axis=-1, keepdims=True)
-    with np.errstate(over="ignore", invalid="ignore"):
-        missed = np.abs(components.sum(axis=-2) - series)
-        right = missed <= 1e-9 * largest  # False where not finite
-    if right.all():
+    missed = np.abs(components.sum(axis=-2) - series)
+    if (missed <= 1e-9 * largest).all():  # False where not finite
         return
     if not np.isfinite(missed).all():
         raise ValueError(

@@ -1,6 +1,7 @@
 """Decompose a series in a unit of its own, so that neither its unit nor its level changes what is found."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -33,12 +34,13 @@ def in_own_unit(series: FloatArray, decompose: Callable[[FloatArray], FloatArray
     ValueError
         If the components are not finite or do not sum to the series.
     """
-    exponent = int(np.frexp(np.abs(series).max())[1])
+    high, low = float(series.max()), float(series.min())
+    exponent = int(np.frexp(max(high, -low))[1])
     scaled = _shifted(series, -exponent)  # magnitudes below 1: no square overflows
-    level = float(level_of(scaled)[0])
+    level = float(scaled.mean()) if _hides_moves(high, low) else 0.0
     if level:
         scaled -= level
-    further = int(np.frexp(scaled.std())[1]) - 1 if scaled.max() > scaled.min() else 0
+    further = int(np.frexp(scaled.std())[1]) - 1 if high > low else 0
     components = _shifted(decompose(_shifted(scaled, -further)), exponent + further)
     if level:
         components[-1] += np.ldexp(level, exponent)
@@ -46,18 +48,22 @@ def in_own_unit(series: FloatArray, decompose: Callable[[FloatArray], FloatArray
     return components
 
 
-def level_of(values: FloatArray) -> FloatArray:
-    """Return the mean of every series ``(..., time)`` whose level leaves few digits to its moves, else zero.
+def levels(values: FloatArray) -> FloatArray:
+    """Return the mean of every series ``(n, time)`` whose level leaves few digits to its moves, else zero.
 
     Returns
     -------
-    array ``(..., 1)``
+    array ``(n, 1)``
         Subtracting it is exact: the values lie within a factor of two of it.
     """
-    high, low = values.max(axis=-1, keepdims=True), values.min(axis=-1, keepdims=True)
+    high, low = values.max(axis=1, keepdims=True), values.min(axis=1, keepdims=True)
+    return np.where(_hides_moves(high, low), values.mean(axis=1, keepdims=True), 0.0)
+
+
+def _hides_moves(high: Any, low: Any) -> Any:
+    """Say whether series between these values have a level that leaves few digits to their moves."""
     moves = high - low
-    large = (moves > 0) & (np.maximum(high, -low) > _DIGITS * moves)
-    return np.where(large, values.mean(axis=-1, keepdims=True) if large.any() else 0.0, 0.0)
+    return (moves > 0) & (np.maximum(high, -low) > _DIGITS * moves)
 
 
 def _shifted(values: FloatArray, exponent: int) -> FloatArray:

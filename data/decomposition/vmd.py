@@ -109,18 +109,20 @@ class VMD:
         spectrum = np.fft.rfft(mirrored)[:-1]  # (F,) without f = 1/2
         frequency = np.fft.rfftfreq(2 * size)[:-1].astype(np.float64)  # (F,)
         centre = np.asarray(0.5 / self.modes * np.arange(self.modes), dtype=np.float64)
-        modes = np.zeros((size, self.modes), dtype=np.complex128)  # (F, K)
+        real, imag = np.zeros((2, self.modes, size))  # (K, F) each
         energy = float(np.vdot(spectrum, spectrum).real)
         find_modes(
-            spectrum,
+            np.ascontiguousarray(spectrum.real),
+            np.ascontiguousarray(spectrum.imag),
             frequency,
             centre,
-            modes,
+            real,
+            imag,
             self.bandwidth,
             self.ascent,
             self.tolerance * energy,
             self.iterations,
         )
         fast_first = np.argsort(-centre, kind="stable")
-        whole = np.fft.irfft(modes[:, fast_first], n=2 * size, axis=0)  # (2 time, K)
-        return np.ascontiguousarray(whole[half : half + size].T)
+        whole = np.fft.irfft((real + 1j * imag)[fast_first], n=2 * size, axis=1)  # (K, 2 time)
+        return np.ascontiguousarray(whole[:, half : half + size])

@@ -15,7 +15,7 @@ import pywt
 from data.contracts import FloatArray
 from data.decomposition.batch import stacks
 from data.decomposition.series import checked
-from data.decomposition.units import level_of
+from data.decomposition.units import levels
 
 _MODE = "symmetric"
 
@@ -67,7 +67,7 @@ class WaveletPacket:
 
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(n, T)`` to ``(n, C, T)``."""
-        level = level_of(values)  # (n, 1)
+        level = levels(values)  # (n, 1)
         tree = pywt.WaveletPacket(values - level, self._filters, mode=_MODE, maxlevel=self.level, axis=-1)
         nodes = tree.get_level(self.level, order="freq")  # slowest first
         bands = np.stack([self._rebuilt(node) for node in reversed(nodes)], axis=1)

@@ -56,20 +56,29 @@ KINDS = {
 }
 SEEN = {kind: re.compile(pattern) for kind, pattern in KINDS.items()}
 """The same for single texts."""
+NO_DATE = re.compile(r"[+-]?\d*\.?\d+$")
 TIME_OF_DAY = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([AaPp]\.?[Mm]\.?)?$"
 
 
 class Dates(NamedTuple):
     """What a column of dates holds."""
 
-    values: "pd.Series[Any]"
+    parsed: "pd.Series[Any]"
     """Timestamps, with their time zone where one is told, or whole numbers that count steps; NaT where none."""
     notes: tuple[str, ...]
 
 
 def is_date(text: str) -> bool:
     """Tell whether a text could be a date that is written with separators."""
-    return any(pattern.match(text) for kind, pattern in SEEN.items() if kind != "YYYYMMDD")
+    return NO_DATE.match(text) is None and any(
+        pattern.match(text) for kind, pattern in SEEN.items() if kind != "YYYYMMDD"
+    )
+
+
+def is_day(text: str) -> bool:
+    """Tell whether a text is a day of our times written as YYYYMMDD."""
+    found = re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", text)
+    return found is not None
 
 
 def to_dates(name: str, column: "pa.Array | pd.Series[Any]", options: Options) -> Dates:
@@ -103,7 +112,7 @@ def to_dates(name: str, column: "pa.Array | pd.Series[Any]", options: Options) -
         raise DataError(f"{name} holds no date.  Set source.time to the column of the dates.")
     found, notes = _distinct(name, distinct, options)
     missing = codes < 0
-    values = found.iloc[np.where(missing, 0, codes)].reset_index(drop=True)
+    values: Any = found.iloc[np.where(missing, 0, codes)].reset_index(drop=True)
     if missing.any():
         values = values.astype("Int64") if pd.api.types.is_integer_dtype(values) else values
         values[missing] = pd.NA if isinstance(values.dtype, pd.Int64Dtype) else pd.NaT
@@ -177,7 +186,7 @@ def _of_integers(name: str, texts: pa.Array, form: str | None) -> tuple["pd.Seri
         length = lengths[0] if len(lengths) == 1 else 0
         calendar = {8: "%Y%m%d", 6: "%Y%m", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(length)
         dated = None if calendar is None else _calendar_days(numbers, calendar)
-        if dated is not None:
+        if dated is not None and calendar is not None:
             told = calendar.replace("%Y", "YYYY").replace("%m", "MM").replace("%d", "DD").replace("%H", "HH")
             told = told.replace("%M", "MM").replace("%S", "SS")
             note = f"{name} holds numbers such as {numbers.iloc[0]}, which are read as dates {told}."
@@ -186,6 +195,7 @@ def _of_integers(name: str, texts: pa.Array, form: str | None) -> tuple["pd.Seri
             unit = EPOCHS[length]
             note = f"{name} holds numbers such as {numbers.iloc[0]}, which are read as Unix times [{unit}], in UTC."
             return _counted(name, numbers.to_numpy(), unit), (note,)
+        _refuse_odd_ones(name, numbers)
         low, high = int(numbers.min()), int(numbers.max())
         if low > 20_000 and high < 80_000 and len(numbers) > 1:
             raise DataError(
@@ -203,12 +213,22 @@ def _of_integers(name: str, texts: pa.Array, form: str | None) -> tuple["pd.Seri
     return _counted(name, numbers.to_numpy(), form), ()
 
 
+def _refuse_odd_ones(name: str, numbers: "pd.Series[Any]") -> None:
+    """Where nearly all numbers are days, the others are faults, no steps."""
+    days = np.array([is_day(str(number)) for number in numbers])
+    if 0.5 < days.mean() < 1:
+        raise DataError(
+            f"{name} holds days such as {numbers[days].iloc[0]}, and {listed(numbers[~days], 3)}, which are none.  "
+            f"Correct or remove these rows, or set source.date_format=step."
+        )
+
+
 def _calendar_days(numbers: "pd.Series[Any]", form: str) -> "pd.Series[Any] | None":
     text = numbers.astype(str)
     found = pd.to_datetime(text, format=form, errors="coerce")
     if found.isna().any() or not found.dt.year.between(1700, 2200).all():
         return None
-    return found.astype(UNIT)
+    return _at_one_resolution(found)
 
 
 def _is_recent(numbers: "pd.Series[Any]", unit: str) -> bool:
@@ -270,7 +290,9 @@ def _assembled(
             f"{name} holds {listed([repr(text) for text in given[wrong]], 3)}, no day or time of the calendar.  "
             f"Correct or remove these rows, or set source.date_format."
         )
-    found = _within(name, found.astype(UNIT) + pd.to_timedelta(hours, unit="us").astype("timedelta64[us]"), given)
+    found = _within(
+        name, _at_one_resolution(found) + pd.to_timedelta(hours, unit="us").astype("timedelta64[us]"), given
+    )
     return _with_offsets(name, found, fields.get("off"), options, notes), tuple(notes)
 
 
@@ -395,7 +417,7 @@ def _in_zone(name: str, values: "pd.Series[Any]", options: Options, notes: tuple
     if not _is_timed(values):
         return Dates(values, notes)
     zone = getattr(values.dt, "tz", None)
-    values = values.astype(UNIT if zone is None else f"datetime64[us, {zone}]")
+    values = _at_one_resolution(values)
     if options.timezone is None:
         return Dates(values, notes)
     if zone is not None:
@@ -415,6 +437,10 @@ def _in_zone(name: str, values: "pd.Series[Any]", options: Options, notes: tuple
 
 def _digits(number: Any) -> str:
     return str(int(number)) if float(number).is_integer() else repr(float(number))
+
+
+def _at_one_resolution(values: Any) -> "pd.Series[Any]":
+    return values.dt.as_unit("us")
 
 
 def _is_timed(values: "pd.Series[Any]") -> bool:

@@ -9,6 +9,7 @@ import re
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
@@ -65,8 +66,10 @@ def local(path: str | Path) -> Path:
     return Path(path).expanduser()
 
 
-def tables_of(path: str | Path) -> list[Path]:
+def tables_of(path: str | Path) -> tuple[list[Path], tuple[str, ...]]:
     """Return the file itself, or the tables in a folder or of a pattern such as ``cells/*.csv``, by name.
+
+    Of a folder with files of several endings those of the most frequent are taken, and the others told.
 
     Raises
     ------
@@ -76,21 +79,23 @@ def tables_of(path: str | Path) -> list[Path]:
     root = local(path)
     try:
         if root.is_dir():
-            found = [file for file in root.iterdir() if _is_table(file)]
+            found = _alike([file for file in root.iterdir() if _is_table(file)])
             what = f"The folder {root} holds no table ({', '.join(ENDINGS)})"
         elif not root.exists() and re.search(r"[*?\[]", str(root)):
             base = Path(root.anchor) if root.is_absolute() else Path()
             found = [file for file in base.glob(str(root.relative_to(root.anchor))) if file.is_file()]
             what = f"No file is of the pattern {root}"
         else:
-            return [root]
+            return [root], ()
     except (OSError, ValueError) as error:
         raise DataError(f"{root} cannot be read ({_reason(error)}).  Set source.path to a file or a folder.") from None
     if not found:
         raise DataError(f"{what}.  Set source.path to a file, a folder of files, or a pattern.")
     if len(found) > MOST_FILES:
         raise DataError(f"{root} holds {len(found)} tables; at most {MOST_FILES} are read.  Name fewer.")
-    return sorted(found, key=lambda file: _by_number(file.name))
+    rest = sorted(file.name for file in root.iterdir() if file.is_file() and file not in found) if root.is_dir() else []
+    notes = (f"Of the folder {root} {len(rest)} files are not read: {listed(rest)}.",) if rest else ()
+    return sorted(found, key=lambda file: _by_number(file.name)), notes
 
 
 def stem(path: str | Path) -> str:
@@ -110,15 +115,15 @@ def _content(path: str | Path) -> bytes:
     except FileNotFoundError:
         raise DataError(f"There is no file {where}.  Set source.path to a file.") from None
     except (OSError, ValueError) as error:
-        if where.is_dir():  # Windows does not open folders
+        if os.path.isdir(where):  # Windows does not open folders
             raise _no_file(where, "a folder") from None
         raise DataError(f"{where} cannot be read ({_reason(error)}).  Set source.path to a file.") from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe"}
+        raise _no_file(where, kinds.get(stat.S_IFMT(mode), "a device or a socket"))
     with os.fdopen(handle, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISDIR(mode):
-            raise _no_file(where, "a folder")
-        if not stat.S_ISREG(mode):
-            raise _no_file(where, "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket")
         try:
             content = file.read(LARGEST + 1)
         except OSError as error:
@@ -171,12 +176,12 @@ def _one_member(name: str, content: bytes) -> tuple[str, bytes]:
         raise DataError(f"{name} is an archive that cannot be read ({_reason(error)}).  Pack it again.") from None
 
 
-def _stream(kind: str, content: bytes) -> IO[bytes]:
+def _stream(kind: str, content: bytes) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile:
     packed = io.BytesIO(content)
     return gzip.open(packed) if kind == "gz" else bz2.open(packed) if kind == "bz2" else lzma.open(packed)
 
 
-def _bounded(name: str, packed: int, stream: IO[bytes]) -> bytes:
+def _bounded(name: str, packed: int, stream: IO[bytes] | gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile) -> bytes:
     """Unpack, but no more than a table can be."""
     parts: list[bytes] = []
     size = 0
@@ -198,10 +203,26 @@ def _bounded(name: str, packed: int, stream: IO[bytes]) -> bytes:
 
 
 def _is_table(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith(("~", ".")) and _ending(path) in ENDINGS
+
+
+def _alike(files: list[Path]) -> list[Path]:
+    """Return the files of the most frequent ending: a note beside the tables is no table."""
+    endings = Counter(_ending(file) for file in files)
+    if len(endings) > 1 and len(set(endings.values())) == 1:
+        raise DataError(
+            f"The folder {files[0].parent} holds files of several kinds ({listed(sorted(endings))}).  Name those "
+            f"that are meant with a pattern, such as source.path='{files[0].parent}/*{sorted(endings)[0]}'."
+        )
+    most = max(endings, key=lambda ending: endings[ending], default="")
+    return [file for file in files if _ending(file) == most]
+
+
+def _ending(path: Path) -> str:
     name = path.name.lower()
     for ending in PACKED:
         name = name.removesuffix(ending)
-    return path.is_file() and not name.startswith(("~", ".")) and name.endswith(ENDINGS)
+    return Path(name).suffix
 
 
 def _by_number(name: str) -> list[tuple[int, str]]:

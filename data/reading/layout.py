@@ -20,6 +20,8 @@ MOST_HEADERS = 4  # lines
 LONGEST = 60  # [characters] of a number or a date
 BUDGET = 10_000  # [cells] that are looked at
 WIDEST = 20_000  # [columns]
+RECORD = re.compile(r"\s*\"?\d[\d./:T -]*\"?\s*[,;\t|]")
+"""A line that begins as a row of data does."""
 COMMENT = re.compile(r"\s*(#|%|//|--\s|!\s)")
 
 Row = Sequence[Any]
@@ -70,8 +72,20 @@ def layout_of(rows: Sequence[Row], name: str) -> Layout:
     dated = np.flatnonzero(like[1] & (known > 0))
     first = _first_row(kinds, full, measured, dated)
     headers, passed = _headers(rows, kinds, first, width)
-    never = set(np.flatnonzero(known == 0))
+    never = {int(column) for column in np.flatnonzero(known == 0)}
     lines = [_fitted(rows[place], width, never, rows[first:], name) for place in headers]
+    before = ["  ".join(as_text(cell) or "" for cell in row) for row in rows[:first] if not is_comment(row)]
+    if sum(RECORD.match(line) is not None for line in before) > 2:
+        raise DataError(
+            f"{name} has rows of other columns before its table ({before[-passed].strip()[:60]!r}).  Set "
+            f"source.separator, or source.skip_rows to the lines before the header."
+        )
+    if not lines and passed:
+        line = before[-1]
+        raise DataError(
+            f"{name} has {width} columns, but the line before its first row names none of them "
+            f"({line.strip()[:60]!r}).  Set source.separator, or give a header line."
+        )
     if not lines:
         names = [f"column {number}" for number in range(1, width + 1)]
         return Layout(names, [(label,) for label in names], first, passed, False)
@@ -179,8 +193,8 @@ def _fitted(row: Row, width: int, never: set[int], body: Sequence[Row], name: st
             return ["", *line]
     if len(line) != width:
         raise DataError(
-            f"The header of {name} names {len(line)} columns, but its rows have {width}.  Put values with a comma in them "
-            f"in quotes, or set source.separator, or source.skip_rows to the lines before the header."
+            f"The header of {name} names {len(line)} columns, but its rows have {width}.  Put values with a comma in "
+            f"them in quotes, or set source.separator, or source.skip_rows to the lines before the header."
         )
     return line
 

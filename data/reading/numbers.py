@@ -32,7 +32,7 @@ WHOLE = r"^[+-]?\d+$"
 PERHAPS_GROUPED = r"^[+-]?(\d+|[1-9]\d{0,2}(\.\d{3})+)$"
 DRESSED = (
     rf"^(?P<open>\(?)(?P<sign>[+\-−]?)\s*(?P<before>{CODES}|[{SIGNS}]|)\s*(?P<inner>[+\-−]?)"
-    rf"(?P<body>(?:\d[\d.,{GROUPERS}]*|[.,]\d+)(?:[eE][+-]?\d+)?)"
+    rf"(?P<body>(?:\d(?:[\d.,{GROUPERS}]*[\d.,])?|[.,]\d+)(?:[eE][+-]?\d+)?)"
     rf"\s*(?P<scale>{'|'.join(SCALES)}|)\s*(?P<after>%|％|{CODES}|[{SIGNS}]|)(?P<shut>\)?)(?P<trail>-?)$"
 )
 GROUPED = rf"^\d{{1,3}}(?:[{GROUPERS}]\d{{3}})+([.,]\d*)?$"
@@ -51,7 +51,7 @@ SEEN = [re.compile(pattern) for pattern in (PLAIN, DRESSED)]
 class Numbers(NamedTuple):
     """What a column of texts holds."""
 
-    values: FloatArray
+    parsed: FloatArray
     """``(n,)``, NaN where nothing stands or no number."""
     wrong: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
     """``(n,)`` whether a text stands where a number should."""

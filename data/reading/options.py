@@ -69,8 +69,8 @@ class Options(NamedTuple):
 
 def _is_codec(name: str) -> bool:
     try:
-        return isinstance(b"".decode(name), str)
-    except (LookupError, ValueError, TypeError):  # codecs that map bytes to bytes are no text encodings
+        return "a".encode(name).decode(name) == "a"
+    except (LookupError, ValueError, TypeError):
         return False
 
 

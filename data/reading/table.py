@@ -2,7 +2,7 @@
 
 import datetime as dt
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 from data.contracts import FloatArray
 from data.panel import DataError, listed
 from data.reading.columnar import feather_of, parquet_of
-from data.reading.dates import Dates, is_date, to_dates
+from data.reading.dates import Dates, is_date, is_day, to_dates
 from data.reading.encoding import text_of
 from data.reading.files import read_bytes
 from data.reading.layout import Layout, as_text, layout_of
@@ -22,7 +22,7 @@ from data.reading.numbers import Numbers, Style, is_number, to_numbers, trimmed
 from data.reading.options import Options
 from data.reading.text import parsed
 from data.reading.tsf import is_tsf, series_of
-from data.reading.workbook import sheet_of
+from data.reading.workbook import opened, rows_of, sheet_of
 
 SAMPLE = 400  # cells that tell what a column holds
 MOSTLY = 0.8  # [fraction] of them
@@ -84,17 +84,18 @@ class Table:
         """Tell whether a column holds mostly numbers."""
         column = self.columns[name]
         if isinstance(column, pd.Series):
-            return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+            return pd.api.types.is_numeric_dtype(column) and not self.is_dated(name)
         shown = _shown(column)
         return bool(shown) and sum(map(is_number, shown)) >= MOSTLY * len(shown) and not self.is_dated(name)
 
     def is_dated(self, name: str) -> bool:
-        """Tell whether a column holds mostly dates; whole numbers are none by themselves."""
+        """Tell whether a column holds mostly dates; of whole numbers those that all are days as YYYYMMDD."""
         column = self.columns[name]
-        if isinstance(column, pd.Series):
+        if isinstance(column, pd.Series) and not pd.api.types.is_integer_dtype(column):
             return pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
-        shown = _shown(column)
-        return bool(shown) and sum(map(is_date, shown)) >= MOSTLY * len(shown)
+        shown = _shown(column) if not isinstance(column, pd.Series) else [str(value) for value in column[:SAMPLE]]
+        found = sum(map(is_date, shown))
+        return bool(shown) and (found >= MOSTLY * len(shown) or all(map(is_day, shown)))
 
     def is_empty(self, name: str) -> bool:
         """Tell whether nothing stands in a column."""
@@ -138,8 +139,12 @@ class Table:
             return [None if pd.isna(value) else as_text(value) for value in column.tolist()]
         return column.to_pylist()
 
-    def frame(self, names: Iterable[str] | None = None) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    def frame(
+        self, names: Iterable[str] | None = None, texts: Iterable[str] = ()
+    ) -> tuple[pd.DataFrame, tuple[str, ...]]:
         """Return columns (None: all) as numbers where they hold some, else as they stand, and what was noted.
+
+        Those named in ``texts`` stay texts: a cell called 007 keeps its name.
 
         Raises
         ------
@@ -148,19 +153,22 @@ class Table:
         """
         made: dict[str, Any] = {}
         notes: list[str] = []
+        kept = set(texts)
         for name in self.columns if names is None else names:
             column = self.columns[name]
-            if isinstance(column, pd.Series):
+            if name in kept:
+                made[name] = pd.Series(self.texts(name), dtype=object)
+            elif isinstance(column, pd.Series):
                 made[name] = column
             elif self.is_numeric(name):
                 found = self.numbers(name)
                 notes += found.notes
-                made[name] = found.values
+                made[name] = found.parsed
                 if found.wrong.any():
-                    made[name] = pd.Series(found.values, dtype=object)
+                    made[name] = pd.Series(found.parsed, dtype=object)
                     made[name][found.wrong] = pd.Series(self.texts(name), dtype=object)[found.wrong]
-                elif _is_whole(found.values):
-                    made[name] = found.values.astype(np.int64)
+                elif _is_whole(found.parsed):
+                    made[name] = found.parsed.astype(np.int64)
             else:
                 made[name] = pd.Series(self.texts(name), dtype=object)
         return pd.DataFrame(made, index=pd.RangeIndex(len(self))), tuple(notes)
@@ -201,6 +209,26 @@ def read_table(source: "str | Path | pd.DataFrame", options: Options | None = No
     return _without_empty(found.layout, columns, shown, options, found.separator == ";", (*notes, *found.notes))
 
 
+def read_sheets(path: "str | Path", wanted: Callable[[str], bool]) -> tuple[dict[str, Table], list[str]]:
+    """Read the sheets of a workbook whose names are wanted, and return also the names of all.
+
+    Raises
+    ------
+    DataError
+        If it is no workbook that can be read.
+    """
+    _, content = read_bytes(path)
+    name = Path(path).name
+    with opened(content, name) as book:
+        names = [sheet.title for sheet in book.worksheets]
+        sheets = {
+            sheet.title: rows_of(sheet, f"{name}, sheet {sheet.title},")
+            for sheet in book.worksheets
+            if wanted(sheet.title)
+        }
+    return {title: _of_rows(rows, f"{name}, sheet {title},", Options(), ()) for title, rows in sheets.items()}, names
+
+
 def _of_rows(rows: Sequence[Sequence[Any]], name: str, options: Options, notes: tuple[str, ...]) -> Table:
     if not rows:
         raise DataError(f"{name} has no rows.  Give a file with at least one series of values.")
@@ -215,7 +243,7 @@ def _of_rows(rows: Sequence[Sequence[Any]], name: str, options: Options, notes: 
 def _of_frame(frame: pd.DataFrame, name: str, options: Options, notes: tuple[str, ...] = ()) -> Table:
     if not isinstance(frame.index, pd.RangeIndex):
         index = frame.index.to_frame(index=False)
-        index.columns = [str(label) if label not in (None, 0) else "index" for label in index.columns]
+        index.columns = ["index" if label is None or str(label) == "0" else str(label) for label in index.columns]
         frame = pd.concat([index, frame.reset_index(drop=True)], axis=1)
     labels = [label if isinstance(label, tuple) else (label,) for label in frame.columns]
     headings = [tuple(str(part) for part in label) for label in labels]

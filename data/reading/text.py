@@ -59,6 +59,7 @@ def parsed(text: str, name: str, separator: str | None, skip_rows: int) -> Parse
     head = list(first_lines(text, HEAD))
     if max(map(len, head)) > LONGEST:
         raise DataError(f"{name} has a line of {max(map(len, head))} characters, as no table has.")
+    found = separator is None
     if separator is None:
         separator = _separator(head, name)
     if separator == " ":
@@ -77,7 +78,9 @@ def parsed(text: str, name: str, separator: str | None, skip_rows: int) -> Parse
     if layout.passed:
         said = f"{layout.passed} lines before the header of {name} are passed over."
         notes = (said, *notes)
-    if "," in separator and not layout.headed and len(columns) == 2:
+    if found:
+        _refuse_other_separator(columns, layout.names, separator, name)
+    if found and separator == "," and not layout.headed and len(columns) == 2:
         _refuse_split_decimals(columns, name)
     return Parsed(layout, columns, separator, notes)
 
@@ -192,7 +195,7 @@ def _explained(odd: Sequence[arrow.InvalidRow], n_sound: int, width: int, name: 
     """Pass over blank lines, remarks and what stands below the table, and refuse other rows of another length."""
     notes: list[str] = []
     total = n_sound + len(odd)
-    strange = []
+    strange: list[arrow.InvalidRow] = []
     end = total
     for row in reversed(odd):
         if not row.text.strip(" \t,;|\r\n") or is_comment([row.text]):
@@ -215,9 +218,9 @@ def _ragged(odd: Sequence[arrow.InvalidRow], width: int, name: str) -> DataError
     counts = Counter(row.actual_columns for row in odd)
     first = odd[0]
     return DataError(
-        f"{len(odd)} rows of {name} have {' or '.join(map(str, sorted(counts)[:3]))} cells where the others have {width}, the "
-        f"first after {first.number - 1} rows ({first.text.strip()[:60]!r}).  Correct these rows; put values with a comma in "
-        f"them in quotes, or set source.separator."
+        f"{len(odd)} rows of {name} have {' or '.join(map(str, sorted(counts)[:3]))} cells where the others have "
+        f"{width}, the first after {first.number - 1} rows ({first.text.strip()[:60]!r}).  Correct these rows; put "
+        f"values with a comma in them in quotes, or set source.separator."
     )
 
 
@@ -240,12 +243,25 @@ def _footers(columns: Sequence[pa.Array], name: str) -> tuple[pa.Array | None, t
     return below, (f"{len(texts)} lines below the table of {name} are passed over ({texts[-1][:60]!r}).",)
 
 
+def _refuse_other_separator(columns: Sequence[pa.Array], labels: Sequence[str], separator: str, name: str) -> None:
+    """Refuse a column whose cells hold what parts columns elsewhere: it is two, or the file is two."""
+    for column, label in zip(columns, labels, strict=True):
+        shown = column.slice(0, HEAD).to_pylist()
+        for other in set("\t;|") - {separator}:
+            if sum(other in cell for cell in shown) > len(shown) / 2:
+                example = next(cell for cell in shown if other in cell)
+                raise DataError(
+                    f"{name} holds {example[:60]!r} in column {label!r}: what parts its columns?  Set source.separator."
+                )
+
+
 def _refuse_split_decimals(columns: Sequence[pa.Array], name: str) -> None:
     """A column of 1,5 without quotes, or two columns of whole numbers: nothing tells."""
     if all(pc.all(pc.match_substring_regex(column, r"^\s*\d+\s*$")).as_py() for column in columns):
         raise DataError(
-            f"{name} has no header and rows such as '{columns[0][0]},{columns[1][0]}', which are two columns or one with a "
-            f"decimal comma: set source.separator=comma, or source.separator=semicolon with source.decimal=comma."
+            f"{name} has no header and rows such as '{columns[0][0]},{columns[1][0]}', which are two columns or one "
+            f"with a decimal comma: set source.separator=comma, or source.separator=semicolon with "
+            f"source.decimal=comma."
         )
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from data.panel import DataError
 from data.reading.files import first_lines
 
-STEPS = {
+STEPS: dict[str, pd.DateOffset | pd.Timedelta] = {
     "yearly": pd.DateOffset(years=1),
     "quarterly": pd.DateOffset(months=3),
     "monthly": pd.DateOffset(months=1),
@@ -66,7 +66,7 @@ def _split(text: str) -> tuple[list[str], str, str]:
 def _step(frequency: str) -> pd.DateOffset | pd.Timedelta | None:
     counted = re.match(r"(\d+)_(second|minute|hour|day)s?$", frequency)
     if counted:
-        return pd.Timedelta(int(counted[1]), unit=counted[2])
+        return pd.Timedelta(f"{counted[1]} {counted[2]}")
     return STEPS.get(frequency)
 
 

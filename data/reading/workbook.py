@@ -5,6 +5,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import openpyxl
@@ -38,8 +39,6 @@ def sheet_of(content: bytes, name: str, wanted: str | None) -> tuple[list[list[A
     """
     with opened(content, name) as book:
         sheets = {sheet.title: sheet for sheet in book.worksheets}
-        if not sheets:
-            raise DataError(f"{name} has no sheet with cells, only charts.  Put the table into a sheet.")
         if wanted is not None and wanted not in sheets:
             raise DataError(f"{name} has no sheet {wanted!r}; it has {listed(map(repr, sheets))}.  Set source.sheet.")
         for title in [wanted] if wanted is not None else list(sheets):
@@ -118,6 +117,8 @@ def check_parts(content: bytes, name: str) -> None:
             if not any(member.filename.startswith("xl/") for member in members):
                 kind = "an OpenDocument sheet" if any(m.filename == "mimetype" for m in members) else "no workbook"
                 raise DataError(f"{name} is {kind}.  Save its table as .xlsx or .csv.")
+            if not any(member.filename.startswith("xl/worksheets/") for member in members):
+                raise DataError(f"{name} has no sheet with cells, at most charts.  Put the table into a sheet.")
             if any(member.filename == "xl/workbook.bin" for member in members):
                 raise DataError(f"{name} is a binary workbook (.xlsb).  Save it as .xlsx or .csv.")
     except DataError:
@@ -169,7 +170,7 @@ def _of_one_width(rows: list[list[Any]], name: str) -> list[list[Any]]:
             if value is not None and value != "":
                 used[column] = True
     places = [column for column, one in enumerate(used) if one]
-    if any(after - before > 100 for before, after in zip(places, places[1:], strict=False)):
+    if any(after - before > 100 for before, after in pairwise(places)):
         raise _stray(name, "column")
     first = places[0] if places else 0
     return [[*row, *[None] * (width - len(row))][first:] for row in rows]

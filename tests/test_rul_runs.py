@@ -1,8 +1,7 @@
-"""The job on cells from the command line, as a person runs it."""
+"""Runs on cells from the command line, as a person runs it."""
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,9 @@ import pandas as pd
 import pytest
 
 from data.sources.synthetic_cells import SyntheticCells
-from pipeline.life import settled
-from tests.test_train import assert_same_weights, run, stopped_at_a_checkpoint
+from tasks.rul import monotone_clip
+from tests.commands import Done, run, stopped_at_a_checkpoint
+from tests.test_train import assert_same_weights
 
 SMALL = [
     "experiment=smoke_battery",
@@ -24,7 +24,7 @@ MODEL = "BiLSTM-Hybrid"
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     folder = tmp_path_factory.mktemp("smoke_battery") / "run"
     return folder, run("train.py", "experiment=smoke_battery", f"hydra.run.dir={folder}")
 
@@ -43,7 +43,7 @@ def new_cell(path: Path, change=lambda table: table) -> Path:
         eol=0.8,
         seed=5,
     )
-    table = cells.read()
+    table = cells.read().frame.drop(columns="y")
     table = table[table["unique_id"] == table["unique_id"].iloc[0]].head(80)
     change(table.rename(columns={"unique_id": "cell", "ds": "cycle"})).to_csv(path, index=False)
     return path
@@ -60,9 +60,7 @@ def test_a_run_leaves_everything_it_promises(smoke):
         "model.safetensors",
         "table.md",
         "report.html",
-        "figures/rul_curves.png",
-        "figures/attention.png",
-        "evidence/attention.parquet",
+        "artifacts/attention.parquet",
     ):
         assert (folder / name).stat().st_size > 0, name
     assert "Warning" not in done.stderr, done.stderr
@@ -128,7 +126,7 @@ def test_predict_tells_what_the_run_told(smoke, tmp_path):
         eol=0.8,
         seed=0,
     )
-    table = source.read()
+    table = source.read().frame.drop(columns="y")
     table[table["unique_id"] == cell].rename(columns={"unique_id": "cell", "ds": "cycle"}).to_csv(
         tmp_path / "cell.csv", index=False
     )
@@ -178,13 +176,13 @@ def test_predict_tells_of_damaged_weights(smoke, tmp_path, damage):
 def test_forecasts_are_not_negative_and_monotone_ones_do_not_rise():
     cells = np.array(["a", "a", "a", "b", "b"])
     forecast = np.array([[3.0], [5.0], [-1.0], [4.0], [6.0]])
-    np.testing.assert_array_equal(settled(forecast, cells, False)[:, 0], [3, 5, 0, 4, 6])
-    np.testing.assert_array_equal(settled(forecast, cells, True)[:, 0], [3, 3, 0, 4, 4])
+    np.testing.assert_array_equal(monotone_clip(forecast, cells, False)[:, 0], [3, 5, 0, 4, 6])
+    np.testing.assert_array_equal(monotone_clip(forecast, cells, True)[:, 0], [3, 3, 0, 4, 4])
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
-    more = [*SMALL, "trainer.max_epochs=6", "audit=none", "parallel=local"]
+    more = [*SMALL, "trainer.max_epochs=6", "audit=none", "parallel.n_jobs=1"]
     whole = run("train.py", *more, f"hydra.run.dir={tmp_path}/whole")
     assert whole.returncode == 0, whole.stderr
     killed = stopped_at_a_checkpoint(tmp_path / "broken", signal.SIGKILL, *more)
