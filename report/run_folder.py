@@ -252,8 +252,8 @@ def read_artifact(path: Path) -> Any:
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """Read a Parquet file of a bounded size; ``needed`` are columns without which it is refused."""
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     if not path.is_file() or path.stat().st_size > LARGEST:
         raise FolderError(f"{path} is no file of at most {LARGEST / 1e9:g} GB.")

@@ -89,9 +89,7 @@ def test_every_figure_is_known_to_plotly_and_drawn_to_a_file_within_its_edges(
             spec.pop("x", None)  # shared by the lines; the page hands it out
             graph_objects.Figure(spec)  # raises where it does not know an attribute
         drawn = png.sheet(figure, f"HNEI: {figure.says}", NOTE)
-        png.save(drawn, tmp_path / "figure.png")
-        assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-        assert list(tmp_path.iterdir()) == [tmp_path / "figure.png"]
+        drawn.draw_without_rendering()
         edges = drawn.get_window_extent()
         renderer = drawn.canvas.get_renderer()
         for text in (drawn._suptitle, drawn._supxlabel):
@@ -99,6 +97,9 @@ def test_every_figure_is_known_to_plotly_and_drawn_to_a_file_within_its_edges(
             assert box.x0 >= 0, name
             assert box.x1 <= edges.x1, name
         assert drawn._supxlabel.get_color() == RED
+    png.save(drawn, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [tmp_path / "figure.png"]
 
 
 def test_no_two_labels_of_a_comparison_overlap(figures: dict[str, Figure]) -> None:
