@@ -14,9 +14,9 @@ from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, F
 from data.features.chain import Chain
 from data.panel import DataError
 from data.windows import cut, cut_at, first_end, latest, origins, select
+from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.leakage.proxies import directions_explained
 from evaluation.rows import Facts, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache

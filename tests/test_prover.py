@@ -10,9 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from data.decomposition.ceemdan import ceemdan
 from evaluation.leakage.differences import BOUND, difference
+from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import SHIFT, WAYS, replacement
 from evaluation.leakage.prove import STALE, Audit, Change, Finding, Stage, audit, compare, flatten, joined
-from evaluation.leakage.proxies import directions_explained
 
 WALK = 100 + np.cumsum(np.random.default_rng(0).standard_normal(500))
 

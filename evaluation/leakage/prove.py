@@ -380,7 +380,7 @@ def _stages(pipeline: Callable[[FloatArray], Any], series: FloatArray, known: Co
 
 def _told_by(stage: Stage, series: FloatArray) -> str:
     """Return what the inputs of a stage that leaks know of the next move, where it can be measured."""
-    from evaluation.leakage.proxies import directions_explained
+    from evaluation.leakage.directions import directions_explained
 
     assert stage.own_past is not None
     ends = stage.own_past

@@ -109,29 +109,6 @@ def proxies_finding(found: pd.DataFrame) -> Finding:
     return Finding("covariates", "causal", n, 0, detail)
 
 
-def directions_explained(inputs: FloatArray, moves: FloatArray) -> float:
-    """Return the share of moves whose direction a ridge regression on the inputs calls right.
-
-    Fitted on the first 70 % of the rows and judged on the rest: near one half where the inputs
-    know nothing of the move.
-
-    Parameters
-    ----------
-    inputs : array ``(n, ...)``
-    moves : array ``(n,)``
-        From the last value known to the next.
-    """
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    rows = inputs.reshape(len(inputs), -1)
-    known = int(0.7 * len(rows))
-    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-6, 2, 9))).fit(rows[:known], moves[:known])
-    moved = moves[known:] != 0
-    return float((np.sign(model.predict(rows[known:])) == np.sign(moves[known:]))[moved].mean())
-
-
 def _percent(share: float) -> str:
     return f"{100 * max(share, 0.0):.0f} %" if share < 0.99 else f"{100 * share:.1f} %"
 
