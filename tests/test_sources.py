@@ -79,7 +79,7 @@ def test_csv_reads_integer_steps(tmp_path: Path) -> None:
     [
         (None, "There is no file"),
         ("", "is empty"),
-        ("date,close\nyesterday,1\ntoday,2\n", "'yesterday', 'today', which is no date that is known.  Set source.date_format"),
+        ("date,close\nyesterday,1\ntoday,2\n", "'yesterday', 'today', which is no date that is known.  Set source"),
         ("date,close\n", "no rows"),
     ],
 )
