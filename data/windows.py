@@ -1,8 +1,7 @@
 """Cut a panel into windows: the only place that knows history, lookback, horizon and scope."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -12,7 +11,8 @@ from data.decomposition.batch import tails
 from data.decomposition.series import confirm_sum
 from data.panel import DataError
 
-Work = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+Work = Callable[[Any, Iterable[Any]], Iterable[Any]]
+"""Maps a function over series, in order, as the builtin ``map`` does."""
 
 
 class RollingWindow:
@@ -106,6 +106,23 @@ class SplitOnce:
         )
 
 
+class EveryEnd(NamedTuple):
+    """Map a series ``(time,)`` to the components of the ``keep`` points up to each end ``(end, C, keep)``.
+
+    Its name and its values are all that a worker process or a memory must know.
+    """
+
+    scope: Scope
+    decomposition: Decomposition
+    keep: int
+    first: int
+    """The first end; every later step is one, too."""
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        """Decompose one series."""
+        return self.scope.at(self.decomposition, series, self.keep, np.arange(self.first, series.size))
+
+
 def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
     """Return the first step of a series at which a window may end.
 
@@ -153,8 +170,8 @@ def cut(
     Parameters
     ----------
     work : function
-        Maps a function over the series: the builtin one after another, or ``map`` of a choice of
-        ``conf/parallel`` in several processes or machines.
+        Maps a function over the series: the builtin one after another, ``map`` of a choice of
+        ``conf/parallel`` in several processes or machines, or either in a ``data.cached.CachedWork``.
     first : int, optional
         The step of each series at which the first window ends, by default ``first_end`` of this
         decomposition.  Give the largest of all that are compared.
@@ -175,7 +192,7 @@ def cut(
             f"({_why(first, lookback)}, + horizon).  {_remedy(first, lookback)}"
         )
     kept = [(start, series) for start, series, count in zip(starts, all_series, counts, strict=True) if count]
-    decomposed = work(partial(_every_end, scope, decomposition, lookback, first), [series for _, series in kept])
+    decomposed = work(EveryEnd(scope, decomposition, lookback, first), [series for _, series in kept])
     parts = (
         _windows(start, series, np.arange(first, series.size), components, horizon)
         for (start, series), components in zip(kept, decomposed, strict=True)
@@ -207,10 +224,6 @@ def cut_at(
     if not parts:
         raise DataError(f"None of the origins asked for has a window in {panel.name}.")
     return _joined(parts, sum(len(part.y) for part in parts), len(parts))
-
-
-def _every_end(scope: Scope, decomposition: Decomposition, keep: int, first: int, series: FloatArray) -> FloatArray:
-    return scope.at(decomposition, series, keep, np.arange(first, series.size))
 
 
 def _windows(

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from safetensors.numpy import load_file
 
-from data.cached import CachedScope
+from data.cached import CachedWork
 from data.calendar import pace, upcoming
 from data.contracts import (
     TEST,
@@ -123,9 +123,9 @@ class Series:
         cfg = self.cfg
         assert contender.decomposition is not None
         settings = {"scope": _plain(cfg.scope), "decomposition": _plain(contender.decomposition)}
-        scope = CachedScope(build(cfg.scope), ArrayCache(), settings)
-        work = build(cfg.parallel).map
-        return cut(panel, build(contender.decomposition), scope, cfg.lookback, cfg.horizon, work, self.first_end())
+        work = CachedWork(build(cfg.parallel).map, ArrayCache(), settings)
+        decomposition, scope = build(contender.decomposition), build(cfg.scope)
+        return cut(panel, decomposition, scope, cfg.lookback, cfg.horizon, work, self.first_end())
 
     def first_end(self) -> int:
         """Return the step of a series at which the first window ends, the same for all that are compared."""

@@ -3,18 +3,17 @@
 import importlib
 import os
 import sys
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from data.cached import CachedScope
-from data.contracts import Decomposition, FloatArray, Scope
+from data.cached import CachedWork
+from data.contracts import Decomposition, FloatArray
 from data.decomposition.modwt import MODWT
 from data.decomposition.vmd import VMD
-from data.windows import RollingWindow
+from data.windows import EveryEnd, RollingWindow
 from runtime.build import build
 from runtime.cache import ArrayCache
 from runtime.parallel import Local, Processes, Ray
@@ -23,8 +22,8 @@ from tests.conftest import ROOT, choices
 SERIES = [np.cumsum(np.random.default_rng(k).standard_normal(140 + k)) for k in range(5)]
 
 
-def components(scope: Scope, decomposition: Decomposition, series: FloatArray) -> FloatArray:
-    return scope.at(decomposition, series, 30, np.arange(127, series.size))
+def every_end(decomposition: Decomposition) -> EveryEnd:
+    return EveryEnd(RollingWindow(128), decomposition, 30, 127)
 
 
 def threads(_: int) -> tuple[int, int]:
@@ -65,16 +64,18 @@ def test_every_choice_can_be_built(choice: str) -> None:
 
 @pytest.mark.parametrize("decomposition", [MODWT(level=4), VMD(modes=3)])
 def test_processes_give_the_bits_of_this_process_in_order(decomposition: Decomposition) -> None:
-    work = partial(components, RollingWindow(128), decomposition)
+    work = every_end(decomposition)
     assert_same(list(Processes(2).map(work, SERIES)), list(Local().map(work, SERIES)))
 
 
 def test_processes_fill_the_cache_for_all(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 10_000_000)
-    work = partial(components, CachedScope(RollingWindow(128), cache, {}), VMD(modes=3))
-    found = list(Processes(2).map(work, SERIES))
-    assert len(cache.entries()) == len(SERIES)
-    assert_same(list(Local().map(work, SERIES)), found)
+    found, again = (
+        list(CachedWork(parallel.map, cache, {})(every_end(VMD(modes=3)), SERIES))
+        for parallel in (Processes(2), Local())
+    )
+    assert len(cache.entries()) == 1
+    assert_same(again, found)
 
 
 def test_a_process_takes_one_thread() -> None:
@@ -108,6 +109,6 @@ def test_missing_ray_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_ray_gives_the_bits_of_this_process_with_one_thread_each(ray: Ray) -> None:
-    work = partial(components, RollingWindow(128), VMD(modes=3))
+    work = every_end(VMD(modes=3))
     assert_same(list(ray.map(work, SERIES)), list(Local().map(work, SERIES)))
     assert {count for count, _ in ray.map(threads, range(4))} == {1}
