@@ -11,6 +11,9 @@ from data.decomposition.batch import tails
 from data.decomposition.series import confirm_sum
 from data.panel import DataError
 
+_SAMPLED = 4
+"""Windows, at least, by which the word of a causal decomposition is checked."""
+
 Work = Callable[[Any, Iterable[Any]], Iterable[Any]]
 """Maps a function over series, in order, as the builtin ``map`` does."""
 
@@ -32,7 +35,14 @@ class RollingWindow:
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of the ``history`` steps up to each end, the last ``keep`` of them."""
         length = max(self.history, keep)
-        return tails(decomposition, [series[max(end + 1 - length, 0) : end + 1] for end in ends], keep)
+
+        def windows(some: IntArray) -> FloatArray:
+            return tails(decomposition, [series[max(end + 1 - length, 0) : end + 1] for end in some], keep)
+
+        memory = decomposition.memory
+        if decomposition.causal and memory is not None and keep + memory <= length:
+            return _in_one_pass(decomposition, series, keep, ends, windows)
+        return windows(ends)
 
 
 class Expanding:
@@ -51,7 +61,11 @@ class Expanding:
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of all steps up to each end, the last ``keep`` of them."""
-        return tails(decomposition, [series[: end + 1] for end in ends], keep)
+
+        def windows(some: IntArray) -> FloatArray:
+            return tails(decomposition, [series[: end + 1] for end in some], keep)
+
+        return _in_one_pass(decomposition, series, keep, ends, windows) if decomposition.causal else windows(ends)
 
 
 class WholeSeries:
@@ -106,6 +120,34 @@ class SplitOnce:
         )
 
 
+def _in_one_pass(
+    decomposition: Decomposition,
+    series: FloatArray,
+    keep: int,
+    ends: IntArray,
+    windows: Callable[[IntArray], FloatArray],
+) -> FloatArray:
+    """Return what ``windows`` does of a decomposition that says that its components do not change later.
+
+    It is decomposed once up to the last end, and taken at its word only where some windows agree.
+
+    Raises
+    ------
+    ValueError
+        If a window has other components.
+    """
+    some = ends[:: max(1, len(ends) // _SAMPLED)]
+    if len(some) == len(ends):
+        return windows(ends)
+    found = WholeSeries().at(decomposition, series[: ends.max() + 1], keep, ends)
+    if not np.array_equal(found[:: max(1, len(ends) // _SAMPLED)], windows(some)):
+        raise ValueError(
+            f"{type(decomposition).__name__} says that it is causal with a memory of {decomposition.memory} steps, but "
+            f"its components change when the series goes on or begins earlier.  Set causal = False and memory = None."
+        )
+    return found
+
+
 class EveryEnd(NamedTuple):
     """Map a series ``(time,)`` to the components of the ``keep`` points up to each end ``(end, C, keep)``.
 
@@ -134,7 +176,7 @@ def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
     DataError
         If the lookback is longer than the history to be decomposed.
     """
-    if scope.history is None or not decomposition.needs_history:
+    if scope.history is None or decomposition.memory == 0:
         return lookback - 1
     if lookback > scope.history:
         raise DataError(f"lookback={lookback} is longer than scope.history={scope.history}.  Raise scope.history.")

@@ -256,7 +256,7 @@ class Watched:
         self.inner = inner
         self.calls = 0
         self.n_components = inner.n_components
-        self.causal, self.needs_history = inner.causal, inner.needs_history
+        self.causal, self.memory = False, None
 
     def __call__(self, series: FloatArray) -> FloatArray:
         self.calls += 1
