@@ -293,10 +293,8 @@ def _windows(
     rows = np.searchsorted(ends, origins)  # (n,)
     steps = 1 + np.arange(horizon)  # (H,)
     arrived = components[:, :, -1]  # (end, C)
-    # In memory always (n, C, L): the last bits of a sum over components depend on where they lie.
-    past = np.ascontiguousarray(components[_rows(rows)])
     return Windows(
-        past=past.transpose(0, 2, 1),  # (n, L, C)
+        past=components[_rows(rows)].transpose(0, 2, 1),  # (n, L, C)
         target=arrived[rows[:, None] + steps],  # (n, H, C)
         y=series[origins[:, None] + steps],  # (n, H)
         origin=start + origins,  # (n,)
@@ -304,12 +302,16 @@ def _windows(
 
 
 def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
-    """Return the windows of all series behind each other, each copied once and as soon as it is there."""
+    """Return the windows of all series behind each other, each copied once and as soon as it is there.
+
+    The past lies in memory as ``(n, C, L)``, however it was cut: the last bits of a sum over
+    components depend on it.
+    """
     whole: Windows | None = None
     done = 0
     for part in parts:
         if n_parts == 1:
-            return part
+            return part._replace(past=np.ascontiguousarray(part.past.transpose(0, 2, 1)).transpose(0, 2, 1))
         if whole is None:
             _, lookback, n_components = part.past.shape
             whole = Windows(
