@@ -37,8 +37,9 @@ from evaluation.intervals.by_cell import ByCell
 from evaluation.intervals.scores import interval_scores, years
 from evaluation.intervals.split import SplitConformal
 from evaluation.rows import PERSISTENCE, thirds
+from models.allocation import Joint
 from models.classical import Ridge
-from models.components import Joint
+from models.model import Inputs
 
 LOOKBACK = 30  # [days] the regression sees
 HISTORY = 512  # [days] before the first forecast, as in the default experiment
@@ -87,10 +88,14 @@ def forecast(panel: Panel, validation: float = 0.1, test: float = 0.2) -> Judged
     train = select(windows, fold, TRAIN)
     scaling = LastValue().fit(train)
     ridge = Ridge("Ridge", Joint(), alpha=1e-3, n_components=1, lookback=LOOKBACK, horizon=1)
-    ridge.fit(scaling.transform(train))
+
+    def inputs(chosen: Windows) -> Inputs:
+        return Inputs(chosen, scaling.transform(chosen), pd.DataFrame(), scaling)
+
+    ridge.fit(inputs(train), inputs(select(windows, fold, VALIDATION)))
 
     def table(chosen: Windows) -> pd.DataFrame:
-        scaled = ridge.predict(scaling.transform(chosen))  # (1, n, 1)
+        scaled = ridge.predict(inputs(chosen))  # (1, n, 1)
         guesses = {PERSISTENCE: chosen.past[:, -1, 0], "Ridge": scaling.restore_total(scaled[0], chosen)[:, 0]}
         dates = panel.frame["ds"].to_numpy()
         parts = [

@@ -211,10 +211,11 @@ class Decomposition(Protocol):
         ...
 
     @property
-    def needs_history(self) -> bool:
-        """Whether a component at t depends on anything but the value at t.
+    def memory(self) -> int | None:
+        """Steps before t that a component at t depends on; None where it is all that was handed over.
 
-        Without that, ``scope.history`` has no say: a window may begin as soon as the lookback is known.
+        Zero frees a window from ``scope.history``: it may begin as soon as the lookback is known.  A causal
+        decomposition whose memory fits into a window gives every window the same components.
         """
         ...
 

@@ -100,8 +100,7 @@ def long_enough(panel: Panel, rows: int, why: str) -> Panel:
             f"The longest series of {panel.name} has {int(sizes.max())} rows, but {rows} are needed ({why}).  Give "
             f"longer series, or ask for less."
         )
-    verb = "has" if len(short) == 1 else "have"
-    note = f"{len(short)} series {verb} fewer than {rows} rows ({why}) and are left out: {listed(short.index)}."
+    note = f"{len(short)} series with fewer than {rows} rows ({why}) are left out: {listed(short.index)}."
     frame = panel.frame[~panel.frame["unique_id"].isin(short.index)].reset_index(drop=True)
     return replace(panel, frame=frame, notes=(*panel.notes, note))
 

@@ -12,7 +12,6 @@ from data.panel import listed, shown_date
 USUAL = 1000.0  # [usual moves] beyond which a value is worth a look
 EARLY = 0.1  # [fraction] of the dates of a panel that a series may end before it
 FEW = 20  # [dates] that it may end before it in any case
-CALENDARS = 20  # of series, that are looked at for holes
 
 
 def remarked(panel: Panel) -> Panel:

@@ -1,8 +1,7 @@
 """Cut a panel into windows: the only place that knows history, lookback, horizon and scope."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -12,7 +11,11 @@ from data.decomposition.batch import tails
 from data.decomposition.series import confirm_sum
 from data.panel import DataError
 
-Work = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+_SAMPLED = 4
+"""Windows, at least, by which the word of a causal decomposition is checked."""
+
+Work = Callable[[Any, Iterable[Any]], Iterable[Any]]
+"""Maps a function over series, in order, as the builtin ``map`` does."""
 
 
 class RollingWindow:
@@ -32,7 +35,14 @@ class RollingWindow:
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of the ``history`` steps up to each end, the last ``keep`` of them."""
         length = max(self.history, keep)
-        return tails(decomposition, [series[max(end + 1 - length, 0) : end + 1] for end in ends], keep)
+
+        def windows(some: IntArray) -> FloatArray:
+            return tails(decomposition, [series[max(end + 1 - length, 0) : end + 1] for end in some], keep)
+
+        memory = decomposition.memory
+        if decomposition.causal and memory is not None and keep + memory <= length:
+            return _in_one_pass(decomposition, series, keep, ends, windows)
+        return windows(ends)
 
 
 class Expanding:
@@ -51,7 +61,11 @@ class Expanding:
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of all steps up to each end, the last ``keep`` of them."""
-        return tails(decomposition, [series[: end + 1] for end in ends], keep)
+
+        def windows(some: IntArray) -> FloatArray:
+            return tails(decomposition, [series[: end + 1] for end in some], keep)
+
+        return _in_one_pass(decomposition, series, keep, ends, windows) if decomposition.causal else windows(ends)
 
 
 class WholeSeries:
@@ -106,6 +120,51 @@ class SplitOnce:
         )
 
 
+def _in_one_pass(
+    decomposition: Decomposition,
+    series: FloatArray,
+    keep: int,
+    ends: IntArray,
+    windows: Callable[[IntArray], FloatArray],
+) -> FloatArray:
+    """Return what ``windows`` does of a decomposition that says that its components do not change later.
+
+    It is decomposed once up to the last end, and taken at its word only where some windows agree.
+
+    Raises
+    ------
+    ValueError
+        If a window has other components.
+    """
+    some = ends[:: max(1, len(ends) // _SAMPLED)]
+    if len(some) == len(ends):
+        return windows(ends)
+    found = WholeSeries().at(decomposition, series[: ends.max() + 1], keep, ends)
+    if not np.array_equal(found[:: max(1, len(ends) // _SAMPLED)], windows(some)):
+        raise ValueError(
+            f"{type(decomposition).__name__} says that it is causal with a memory of {decomposition.memory} steps, but "
+            f"its components change when the series goes on or begins earlier.  Set causal = False and memory = None."
+        )
+    return found
+
+
+class EveryEnd(NamedTuple):
+    """Map a series ``(time,)`` to the components of the ``keep`` points up to each end ``(end, C, keep)``.
+
+    Its name and its values are all that a worker process or a memory must know.
+    """
+
+    scope: Scope
+    decomposition: Decomposition
+    keep: int
+    first: int
+    """The first end; every later step is one, too."""
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        """Decompose one series."""
+        return self.scope.at(self.decomposition, series, self.keep, np.arange(self.first, series.size))
+
+
 def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
     """Return the first step of a series at which a window may end.
 
@@ -117,7 +176,7 @@ def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
     DataError
         If the lookback is longer than the history to be decomposed.
     """
-    if scope.history is None or not decomposition.needs_history:
+    if scope.history is None or decomposition.memory == 0:
         return lookback - 1
     if lookback > scope.history:
         raise DataError(f"lookback={lookback} is longer than scope.history={scope.history}.  Raise scope.history.")
@@ -153,8 +212,8 @@ def cut(
     Parameters
     ----------
     work : function
-        Maps a function over the series: the builtin one after another, or ``map`` of a choice of
-        ``conf/parallel`` in several processes or machines.
+        Maps a function over the series: the builtin one after another, ``map`` of a choice of
+        ``conf/parallel`` in several processes or machines, or either in a ``data.cached.CachedWork``.
     first : int, optional
         The step of each series at which the first window ends, by default ``first_end`` of this
         decomposition.  Give the largest of all that are compared.
@@ -175,7 +234,7 @@ def cut(
             f"({_why(first, lookback)}, + horizon).  {_remedy(first, lookback)}"
         )
     kept = [(start, series) for start, series, count in zip(starts, all_series, counts, strict=True) if count]
-    decomposed = work(partial(_every_end, scope, decomposition, lookback, first), [series for _, series in kept])
+    decomposed = work(EveryEnd(scope, decomposition, lookback, first), [series for _, series in kept])
     parts = (
         _windows(start, series, np.arange(first, series.size), components, horizon)
         for (start, series), components in zip(kept, decomposed, strict=True)
@@ -209,10 +268,6 @@ def cut_at(
     return _joined(parts, sum(len(part.y) for part in parts), len(parts))
 
 
-def _every_end(scope: Scope, decomposition: Decomposition, keep: int, first: int, series: FloatArray) -> FloatArray:
-    return scope.at(decomposition, series, keep, np.arange(first, series.size))
-
-
 def _windows(
     start: int,
     series: FloatArray,
@@ -238,10 +293,8 @@ def _windows(
     rows = np.searchsorted(ends, origins)  # (n,)
     steps = 1 + np.arange(horizon)  # (H,)
     arrived = components[:, :, -1]  # (end, C)
-    # In memory always (n, C, L): the last bits of a sum over components depend on where they lie.
-    past = np.ascontiguousarray(components[_rows(rows)])
     return Windows(
-        past=past.transpose(0, 2, 1),  # (n, L, C)
+        past=components[_rows(rows)].transpose(0, 2, 1),  # (n, L, C)
         target=arrived[rows[:, None] + steps],  # (n, H, C)
         y=series[origins[:, None] + steps],  # (n, H)
         origin=start + origins,  # (n,)
@@ -249,12 +302,16 @@ def _windows(
 
 
 def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
-    """Return the windows of all series behind each other, each copied once and as soon as it is there."""
+    """Return the windows of all series behind each other, each copied once and as soon as it is there.
+
+    The past lies in memory as ``(n, C, L)``, however it was cut: the last bits of a sum over
+    components depend on it.
+    """
     whole: Windows | None = None
     done = 0
     for part in parts:
         if n_parts == 1:
-            return part
+            return part._replace(past=np.ascontiguousarray(part.past.transpose(0, 2, 1)).transpose(0, 2, 1))
         if whole is None:
             _, lookback, n_components = part.past.shape
             whole = Windows(

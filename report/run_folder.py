@@ -31,7 +31,8 @@ OF_CARD = {"data": dict, "packages": dict, "seconds": dict, "audit": dict, "seed
 """What an entry of run.json must be to count."""
 ARTIFACTS = ("artifacts", "evidence")  # the second name is that of version 1
 LARGEST = 1e9  # [bytes] of a table
-MOST_CELLS = 200_000_000  # rows times columns of a table
+MOST_CELLS = 50_000_000  # rows times columns of a table
+MOST_MODELS = 1000
 MOST_ROWS = 1_000_000  # of a table in JSON
 KINDS = {list: "list", dict: "names with values", str: "text", int: "whole number"}
 WORDS = {"model", "other", "verdict", "unique_id", "third", "part"}  # columns of text
@@ -205,8 +206,9 @@ class RunFolder:
         rows = rows.assign(unique_id=rows["unique_id"].astype(str), model=rows["model"].astype(str))
         bounds = [name for name in rows if str(name).startswith(("lo_", "hi_"))]
         odd = [name for name in ["step", "y", "y_hat", *bounds] if not pd.api.types.is_numeric_dtype(rows[name])]
-        if odd or len(rows) == 0:
-            raise FolderError(f"{path} holds {f'no numbers in {shown(odd[0])}' if odd else 'no forecasts'}.")
+        if odd or len(rows) == 0 or rows["model"].nunique() > MOST_MODELS:
+            fault = f"no numbers in {shown(odd[0])}" if odd else f"no forecasts of 1 to {MOST_MODELS} models"
+            raise FolderError(f"{path} holds {fault}.")
         if not (pd.api.types.is_datetime64_any_dtype(rows["ds"]) or pd.api.types.is_numeric_dtype(rows["ds"])):
             raise FolderError(f"{path} holds neither dates nor numbers in ds.")
         return rows
@@ -250,8 +252,8 @@ def read_artifact(path: Path) -> Any:
 
 def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """Read a Parquet file of a bounded size; ``needed`` are columns without which it is refused."""
-    import pyarrow as pa  # type: ignore[import-untyped]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     if not path.is_file() or path.stat().st_size > LARGEST:
         raise FolderError(f"{path} is no file of at most {LARGEST / 1e9:g} GB.")
@@ -262,6 +264,8 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     except (OSError, ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
         told = shown(str(error).partition("\n")[0])
         raise FolderError(f"{path} cannot be read ({told}).  Run the experiment again.") from None
+    for column in table.select_dtypes("datetimetz"):
+        table[column] = table[column].dt.tz_localize(None)  # drawn as the clock of the place shows it
     absent = [column for column in needed if column not in table.columns]
     if absent or not whole:
         fault = f"lacks the column {', '.join(absent)}" if whole else f"holds more than {MOST_CELLS:,} values"
@@ -307,8 +311,8 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
         raise FolderError(f"its task, {shown(task)}, is none of {', '.join(BY_TASK)}")
     groups = _entry(content, "groups", dict)
     scores = _table("scores", content.get("scores"), task)
-    if scores is None or scores.empty:
-        raise FolderError("it holds no scores")
+    if scores is None or len(scores) > MOST_MODELS:
+        raise FolderError(f"it holds no scores of 1 to {MOST_MODELS} models")
     model, reference = _entry(content, "model", str), _entry(content, "reference", str)
     absent = [label for label in (model, reference) if label not in set(scores["model"])]
     if absent or scores["model"].duplicated().any():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pipeline.fitting
-from data.cached import CachedScope
+from data.cached import CachedWork
 from data.contracts import TEST, TRAIN, Batch, Fold, Panel, Windows
 from data.decomposition.modwt import MODWT
 from data.features.chain import Chain
@@ -280,12 +280,14 @@ def forecasts_blended_with_the_truth(plant):
 
 def cache_keyed_without_the_series(plant):
     memory: dict[Any, Any] = {}
-    at = CachedScope.at
+    call = CachedWork.__call__
 
-    def stale(self, decomposition, series, keep, ends):
-        return memory.setdefault((type(decomposition), len(ends)), at(self, decomposition, series, keep, ends))
+    def stale(self, decompose, all_series):
+        for place, found in enumerate(call(self, decompose, all_series)):
+            kept = memory.setdefault(str(self.settings), found)
+            yield kept[: len(found)] if place else found
 
-    plant[0].setattr(CachedScope, "at", stale)
+    plant[0].setattr(CachedWork, "__call__", stale)
 
 
 PLANTED = [
@@ -297,8 +299,8 @@ PLANTED = [
     (baseline_that_peeks, {"forecast"}, {"Drift"}, []),
     (decomposition_with_a_memo, {"decomposition", "windows"}, {"MODWT-MLP"}, []),
     (targets_put_into_windows, {"windows"}, LABELS, []),
-    (decomposition_that_knows_the_series, {"decomposition"}, LABELS, []),
-    (decomposition_that_finds_the_series, {"decomposition"}, LABELS, []),
+    (decomposition_that_knows_the_series, {"decomposition"}, {"MODWT-MLP"}, []),
+    (decomposition_that_finds_the_series, {"decomposition"}, {"MODWT-MLP"}, []),
     (weights_chosen_on_test, {"weights", "training"}, {"MODWT-MLP"}, []),
     (penalty_chosen_on_test, {"weights"}, {"Ridge"}, []),
     (addition_of_test_windows_on_the_way_to_fit, {"weights"}, {"Ridge"}, []),
@@ -315,7 +317,7 @@ def test_a_leak_planted_in_a_run_on_series_is_named_and_held_against_its_rows(
 ):
     leak(plant)
     task, found = run_and_audited(configure, tmp_path, *SERIES, *more)
-    assert {cause.stage for cause in found.causes} & stages, [f for f in found.findings if f.stage == "unit"]
+    assert {cause.stage for cause in found.causes} & stages, found.sentence
     assert set(leaking(task, found)) == accused
 
 

@@ -15,12 +15,11 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from data.cached import CachedScope
+from data.cached import CachedWork
 from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.wavelet_packet import WaveletPacket
-from data.windows import Expanding, RollingWindow, WholeSeries
-from runtime import cache as cache_module
+from data.windows import EveryEnd, Expanding, RollingWindow, WholeSeries
 from runtime.cache import ArrayCache, CacheWarning, key_digest, main
 from tests.conftest import ROOT
 
@@ -151,18 +150,7 @@ def age(path: Path, seconds: float) -> None:
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Let another run begin: what was used before is no longer in use."""
-
-    def _later() -> None:
-        monkeypatch.setattr(cache_module, "_BEGAN", time.time() - 50)
-        monkeypatch.setattr(cache_module, "_accounts", {})
-
-    return _later
-
-
-def test_what_was_used_longest_ago_goes_first(tmp_path: Path, later: Callable[[], None]) -> None:
+def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
     compute = Counted(10_000)  # some 80 kB each
     cache = ArrayCache(str(tmp_path), 300_000)
     for k in range(3):
@@ -170,7 +158,6 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path, later: Callable[[]
         cache.get_or_compute({"k": k}, compute)
         (new,) = set(cache.entries()) - known
         age(new, 100 - k)
-    later()
     cache.get_or_compute({"k": 0}, compute)  # used again: now the youngest
     assert compute.times == 3
     cache.get_or_compute({"k": 3}, compute)
@@ -182,63 +169,6 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path, later: Callable[[]
     assert compute.times == 5
 
 
-def test_nothing_a_run_uses_is_deleted_and_a_second_pass_finds_what_fitted(tmp_path: Path) -> None:
-    compute = Counted(10_000)
-    cache = ArrayCache(str(tmp_path), 300_000)
-    with pytest.warns(CacheWarning, match="full of what this run uses"):
-        assert [cache.get_or_compute({"k": k}, compute)["first"] for k in range(8)] == [7] * 8
-    assert (compute.times, len(cache.entries())) == (8, 3)
-    for k in range(8):
-        cache.get_or_compute({"k": k}, compute)
-    assert compute.times == 13
-
-
-def test_entries_are_not_counted_at_every_writing(cache: ArrayCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = []
-    found = cache_module._found
-    monkeypatch.setattr(cache_module, "_found", lambda *given: (counted.append(given), found(*given))[1])
-    for k in range(100):
-        cache.get_or_compute({"k": k}, Counted())  # 50 kB in all, of a limit of 1 MB
-    assert len(counted) <= 2
-
-
-SLOW = """
-import sys, time, numpy as np
-from pathlib import Path
-from runtime import cache as cache_module
-from runtime.cache import ArrayCache
-def compute():
-    with Path(sys.argv[1], "computed").open("a") as file:
-        file.write("x")
-    time.sleep(0.5)
-    if sys.argv[2] == "die":
-        import os; os._exit(1)
-    return {"row": np.arange(3)}
-assert ArrayCache(sys.argv[1]).get_or_compute({"k": 1}, compute)["row"][2] == 2
-"""
-
-
-@pytest.mark.parametrize(("first", "times"), [("end", 1), ("die", 2)])
-def test_what_several_processes_need_at_once_is_computed_by_one_of_them(tmp_path: Path, first: str, times: int) -> None:
-    racers = []
-    for how in (first, "end", "end"):
-        racers.append(subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path), how], cwd=ROOT))
-        while not (tmp_path / "computed").exists():
-            time.sleep(0.01)
-    assert [racer.wait(60) for racer in racers] == [int(first == "die"), 0, 0]
-    assert (tmp_path / "computed").read_text() == "x" * times
-    assert not list(tmp_path.glob("*-lock"))
-
-
-def test_an_entry_is_readable_as_the_umask_has_it(cache: ArrayCache) -> None:
-    before = os.umask(0o027)
-    try:
-        cache.get_or_compute({"a": 1}, Counted())
-    finally:
-        os.umask(before)
-    assert only_entry(cache).stat().st_mode & 0o777 == 0o640
-
-
 def test_what_exceeds_the_limit_alone_is_returned_but_not_kept(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 1000)
     with pytest.warns(CacheWarning, match="limit is 1000"):
@@ -248,7 +178,7 @@ def test_what_exceeds_the_limit_alone_is_returned_but_not_kept(tmp_path: Path) -
 
 def test_parts_of_a_process_that_died_are_swept_away(cache: ArrayCache) -> None:
     cache.folder.mkdir()
-    dead, alive = cache.folder / ".dead.arrays.1.part", cache.folder / ".alive.arrays.1.part"
+    dead, alive = cache.folder / "dead.arrays-part", cache.folder / "alive.arrays-part"
     for path in (dead, alive):
         path.write_bytes(b"half")
     age(dead, 200_000)
@@ -269,7 +199,7 @@ def test_a_full_disk_costs_a_warning_only(cache: ArrayCache, monkeypatch: pytest
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*(("os.replace", full) if failing == "replace" else ("runtime.files.secrets.token_hex", full)))
+    monkeypatch.setattr(*(("os.replace", full) if failing == "replace" else ("tempfile.NamedTemporaryFile", full)))
     with pytest.warns(CacheWarning, match="No space left on device.*MODECAST_CACHE"):
         assert cache.get_or_compute({"a": 1}, Counted())["first"] == 7
     assert list(cache.folder.iterdir()) == []
@@ -296,10 +226,8 @@ def test_without_a_choice_the_cache_lies_among_the_outputs(monkeypatch: pytest.M
 
 
 FILL = """
-import sys, warnings, numpy as np
-from runtime import cache as cache_module
+import sys, numpy as np
 from runtime.cache import ArrayCache
-warnings.filterwarnings("ignore", message=".*full of what this run uses")
 cache = ArrayCache(sys.argv[1], 400_000)
 for turn in range(60):
     k = turn % 5
@@ -315,10 +243,10 @@ def test_processes_may_fill_and_evict_at_once(tmp_path: Path) -> None:
     for racer in racers:
         _, errors = racer.communicate(timeout=60)
         assert racer.returncode == 0, errors
-    assert not list(tmp_path.glob(".*.part"))
+    assert not list(tmp_path.glob("*-part"))
 
 
-# -- scopes that remember ---------------------------------------------------------------------
+# -- work that remembers ----------------------------------------------------------------------
 
 
 class Watched:
@@ -328,7 +256,7 @@ class Watched:
         self.inner = inner
         self.calls = 0
         self.n_components = inner.n_components
-        self.causal, self.needs_history = inner.causal, inner.needs_history
+        self.causal, self.memory = False, None
 
     def __call__(self, series: FloatArray) -> FloatArray:
         self.calls += 1
@@ -340,64 +268,85 @@ SCOPES: dict[str, Callable[[], Scope]] = {
     "expanding": lambda: Expanding(128),
     "overall": WholeSeries,
 }
-ENDS = np.arange(127, 300)
+
+
+def every_end(decomposition: Decomposition, scope: Scope | None = None, keep: int = 30, first: int = 127) -> EveryEnd:
+    return EveryEnd(scope or RollingWindow(128), decomposition, keep, first)
 
 
 @pytest.mark.parametrize("kind", SCOPES)
 @pytest.mark.parametrize("inner", [MODWT(), WaveletPacket()])
-def test_a_cached_scope_returns_the_bits_of_the_scope(
+def test_cached_work_returns_the_bits_of_the_work(
     cache: ArrayCache, walk: FloatArray, kind: str, inner: Decomposition
 ) -> None:
-    scope = SCOPES[kind]()
     decomposition = Watched(inner)
-    cached = CachedScope(scope, cache, {"scope": kind})
-    wanted = scope.at(inner, walk, 30, ENDS)
+    cached = CachedWork(map, cache, {"scope": kind})
+    many = [walk, walk[:200] + 1, walk[:100]]  # the last one is too short for a window
+    wanted = list(map(every_end(inner, SCOPES[kind]()), many))
     for _ in range(2):
-        np.testing.assert_array_equal(cached.at(decomposition, walk, 30, ENDS), wanted)
-    once = 1 if kind == "overall" else 300 - 128 + 1
-    assert decomposition.calls == once
+        found = list(cached(every_end(decomposition, SCOPES[kind]()), many))
+        assert len(found) == len(wanted)
+        for got, want in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(got, want)
+    assert found[2].shape == (0, inner.n_components, 30)
+    assert decomposition.calls == (2 if kind == "overall" else (300 - 127) + (200 - 127))
 
 
-def test_a_cached_scope_is_as_causal_and_as_long_as_the_scope(cache: ArrayCache) -> None:
-    assert CachedScope(RollingWindow(128), cache, {}).causal
-    assert CachedScope(RollingWindow(128), cache, {}).history == 128
-    assert not CachedScope(WholeSeries(), cache, {}).causal
-    assert CachedScope(WholeSeries(), cache, {}).history is None
+def test_many_series_share_an_entry_up_to_a_size(
+    cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(CachedWork(map, cache, {})(every_end(MODWT()), [walk] * 5))
+    assert len(cache.entries()) == 1
+    monkeypatch.setattr("data.cached.AN_ENTRY", 700)
+    found = list(CachedWork(map, cache, {})(every_end(MODWT()), [walk + k for k in range(5)]))
+    assert len(cache.entries()) == 1 + 3
+    np.testing.assert_array_equal(found[3], every_end(MODWT())(walk + 3))
 
 
-def test_series_too_short_for_a_window_gives_none_from_the_cache_too(cache: ArrayCache) -> None:
-    cached = CachedScope(RollingWindow(128), cache, {})
-    for _ in range(2):
-        assert cached.at(MODWT(), np.ones(100), 30, np.arange(127, 100)).shape == (0, 7, 30)
+def test_a_finished_entry_survives_what_interrupts_the_next(
+    cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.cached.AN_ENTRY", 300)
+    decomposition = Watched(MODWT())
+    work = CachedWork(map, cache, {})
+    with pytest.raises(ValueError, match="finite"):
+        list(work(every_end(decomposition), [walk, np.full(300, np.nan)]))
+    calls = decomposition.calls
+    next(iter(work(every_end(decomposition), [walk, np.full(300, np.nan)])))
+    assert decomposition.calls == calls
 
 
 def test_series_settings_lookback_ends_and_kind_are_told_apart(cache: ArrayCache, walk: FloatArray) -> None:
     settings = {"scope": {"history": 128}}
-    plain = CachedScope(RollingWindow(128), cache, settings)
-    plain.at(MODWT(), walk, 30, ENDS)
-    plain.at(MODWT(), walk + 1, 30, ENDS)
-    plain.at(MODWT(), walk, 31, ENDS)
-    plain.at(MODWT(), walk, 30, ENDS[1:])
-    plain.at(WaveletPacket(), walk, 30, ENDS)
-    CachedScope(RollingWindow(128), cache, {**settings, "decomposition": {"level": 6}}).at(MODWT(), walk, 30, ENDS)
-    CachedScope(Expanding(128), cache, settings).at(MODWT(), walk, 30, ENDS)
+
+    def ask(work: EveryEnd, series: FloatArray = walk, settings: dict[str, Any] = settings) -> None:
+        list(CachedWork(map, cache, settings)(work, [series]))
+
+    for _ in range(2):
+        ask(every_end(MODWT()))
+        ask(every_end(MODWT()), walk + 1)
+        ask(every_end(MODWT(), keep=31))
+        ask(every_end(MODWT(), first=128))
+        ask(every_end(WaveletPacket()))
+        ask(every_end(MODWT(), Expanding(128)))
+        ask(every_end(MODWT()), settings={**settings, "decomposition": {"level": 6}})
     assert len(cache.entries()) == 7
 
 
 def test_changed_code_or_versions_are_decomposed_anew(
     cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cached = CachedScope(RollingWindow(128), cache, {})
-    cached.at(MODWT(), walk, 30, ENDS)
+    cached = CachedWork(map, cache, {})
+    list(cached(every_end(MODWT()), [walk]))
     monkeypatch.setattr("data.cached._code", lambda: "another")
-    cached.at(MODWT(), walk, 30, ENDS)
+    list(cached(every_end(MODWT()), [walk]))
     monkeypatch.setattr("data.cached._versions", lambda: {"numpy": "99"})
-    cached.at(MODWT(), walk, 30, ENDS)
+    list(cached(every_end(MODWT()), [walk]))
     assert len(cache.entries()) == 3
 
 
 def test_components_that_do_not_change_with_time_are_kept_once(cache: ArrayCache, walk: FloatArray) -> None:
-    CachedScope(WholeSeries(), cache, {}).at(WaveletPacket(), walk, 30, ENDS)
+    list(CachedWork(map, cache, {})(every_end(WaveletPacket(), WholeSeries()), [walk]))
     assert only_entry(cache).stat().st_size < 1.2 * 8 * walk.size * 8
     sliding = sliding_window_view(walk, 30)
     assert only_entry(cache).stat().st_size < sliding.size * 8

@@ -218,17 +218,22 @@ def test_what_comes_later_changes_components_unless_they_are_causal(decompose: D
         np.testing.assert_array_equal(decompose(series[seen]), before[:, seen])
 
 
-def test_without_history_a_component_depends_on_the_value_at_its_own_step_alone(decompose: Decomposition) -> None:
+def test_what_lies_beyond_the_memory_changes_no_bit_and_what_lies_within_does(decompose: Decomposition) -> None:
+    memory = 399 if decompose.memory is None else decompose.memory
     series = random_walk(400)
-    changed = np.where(np.arange(400) == 399, series, random_walk(400, seed=5))
-    same = np.array_equal(decompose(changed)[:, -1], decompose(series)[:, -1])
-    assert decompose.needs_history != same
+    beyond = np.where(np.arange(400) < 399 - memory, random_walk(400, seed=5), series)
+    np.testing.assert_array_equal(decompose(beyond)[:, -1], decompose(series)[:, -1])
+    for oldest in range(max(399 - memory, 0), 399):
+        within = series + np.where(np.arange(400) == oldest, 50.0, 0.0)
+        if not np.array_equal(decompose(within)[:, -1], decompose(series)[:, -1]):
+            return
+    assert memory == 0
 
 
-def test_some_decompositions_are_causal_and_some_need_no_history() -> None:
+def test_some_decompositions_are_causal_and_some_have_no_memory() -> None:
     built = [make(name) for name in choices("decomposition") if name != "ceemdan_pyemd"]
     assert {decomposition.causal for decomposition in built} == {True, False}
-    assert {decomposition.needs_history for decomposition in built} == {True, False}
+    assert {None, 0} < {decomposition.memory for decomposition in built}
 
 
 @pytest.mark.parametrize(
@@ -423,7 +428,7 @@ class _OneByOne:
 
     n_components = 2
     causal = False
-    needs_history = True
+    memory = None
 
     def __call__(self, series: FloatArray) -> FloatArray:
         return np.stack([series - series.mean(), np.full(series.size, series.mean())])

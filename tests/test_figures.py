@@ -89,9 +89,7 @@ def test_every_figure_is_known_to_plotly_and_drawn_to_a_file_within_its_edges(
             spec.pop("x", None)  # shared by the lines; the page hands it out
             graph_objects.Figure(spec)  # raises where it does not know an attribute
         drawn = png.sheet(figure, f"HNEI: {figure.says}", NOTE)
-        png.save(drawn, tmp_path / "figure.png")
-        assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
-        assert list(tmp_path.iterdir()) == [tmp_path / "figure.png"]
+        drawn.draw_without_rendering()
         edges = drawn.get_window_extent()
         renderer = drawn.canvas.get_renderer()
         for text in (drawn._suptitle, drawn._supxlabel):
@@ -99,6 +97,9 @@ def test_every_figure_is_known_to_plotly_and_drawn_to_a_file_within_its_edges(
             assert box.x0 >= 0, name
             assert box.x1 <= edges.x1, name
         assert drawn._supxlabel.get_color() == RED
+    png.save(drawn, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [tmp_path / "figure.png"]
 
 
 def test_no_two_labels_of_a_comparison_overlap(figures: dict[str, Figure]) -> None:
@@ -298,15 +299,16 @@ def everything(text: str) -> Figure:
     return Figure("x", [Drawing(text, [Panel(marks, *axes, title=text), Panel([heat], *axes)])], text, text, text)
 
 
-def test_text_is_literal_in_both_renderers(tmp_path: Path) -> None:
-    figure = everything(EVIL)
+@pytest.mark.parametrize("text", [EVIL, "$\\frac{$"])
+def test_text_is_literal_in_both_renderers(text: str, tmp_path: Path) -> None:
+    figure = everything(text)
     spec = plotly.spec(figure.drawings[0])
     assert not any(word in str(spec) for word in ("<script", "<img", "\u202e", "\x1b"))
-    assert "&lt;script&gt;" in str(spec)
-    drawn = png.sheet(figure, EVIL, EVIL)
+    assert ("&lt;script&gt;" in str(spec)) == ("<script>" in text)
+    drawn = png.sheet(figure, text, text)
     png.save(drawn, tmp_path / "figure.png")  # a formula that is none would raise
     assert "$\\frac" in texts(drawn).replace("\\$", "$")
-    wall = png.sheet(figure._replace(wall=True), EVIL, EVIL)
+    wall = png.sheet(figure._replace(wall=True), text, text)
     png.save(wall, tmp_path / "figure.png")
 
 

@@ -451,7 +451,7 @@ def test_a_network_that_is_loaded_forecasts_the_same():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_with_a_zero_head_an_untrained_network_is_persistence_and_learns(name):
     windows = panel_windows()
-    scaling = Anchored().fit(windows)
+    scaling = LastValue().fit(windows)
     inputs = Inputs(windows, scaling.transform(windows), pd.DataFrame(), scaling)
     model = make(name, "joint", lookback=LOOKBACK, hidden=8, zero_head=True)
     naive = Persistence("P", 3, LOOKBACK, HORIZON).predict(inputs)

@@ -201,6 +201,7 @@ TABLES = {
     "lists for numbers": series_table().assign(y=[[1.0]] * len(series_table())),
     "words for dates": series_table().assign(ds="tomorrow"),
     "words for bounds": series_table().assign(lo_80="low"),
+    "a model a row": series_table().assign(model=[f"m{k % 1001}" for k in range(len(series_table()))]),
 }
 
 
@@ -235,6 +236,15 @@ def test_an_artifact_of_another_shape_is_one_sentence(folder: Path, name: str, c
 def test_a_forecast_that_is_not_finite_is_no_fault_of_the_folder(folder: Path) -> None:
     series_table().assign(y_hat=np.nan, lo_80=np.inf).to_parquet(folder / "forecasts.parquet", index=False)
     write_page(folder)
+
+
+def test_times_with_a_zone_are_those_of_the_place(folder: Path) -> None:
+    at = series_table()["ds"].dt.tz_localize("America/New_York") + pd.Timedelta(hours=16)
+    series_table().assign(ds=at).to_parquet(folder / "forecasts.parquet", index=False)
+    rows = RunFolder(folder).forecasts
+    assert rows is not None
+    assert str(rows["ds"].iloc[0]) == "2024-01-02 16:00:00"
+    assert "2024-01-02 16:00:00" in write_page(folder).read_text(encoding="utf-8")
 
 
 def test_files_too_large_or_no_files_are_refused_unread(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from data.contracts import TEST, TRAIN, VALIDATION
 from data.decomposition.emd import Emd
 from data.decomposition.identity import Identity
 from data.decomposition.modwt import MODWT
+from data.decomposition.moving_average import MovingAverage
 from data.panel import DataError
 from data.scaling import LastValue, MinMax
 from data.splits import ByTime
@@ -181,6 +182,32 @@ def test_windows_at_some_origins_are_those_of_all(scope, decomposition, walk):
     assert 0 < len(some.y) < len(asked)
     for found, wanted in zip(some, every, strict=True):
         np.testing.assert_array_equal(found, wanted[chosen])
+
+
+@pytest.mark.parametrize("decomposition", [MODWT(level=3), MODWT(level=5), MovingAverage(9), Identity()])
+@pytest.mark.parametrize("scope", [RollingWindow(64), Expanding(64)])
+def test_a_causal_decomposition_is_computed_once_with_the_bits_of_single_windows(scope, decomposition, walk):
+    ends = np.arange(63, 300)
+    windows = [walk[max(end - 63, 0) if isinstance(scope, RollingWindow) else 0 : end + 1] for end in ends]
+    alone = np.array([decomposition(window)[:, -40:] for window in windows])
+    np.testing.assert_array_equal(scope.at(decomposition, walk, 40, ends), alone)
+
+
+class Boaster:
+    """Says that it is causal, and is not."""
+
+    n_components = 2
+    causal = True
+    memory = 3
+
+    def __call__(self, series):
+        return np.stack([series - series.mean(), np.full(series.size, series.mean())])
+
+
+@pytest.mark.parametrize("scope", [RollingWindow(64), Expanding(64)])
+def test_a_decomposition_that_is_not_causal_though_it_says_so_is_refused(scope, walk):
+    with pytest.raises(ValueError, match=r"Boaster says that it is causal.*Set causal = False"):
+        cut(panel_of(walk), Boaster(), scope, 10, 1)
 
 
 def test_training_validation_and_test_windows_of_one_series_are_views_of_all(walk):

@@ -33,7 +33,7 @@ class CeemdanPyEMD:
     """
 
     causal = False
-    needs_history = True
+    memory = None
 
     def __init__(
         self,

@@ -34,7 +34,7 @@ class Channels(ABC):
     threads: int | None = None
 
     causal: ClassVar[bool] = False
-    needs_history: ClassVar[bool] = True
+    memory: ClassVar[int | None] = None
 
     @abstractmethod
     def modes(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:

@@ -13,7 +13,7 @@ class Identity:
 
     n_components = 1
     causal = True
-    needs_history = False
+    memory = 0
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(1, time)``."""

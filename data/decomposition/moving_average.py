@@ -28,12 +28,12 @@ class MovingAverage:
 
     n_components = 2
     causal = True
-    needs_history = True
 
     def __init__(self, width: int = 25) -> None:
         if width < 2:
             raise ValueError(f"decomposition.width={width} must be at least 2 steps.")
         self.width = width
+        self.memory = width - 1
         self._taps = np.full(width, 1.0 / width)
 
     def __call__(self, series: FloatArray) -> FloatArray:
@@ -42,7 +42,7 @@ class MovingAverage:
 
     def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
         """Map n windows ``(time,)`` to ``(n, 2, keep)``."""
-        return _one_sided.last_points(self._bands, self.n_components, windows, keep, self.width - 1)
+        return _one_sided.last_points(self._bands, self.n_components, windows, keep, self.memory)
 
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(n, time)`` to ``(n, 2, time)``."""

@@ -41,7 +41,7 @@ class SSA:
     """
 
     causal = False
-    needs_history = True
+    memory = None
 
     def __init__(self, n_components: int = 5, window: int = 60, rank: int = 12, align: str = "period") -> None:
         faults = [

@@ -33,7 +33,7 @@ class STL:
 
     n_components = 3
     causal = False
-    needs_history = True
+    memory = None
 
     def __init__(self, period: int = 5, seasonal: int = 7, robust: bool = False) -> None:
         faults = _period_faults("period", [period])
@@ -69,7 +69,7 @@ class MSTL:
     """
 
     causal = False
-    needs_history = True
+    memory = None
 
     def __init__(self, periods: Sequence[int] = (5, 21)) -> None:
         faults = _period_faults("periods", periods)

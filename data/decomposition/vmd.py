@@ -43,7 +43,7 @@ class VMD:
     """
 
     causal = False
-    needs_history = True
+    memory = None
 
     def __init__(
         self,

@@ -36,7 +36,7 @@ class WaveletPacket:
     """
 
     causal = False
-    needs_history = True
+    memory = None
 
     def __init__(self, wavelet: str = "db4", level: int = 3) -> None:
         if wavelet not in pywt.wavelist(kind="discrete"):
