@@ -14,6 +14,7 @@ from evaluation.leakage import proxies
 from evaluation.leakage.prove import WAYS
 from tests.conftest import ROOT
 from tests.test_audit import LABELS, PLANTED
+from tests.test_imports import MAY_IMPORT
 
 LEAKAGE = (ROOT / "docs" / "leakage.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "docs" / "examples" / "audit_pyemd.py"
@@ -71,3 +72,36 @@ def test_the_experiments_that_expect_leaks_are_on_the_page():
         (stages,) = re.findall(r"^expected_leaks: \[(.*)\]", path.read_text(encoding="utf-8"), re.MULTILINE)
         (said,) = re.findall(rf"((?:`[^`]+`(?: and )?)+) for (?:`\w+` and )?`{path.stem}`", LEAKAGE)
         assert re.findall(r"`(\w+)`", said) == stages.split(", "), path.stem
+
+
+def test_every_file_a_page_names_is_there():
+    """Links, and paths in backticks that begin with a folder of the project."""
+    folders = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."))
+    for page in ("architecture.md", "leakage.md", "contributing.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        links = [ROOT / "docs" / link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)]
+        named = [ROOT / path for path in re.findall(rf"`((?:{folders})/[\w./]+)`", text) if "outputs" not in path]
+        assert links
+        assert not [str(path) for path in [*links, *named] if not path.exists()], page
+
+
+def test_what_may_import_what_is_on_the_page():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE)
+    assert {package: set(re.findall(r"`([\w.]+)`", allowed)) for package, allowed in rows} == MAY_IMPORT
+
+
+def test_the_tree_on_the_page_names_what_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = page.split("```text\n")[1].split("```")[0]
+    folder = ""
+    for line in tree.splitlines():
+        words = re.findall(r"[a-z_]+(?:/|\.py)", line)
+        if line[0] != " ":
+            folder = words[0] if words[0].endswith("/") else ""
+            words = words[1:] if folder else words
+            assert (ROOT / folder).is_dir()
+        if folder not in ("tests/",):
+            assert not [word for word in words if not (ROOT / folder / word).exists()], line
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert packages <= set(re.findall(r"^(\w+)/", tree, re.MULTILINE))
