@@ -266,7 +266,7 @@ def _records(archive: Path, cell: str) -> Path:
     with zipfile.ZipFile(archive) as content:
         books = [member for member in content.infolist() if member.filename.endswith(".xlsx")]
         if sum(member.file_size for member in books) > LARGEST:
-            raise FetchError(f"{archive} unpacks to more than {LARGEST >> 30} GiB, as no cell does.  Look into it by hand.")
+            raise FetchError(f"{archive} unpacks to more than {LARGEST >> 30} GiB, as no cell does.  Look into it.")
         content.extractall(folder, books)
     records = read_records(sorted(folder.rglob("*.xlsx")))
     if not records:
