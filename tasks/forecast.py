@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
-from data.cached import CachedScope
+from data.cached import CachedWork
 from data.calendar import pace, upcoming
 from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.features.chain import Chain
@@ -99,7 +99,7 @@ class Forecast:
         scope: Scope = build(cfg.scope)
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
-            scope = CachedScope(scope, ArrayCache(), settings)
+            work = CachedWork(work, ArrayCache(), settings)
         return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
 
     def _first_end(self) -> int:

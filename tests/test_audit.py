@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pipeline.fitting
-from data.cached import CachedScope
+from data.cached import CachedWork
 from data.contracts import TEST, TRAIN, Batch, Fold, Panel, Windows
 from data.decomposition.modwt import MODWT
 from data.features.chain import Chain
@@ -280,12 +280,14 @@ def forecasts_blended_with_the_truth(plant):
 
 def cache_keyed_without_the_series(plant):
     memory: dict[Any, Any] = {}
-    at = CachedScope.at
+    call = CachedWork.__call__
 
-    def stale(self, decomposition, series, keep, ends):
-        return memory.setdefault((type(decomposition), len(ends)), at(self, decomposition, series, keep, ends))
+    def stale(self, decompose, all_series):
+        for place, found in enumerate(call(self, decompose, all_series)):
+            kept = memory.setdefault(str(self.settings), found)
+            yield kept[: len(found)] if place else found
 
-    plant[0].setattr(CachedScope, "at", stale)
+    plant[0].setattr(CachedWork, "__call__", stale)
 
 
 PLANTED = [

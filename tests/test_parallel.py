@@ -5,29 +5,21 @@ import os
 import signal
 import subprocess
 import sys
-<<<<<<< HEAD
 import time
 from functools import partial
-=======
->>>>>>> wt-decomposition
 from pathlib import Path
 
 import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from data.cached import CachedWork
-from data.contracts import Decomposition, FloatArray
+from data.cached import CachedScope
+from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.vmd import VMD
-<<<<<<< HEAD
 from data.windows import RollingWindow
 from runtime import progress
 from runtime.build import ConfigError, build
-=======
-from data.windows import EveryEnd, RollingWindow
-from runtime.build import build
->>>>>>> wt-decomposition
 from runtime.cache import ArrayCache
 from runtime.command_line import sentence
 from runtime.parallel import Local, Ray, WorkerLost, cores
@@ -36,13 +28,8 @@ from tests.conftest import ROOT, choices
 SERIES = [np.cumsum(np.random.default_rng(k).standard_normal(140 + k)) for k in range(5)]
 
 
-<<<<<<< HEAD
 def tails(scope: Scope, decomposition: Decomposition, series: FloatArray) -> tuple[int, FloatArray]:
     return scope.tails(decomposition, series, 30)
-=======
-def every_end(decomposition: Decomposition) -> EveryEnd:
-    return EveryEnd(RollingWindow(128), decomposition, 30, 127)
->>>>>>> wt-decomposition
 
 
 def threads(_: int) -> tuple[int, int]:
@@ -109,30 +96,16 @@ def test_every_choice_can_be_built(choice: str) -> None:
 
 @pytest.mark.parametrize("decomposition", [MODWT(level=4), VMD(modes=3)])
 def test_processes_give_the_bits_of_this_process_in_order(decomposition: Decomposition) -> None:
-<<<<<<< HEAD
     work = partial(tails, RollingWindow(128), decomposition)
     assert_same(list(Local(2).map(work, SERIES)), list(Local(1).map(work, SERIES)))
-=======
-    work = every_end(decomposition)
-    assert_same(list(Processes(2).map(work, SERIES)), list(Local().map(work, SERIES)))
->>>>>>> wt-decomposition
 
 
 def test_processes_fill_the_cache_for_all(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 10_000_000)
-<<<<<<< HEAD
     work = partial(tails, CachedScope(RollingWindow(128), cache, {}), VMD(modes=3))
     found = list(Local(2).map(work, SERIES))
     assert len(cache.entries()) == len(SERIES)
     assert_same(list(Local(1).map(work, SERIES)), found)
-=======
-    found, again = (
-        list(CachedWork(parallel.map, cache, {})(every_end(VMD(modes=3)), SERIES))
-        for parallel in (Processes(2), Local())
-    )
-    assert len(cache.entries()) == 1
-    assert_same(again, found)
->>>>>>> wt-decomposition
 
 
 def test_a_process_takes_one_thread() -> None:
@@ -267,11 +240,6 @@ def test_missing_ray_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_ray_gives_the_bits_of_this_process_with_one_thread_each(ray: Ray) -> None:
-<<<<<<< HEAD
     work = partial(tails, RollingWindow(128), VMD(modes=3))
     assert_same(list(ray.map(work, SERIES)), list(Local(1).map(work, SERIES)))
-=======
-    work = every_end(VMD(modes=3))
-    assert_same(list(ray.map(work, SERIES)), list(Local().map(work, SERIES)))
->>>>>>> wt-decomposition
     assert {count for count, _ in ray.map(threads, range(4))} == {1}
