@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -141,7 +142,9 @@ def _engines(x: FloatArray, epsilon: float) -> list[tuple[str, Callable[[], obje
     import emd
 
     def emd_package() -> object:
-        return emd.sift.complete_ensemble_sift(x, nensembles=100, ensemble_noise=epsilon, nprocesses=1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'where' used without 'out'", UserWarning)
+            return emd.sift.complete_ensemble_sift(x, nensembles=100, ensemble_noise=epsilon, nprocesses=1)
 
     return [
         ("PyEMD", lambda: pyemd(epsilon)(x)),
