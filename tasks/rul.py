@@ -161,7 +161,8 @@ class RUL:
             other = _replaced(panel, tested, everything, how, rng)
             yield Changed(f"the tested rows are {how}", other, fold, tested)
         other = _replaced(panel, tested, ["y"], "scrambled", rng)
-        yield Changed("the remaining life of the tested rows is scrambled", other, fold, tested)
+        nobody = np.zeros_like(tested)  # no value may know it, not even that of the row itself
+        yield Changed("the remaining life of the tested rows is scrambled", other, fold, nobody)
         cell = ids[tested][0]
         own = np.flatnonzero((ids == cell) & tested)
         late = np.zeros(len(frame), dtype=bool)
