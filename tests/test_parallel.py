@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
-from data.cached import CachedScope
 from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.vmd import VMD
 from data.windows import RollingWindow
 from runtime import progress
 from runtime.build import ConfigError, build
-from runtime.cache import ArrayCache
 from runtime.command_line import sentence
 from runtime.parallel import Local, Ray, WorkerLost, cores
 from tests.conftest import ROOT, choices
@@ -98,14 +96,6 @@ def test_every_choice_can_be_built(choice: str) -> None:
 def test_processes_give_the_bits_of_this_process_in_order(decomposition: Decomposition) -> None:
     work = partial(tails, RollingWindow(128), decomposition)
     assert_same(list(Local(2).map(work, SERIES)), list(Local(1).map(work, SERIES)))
-
-
-def test_processes_fill_the_cache_for_all(tmp_path: Path) -> None:
-    cache = ArrayCache(str(tmp_path), 10_000_000)
-    work = partial(tails, CachedScope(RollingWindow(128), cache, {}), VMD(modes=3))
-    found = list(Local(2).map(work, SERIES))
-    assert len(cache.entries()) == len(SERIES)
-    assert_same(list(Local(1).map(work, SERIES)), found)
 
 
 def test_a_process_takes_one_thread() -> None:

@@ -100,7 +100,8 @@ def to_dates(name: str, column: "pa.Array | pd.Series[Any]", options: Options) -
     if isinstance(column, pd.Series) and isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
     if isinstance(column, pd.Series) and _is_timed(column):
-        return _in_zone(name, column.reset_index(drop=True), options, ())
+        times = column.reset_index(drop=True)
+        return _in_zone(name, _within(name, times, times.dt.year.astype(object)), options, ())
     if isinstance(column, pd.Series):
         texts = pa.array([None if pd.isna(value) else _digits(value) for value in column.tolist()], pa.string())
     else:
@@ -202,10 +203,11 @@ def _of_integers(name: str, texts: pa.Array, form: str | None) -> tuple["pd.Seri
                 f"{name} holds numbers such as {low}, which may be days as Excel counts them or steps: set "
                 f"source.date_format=excel or source.date_format=step."
             )
-        if high > 99_999_999 or length == 8:
+        short = length == 6 and pd.to_datetime(texts.to_pandas(), format="%y%m%d", errors="coerce").notna().all()
+        if low >= 1_000_000 or high > 99_999_999 or (short and len(numbers) > 2):
             raise DataError(
-                f"{name} holds numbers such as {numbers.iloc[0]}, which may be dates, Unix times or steps: set "
-                f"source.date_format=%Y%m%d, =s, =ms or =step."
+                f"{name} holds numbers such as {texts[0].as_py()}, which may be dates, Unix times or steps: set "
+                f"source.date_format to a format such as %d%m%Y or %y%m%d, or to s, ms or step."
             )
         form = "step"
     if form == "step":
@@ -448,7 +450,7 @@ def _is_timed(values: "pd.Series[Any]") -> bool:
 
 
 def _within(name: str, found: "pd.Series[Any]", given: "pd.Series[Any]") -> "pd.Series[Any]":
-    beyond = ~found.dt.year.between(FIRST, LAST).to_numpy()
+    beyond = ~(found.isna() | found.dt.year.between(FIRST, LAST)).to_numpy()
     if beyond.any():
         raise DataError(
             f"{name} holds {listed([repr(text) for text in given[beyond]], 3)}, a year beyond {FIRST} .. {LAST}.  "

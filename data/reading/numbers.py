@@ -11,9 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from data.contracts import FloatArray
 from data.panel import DataError
+
+BoolArray = NDArray[np.bool_]
 
 MISSING = (
     "", "-", "--", "---", "–", "—", ".", "..", "?", "*", "na", "n/a", "#n/a", "#na", "nan", "-nan", "null", "none",
@@ -53,7 +56,7 @@ class Numbers(NamedTuple):
 
     parsed: FloatArray
     """``(n,)``, NaN where nothing stands or no number."""
-    wrong: "np.ndarray[tuple[int], np.dtype[np.bool_]]"
+    wrong: BoolArray
     """``(n,)`` whether a text stands where a number should."""
     notes: tuple[str, ...]
 
@@ -103,16 +106,18 @@ def to_numbers(name: str, texts: pa.Array, style: Style, others: Iterable[pa.Arr
     infinite = pc.fill_null(pc.match_substring_regex(texts, r"^[+-]?(?i:inf|infinity)$"), False)
     field = {part.name: pc.fill_null(pc.struct_field(parts, part.name), "") for part in parts.type}
     notes = _one_kind(name, field, fits)
-    body, spaced = _ungrouped(field["body"], style.thousands)
+    body, spaced = _ungrouped(field["body"])
     mark = _decimal_mark(name, body, spaced, style, others, loose)
     fits &= pc.match_substring_regex(body, BODY[mark]).to_numpy(zero_copy_only=False)
     body = pc.replace_substring(pc.replace_substring(body, "," if mark == "." else ".", ""), ",", ".")
     fits &= pc.match_substring_regex(body, r"^(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$").to_numpy(zero_copy_only=False)
+    negative, sound = _signs(field)
+    fits &= sound
     values = np.full(len(texts), np.nan)
     values[fits] = _floats(body.filter(pa.array(fits)))
     for scale, factor in SCALES.items():
         values[pc.equal(field["scale"], scale).to_numpy(zero_copy_only=False) & fits] *= factor
-    values[_negative(field)] *= -1
+    values[negative] *= -1
     endless = infinite.to_numpy(zero_copy_only=False)
     values[endless] = np.inf
     values[endless & pc.fill_null(pc.starts_with(texts, "-"), False).to_numpy(zero_copy_only=False)] = -np.inf
@@ -138,7 +143,6 @@ def _decimal_mark(
     split = body.filter(pc.match_substring_regex(body, "[.,]"))
     if not len(split):
         return "."
-    both = body.filter(pc.match_substring_regex(body, r"\."))
     if _all(split, BODY["."]) == _all(split, BODY[","]) and not _all(split, BODY["."]):
         points, commas = (int(pc.sum(pc.match_substring_regex(body, BODY[mark])).as_py() or 0) for mark in ".,")
         if points != commas:
@@ -147,10 +151,10 @@ def _decimal_mark(
     for other in others:
         parts = pc.extract_regex(other, DRESSED).drop_null()
         if len(parts) and len(parts) >= 0.8 * len(other.drop_null()):
-            found = _told(*_ungrouped(pc.struct_field(parts, "body"), None))
+            found = _told(*_ungrouped(pc.struct_field(parts, "body")))
             if found is not None:
                 return found
-    if len(both) == len(split) and not loose:
+    if not loose and not pc.any(pc.match_substring(split, ",")).as_py():
         return "."  # 1.234 where no German habit speaks for thousands
     example = split[0].as_py()
     other_mark = "," if "," in example else "."
@@ -182,14 +186,14 @@ def _told(body: pa.Array, spaced: pa.Array) -> str | None:
     return None
 
 
-def _ungrouped(body: pa.Array, thousands: str | None) -> tuple[pa.Array, pa.Array]:
+def _ungrouped(body: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Take out spaces and apostrophes that group thousands, and return also the texts that had some."""
     grouped = pc.fill_null(pc.match_substring_regex(body, GROUPED), False)
     bare = pc.replace_substring_regex(body, f"[{GROUPERS}]", "")
     return pc.if_else(grouped, bare, body), bare.filter(grouped)
 
 
-def _one_kind(name: str, field: dict[str, pa.Array], fits: "np.ndarray") -> tuple[str, ...]:
+def _one_kind(name: str, field: dict[str, pa.Array], fits: BoolArray) -> tuple[str, ...]:
     """Refuse two currencies, and percentages beside plain numbers."""
     if not fits.any():
         return ()
@@ -206,11 +210,14 @@ def _one_kind(name: str, field: dict[str, pa.Array], fits: "np.ndarray") -> tupl
     return ()
 
 
-def _negative(field: dict[str, pa.Array]) -> "np.ndarray":
-    minus = pa.array(["-", "−"])
-    signed = pc.or_(pc.is_in(field["sign"], minus), pc.is_in(field["inner"], minus))
-    bracket = pc.and_(pc.equal(field["open"], "("), pc.equal(field["shut"], ")"))
-    return pc.or_(pc.or_(signed, bracket), pc.equal(field["trail"], "-")).to_numpy(zero_copy_only=False)
+def _signs(field: dict[str, pa.Array]) -> tuple[BoolArray, BoolArray]:
+    """Return where a minus stands, or brackets in its place, and where at most one of them does."""
+    there = {key: np.asarray(pc.not_equal(field[key], "")) for key in ("sign", "inner", "open", "shut", "trail")}
+    minus = [np.asarray(pc.is_in(field[key], pa.array(["-", "−"]))) for key in ("sign", "inner", "trail")]
+    sound = (there["open"] == there["shut"]) & (
+        sum(there[key].astype(int) for key in ("sign", "inner", "open", "trail")) < 2
+    )
+    return np.logical_or.reduce([*minus, there["open"]]), sound
 
 
 def _all(texts: pa.Array, pattern: str) -> bool:

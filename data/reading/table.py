@@ -27,8 +27,6 @@ from data.reading.workbook import opened, rows_of, sheet_of
 SAMPLE = 400  # cells that tell what a column holds
 MOSTLY = 0.8  # [fraction] of them
 
-Column = "pa.Array | pd.Series[Any]"
-
 
 @dataclass(frozen=True)
 class Table:
@@ -192,7 +190,7 @@ def read_table(source: "str | Path | pd.DataFrame", options: Options | None = No
     if isinstance(source, pd.DataFrame):
         return _of_frame(source, "The table", options)
     name, content = read_bytes(source)
-    shown = str(source)
+    shown = Path(source).name
     if content.startswith(b"PAR1"):
         return _of_frame(parquet_of(content, shown), shown, options)
     if content.startswith((b"ARROW1", b"FEA1")):
