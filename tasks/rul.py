@@ -45,6 +45,7 @@ class RUL:
 
     name: ClassVar[str] = "rul"
     reference: ClassVar[str] = "Clock"
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
