@@ -14,7 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
     [
         "experiment",
         "source",
-        "job",
+        "task",
         "scope",
         "decomposition",
         "features",
