@@ -20,6 +20,7 @@ from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.wavelet_packet import WaveletPacket
 from data.windows import EveryEnd, Expanding, RollingWindow, WholeSeries
+from runtime import cache as cache_module
 from runtime.cache import ArrayCache, CacheWarning, key_digest, main
 from tests.conftest import ROOT
 
@@ -150,7 +151,18 @@ def age(path: Path, seconds: float) -> None:
     os.utime(path, (time.time() - seconds,) * 2)
 
 
-def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let another run begin: what was used before is no longer in use."""
+
+    def _later() -> None:
+        monkeypatch.setattr(cache_module, "_BEGAN", time.time() - 50)
+        monkeypatch.setattr(cache_module, "_accounts", {})
+
+    return _later
+
+
+def test_what_was_used_longest_ago_goes_first(tmp_path: Path, later: Callable[[], None]) -> None:
     compute = Counted(10_000)  # some 80 kB each
     cache = ArrayCache(str(tmp_path), 300_000)
     for k in range(3):
@@ -158,6 +170,7 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
         cache.get_or_compute({"k": k}, compute)
         (new,) = set(cache.entries()) - known
         age(new, 100 - k)
+    later()
     cache.get_or_compute({"k": 0}, compute)  # used again: now the youngest
     assert compute.times == 3
     cache.get_or_compute({"k": 3}, compute)
@@ -169,6 +182,62 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
     assert compute.times == 5
 
 
+def test_nothing_a_run_uses_is_deleted_and_a_second_pass_finds_what_fitted(tmp_path: Path) -> None:
+    compute = Counted(10_000)
+    cache = ArrayCache(str(tmp_path), 300_000)
+    with pytest.warns(CacheWarning, match="full of what this run uses"):
+        assert [cache.get_or_compute({"k": k}, compute)["first"] for k in range(8)] == [7] * 8
+    assert (compute.times, len(cache.entries())) == (8, 3)
+    for k in range(8):
+        cache.get_or_compute({"k": k}, compute)
+    assert compute.times == 13
+
+
+def test_entries_are_not_counted_at_every_writing(cache: ArrayCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = []
+    found = cache_module._found
+    monkeypatch.setattr(cache_module, "_found", lambda *given: (counted.append(given), found(*given))[1])
+    for k in range(100):
+        cache.get_or_compute({"k": k}, Counted())  # 50 kB in all, of a limit of 1 MB
+    assert len(counted) <= 2
+
+
+SLOW = """
+import sys, time, numpy as np
+from pathlib import Path
+from runtime.cache import ArrayCache
+def compute():
+    with Path(sys.argv[1], "computed").open("a") as file:
+        file.write("x")
+    time.sleep(0.5)
+    if sys.argv[2] == "die":
+        import os; os._exit(1)
+    return {"row": np.arange(3)}
+assert ArrayCache(sys.argv[1]).get_or_compute({"k": 1}, compute)["row"][2] == 2
+"""
+
+
+@pytest.mark.parametrize(("first", "times"), [("end", 1), ("die", 2)])
+def test_what_several_processes_need_at_once_is_computed_by_one_of_them(tmp_path: Path, first: str, times: int) -> None:
+    racers = []
+    for how in (first, "end", "end"):
+        racers.append(subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path), how], cwd=ROOT))
+        while not (tmp_path / "computed").exists():
+            time.sleep(0.01)
+    assert [racer.wait(60) for racer in racers] == [int(first == "die"), 0, 0]
+    assert (tmp_path / "computed").read_text() == "x" * times
+    assert not list(tmp_path.glob("*-lock"))
+
+
+def test_an_entry_is_readable_as_the_umask_has_it(cache: ArrayCache) -> None:
+    before = os.umask(0o027)
+    try:
+        cache.get_or_compute({"a": 1}, Counted())
+    finally:
+        os.umask(before)
+    assert only_entry(cache).stat().st_mode & 0o777 == 0o640
+
+
 def test_what_exceeds_the_limit_alone_is_returned_but_not_kept(tmp_path: Path) -> None:
     cache = ArrayCache(str(tmp_path), 1000)
     with pytest.warns(CacheWarning, match="limit is 1000"):
@@ -178,7 +247,7 @@ def test_what_exceeds_the_limit_alone_is_returned_but_not_kept(tmp_path: Path) -
 
 def test_parts_of_a_process_that_died_are_swept_away(cache: ArrayCache) -> None:
     cache.folder.mkdir()
-    dead, alive = cache.folder / "dead.arrays-part", cache.folder / "alive.arrays-part"
+    dead, alive = cache.folder / ".dead.arrays.1.part", cache.folder / ".alive.arrays.1.part"
     for path in (dead, alive):
         path.write_bytes(b"half")
     age(dead, 200_000)
@@ -199,7 +268,7 @@ def test_a_full_disk_costs_a_warning_only(cache: ArrayCache, monkeypatch: pytest
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(*(("os.replace", full) if failing == "replace" else ("tempfile.NamedTemporaryFile", full)))
+    monkeypatch.setattr(*(("os.replace", full) if failing == "replace" else ("runtime.files.secrets.token_hex", full)))
     with pytest.warns(CacheWarning, match="No space left on device.*MODECAST_CACHE"):
         assert cache.get_or_compute({"a": 1}, Counted())["first"] == 7
     assert list(cache.folder.iterdir()) == []
@@ -226,8 +295,9 @@ def test_without_a_choice_the_cache_lies_among_the_outputs(monkeypatch: pytest.M
 
 
 FILL = """
-import sys, numpy as np
+import sys, warnings, numpy as np
 from runtime.cache import ArrayCache
+warnings.filterwarnings("ignore", message=".*full of what this run uses")
 cache = ArrayCache(sys.argv[1], 400_000)
 for turn in range(60):
     k = turn % 5
@@ -243,7 +313,7 @@ def test_processes_may_fill_and_evict_at_once(tmp_path: Path) -> None:
     for racer in racers:
         _, errors = racer.communicate(timeout=60)
         assert racer.returncode == 0, errors
-    assert not list(tmp_path.glob("*-part"))
+    assert not list(tmp_path.glob(".*.part"))
 
 
 # -- work that remembers ----------------------------------------------------------------------

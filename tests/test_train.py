@@ -110,7 +110,7 @@ def test_the_run_card_names_versions_data_and_leaks(smoke):
     assert card["data"]["rows"] == 800
     assert card["audit"]["verdict"] == "causal"
     stages = {stage["stage"] for stage in card["audit"]["stages"]}
-    inputs = {"split", "windows", "decomposition", "targets", "scaling", "scaled inputs", "augmentation"}
+    inputs = {"split", "unit", "windows", "decomposition", "targets", "scaling", "scaled inputs", "augmentation"}
     assert stages == inputs | {"training", "weights", "forecast"}
     assert all(stage["checked"] for stage in card["audit"]["stages"])
     assert card["seconds"]
@@ -139,7 +139,7 @@ def test_a_leaking_run_says_so_everywhere(tmp_path):
     assert "USES THE FUTURE" in (tmp_path / "run" / "table.md").read_text()
     audit = json.loads((tmp_path / "run" / "run.json").read_text())["audit"]
     assert audit["verdict"] == "LEAKS"
-    assert audit["sentence"].startswith("LEAKS: decomposition: wavelet_packet with scope overall")
+    assert audit["sentence"].startswith("LEAKS: decomposition of WAVELET-PACKET-CNN-LSTM-AM: wavelet_packet with scope")
     assert "LEAKS: decomposition" in (tmp_path / "run" / "table.md").read_text()
     scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
     assert {row["model"] for row in scores if row["leaks"]} == {"WAVELET-PACKET-CNN-LSTM-AM"}

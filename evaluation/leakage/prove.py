@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.contracts import FloatArray, IntArray
+from evaluation.rows import named
 from evaluation.leakage.differences import Difference, Precision, Scale, difference, scale_of
 from evaluation.leakage.perturb import WAYS, replacement
 
@@ -170,8 +171,13 @@ class Audit:
 
 
 def told(findings: Iterable[Finding]) -> str:
-    """Return findings in words."""
-    return "; ".join(f"{finding.name}: {finding.detail}" for finding in findings)
+    """Return findings in words; what is the same of several rows of the table is said once."""
+    subjects: dict[tuple[str, str], list[str]] = {}
+    for finding in findings:
+        subjects.setdefault((finding.stage, finding.detail), []).append(finding.subject or "")
+    return "; ".join(
+        f"{stage}{f' of {named(rows)}' if rows != [''] else ''}: {detail}" for (stage, detail), rows in subjects.items()
+    )
 
 
 @dataclass
