@@ -26,19 +26,20 @@ from tasks.task import Prediction, Task, needs_of
 def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: DictConfig) -> Prediction:
     """Forecast what a source reads, with intervals and the reference forecast beside it."""
     task: Task = build(cfg.task)(cfg)
-    row, reference = task.candidates()[0], task.candidates()[-1]
+    rows = task.candidates()
+    row, reference = rows[0], next(one for one in rows if one.label == task.reference)
     panel = task.read(build(source), card["data"])
     models = trained(task, folder)
     forecasts, ends = [], []
     for fitted in models:
         windows = task.asked(panel, row, fitted.features)
-        rows = rows_of(panel, windows)
-        forecasts.append(task.finish(panel, windows, fitted.forecast(windows, rows)))
-        ends.append(fitted.own_intervals(windows, rows))
+        known = rows_of(panel, windows)
+        forecasts.append(task.finish(panel, windows, fitted.forecast(windows, known)))
+        ends.append(fitted.own_intervals(windows, known))
     told = {row.label: np.mean(forecasts, axis=0)}
     naive = unfitted(cfg, reference.model, windows.past.shape[2])
     if not naive.model.state():  # a reference that learns from training rows is not kept with the run
-        told.setdefault(reference.label, naive.forecast(windows, rows))
+        told.setdefault(reference.label, naive.forecast(windows, known))
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)
     notes = [*panel.notes, *found.notes, *_leak_note(row.label, card)]

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.contracts import FloatArray, IntArray
-from evaluation.rows import named
 from evaluation.leakage.differences import Difference, Precision, Scale, difference, scale_of
 from evaluation.leakage.perturb import WAYS, replacement
+from evaluation.rows import named
 
 Verdict = Literal["causal", "causal to rounding", "LEAKS", "not audited"]
 INHERITED = "changes with it"
