@@ -25,7 +25,6 @@ from tasks.task import Prediction, Task, needs_of
 
 def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: DictConfig) -> Prediction:
     """Forecast what a source reads, with intervals and the reference forecast beside it."""
-    check(cfg, LIVE)
     task: Task = build(cfg.task)(cfg)
     row, reference = task.candidates()[0], task.candidates()[-1]
     panel = task.read(build(source), card["data"])
@@ -105,6 +104,7 @@ def source_of(cfg: DictConfig, given: DictConfig | None) -> DictConfig:
     ConfigError
         If an option is given that the source does not have.
     """
+    check(cfg, LIVE)  # before anything of it is built: it may be somebody else's
     task: Task = build(cfg.task)(cfg)
     own: DictConfig = cfg.source
     if given is None:

@@ -12,9 +12,6 @@ FROM_DATA = {"n_components", "lookback", "horizon"}
 LIVE = {"model": FROM_DATA, "baselines.*": FROM_DATA, "trainer": {"callbacks"}, "task": {"cfg"}}
 """Parameters that are known only when the data are, by key of the configuration."""
 
-STRANGERS = {"forecast": ("features",), "rul": ("scope", "decomposition")}
-"""Groups that a task has no use for."""
-
 
 def check_task(task: Task) -> None:
     """Refuse choices that do not go with the task or with each other, all in one message.
@@ -25,17 +22,17 @@ def check_task(task: Task) -> None:
         Naming every fault.
     """
     cfg = task.cfg
-    faults = _strangers(cfg, task.name) + _misfits(cfg, task.name) + _unheld(cfg)
+    faults = _strangers(task) + _misfits(cfg, task.name) + _unheld(cfg)
     if faults:
         raise ConfigError(as_message(faults))
 
 
-def _strangers(cfg: DictConfig, task: str) -> list[str]:
-    found = [group for group in STRANGERS[task] if cfg.get(group) is not None]
+def _strangers(task: Task) -> list[str]:
+    found = [group for group in task.strangers if task.cfg.get(group) is not None]
     if not found:
         return []
     it = "it" if len(found) == 1 else "them"
-    return [f"task={task} has no use for {' and '.join(found)}.  Take {it} out, or choose another experiment."]
+    return [f"task={task.name} has no use for {' and '.join(found)}.  Take {it} out, or choose another experiment."]
 
 
 def _misfits(cfg: DictConfig, task: str) -> list[str]:

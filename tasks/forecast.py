@@ -44,6 +44,7 @@ class Forecast:
 
     name: ClassVar[str] = "forecast"
     reference: ClassVar[str] = "Persistence"
+    strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",

@@ -45,6 +45,7 @@ class RUL:
 
     name: ClassVar[str] = "rul"
     reference: ClassVar[str] = "Clock"
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
@@ -247,7 +248,7 @@ def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> 
     positive: FloatArray = np.maximum(forecast, 0.0)
     if monotone and len(positive):
         by_cell = pd.Series(positive[:, 0]).groupby(cells, sort=False)
-        return by_cell.cummin().to_numpy(dtype=np.float64)[:, None]
+        positive[:, 0] = by_cell.cummin()
     return positive
 
 

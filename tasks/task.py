@@ -88,6 +88,8 @@ class Task(Protocol):
     name: ClassVar[str]
     reference: ClassVar[str]
     """Label of the forecast anyone can make, beside which every number stands."""
+    strangers: ClassVar[Sequence[str]]
+    """Groups of ``conf/`` that it has no use for."""
     sections: ClassVar[Sequence[str]]
     """Sections of the report page, in their order."""
     cfg: DictConfig

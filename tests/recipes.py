@@ -20,7 +20,7 @@ BLOCK = re.compile(r"^```(?:python|yaml)\n# (\S+?)(?:, at the end of SCORES)?\n(
 END_OF_SCORES = '\n)\n"""All metrics.'
 TAKEN_UP_BY = {
     "dlinear": ["tests/test_config.py", "tests/test_networks.py"],
-    "moving_average": ["tests/test_config.py", "tests/test_decompositions.py"],
+    "exponential_smoothing": ["tests/test_config.py", "tests/test_decompositions.py"],
     "bench": ["tests/test_config.py", "tests/test_sources.py"],
     "magnitude": ["tests/test_config.py", "tests/test_augmentation.py"],
     "trailing_slope": ["tests/test_config.py", "tests/test_features.py"],
@@ -130,7 +130,7 @@ def contract_tests() -> dict[str, str]:
 def main(report: Path) -> None:
     """Use the new pieces, and write what became of them."""
     model = ["model=dlinear", "trainer.max_epochs=1"]
-    series = ["decomposition=moving_average", "augmentation=magnitude", "source.n_steps=300", "scope.history=64"]
+    series = ["decomposition=exponential_smoothing", "augmentation=magnitude", "source.n_steps=300", "scope.history=64"]
     cells = [f"source.folder={bench(report.parent / 'cells')}", "split.folds=2", "split.validation=1"]
     feature = ["features=factors", "+feature@features.steps.slope=trailing_slope"]
     found = {

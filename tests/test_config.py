@@ -178,3 +178,12 @@ def test_names_become_code_in_one_place_only():
     words = r"\b(get_object|get_class|get_method|import_module|instantiate)\(|(?<![.\w])(exec|eval|__import__)\("
     found = {path.relative_to(ROOT).as_posix() for path in files if re.search(words, path.read_text(encoding="utf-8"))}
     assert found == {"runtime/build.py", "report/page.py"}
+
+
+@pytest.mark.parametrize("choice", choices("task"))
+def test_every_section_a_task_names_is_there(choice, configure):
+    """The page leaves out what it does not know, so a misspelt name would go unseen."""
+    for name in class_of(configure(f"task={choice}").task._target_).sections:
+        module, _, function = name.partition(".")
+        text = (ROOT / "report" / "sections" / f"{module}.py").read_text(encoding="utf-8")
+        assert f"\ndef {function or 'section'}(" in text, name

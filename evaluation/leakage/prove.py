@@ -139,7 +139,8 @@ class Audit:
         if self.leaks:
             return "LEAKS: " + told(self.causes)
         seen = [finding for finding in self.findings if finding.checked]
-        checked, names = sum(finding.checked for finding in seen), ", ".join(finding.name for finding in seen)
+        checked = sum(finding.checked for finding in seen)
+        names = ", ".join(dict.fromkeys(finding.stage for finding in seen))  # of many rows of a table each stage once
         if self.verdict == "causal":
             return (
                 f"causal: {checked} rows of {names} did not change by a bit when what they must not know was replaced"
