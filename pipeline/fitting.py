@@ -138,8 +138,9 @@ def learn(
 
 
 def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
-    """Return ``unique_id`` and ``ds`` of each origin: all a forecast may know of its row."""
-    return panel.frame.iloc[windows.origin][["unique_id", "ds"]]
+    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
+    rows = panel.frame.iloc[windows.origin]
+    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
 
 
 def chosen(windows: Windows, rows: NDArray[Any]) -> Windows:
@@ -181,7 +182,7 @@ def _fit(
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
-    rows = panel.frame.loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+    rows = panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))

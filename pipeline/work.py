@@ -159,7 +159,8 @@ def applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
     """Say whether a split gives a model what it needs: the last known RUL of a cell that is tested, say."""
     if needs_of(candidate).scaled:
         return True
-    train, test = (panel.frame.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))
+    rows = panel.frame.assign(ds=panel.ages())
+    train, test = (rows.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))
     return unfitted(task.cfg, candidate.model, 1).model.applies(train, test.drop(columns="y"))
 
 

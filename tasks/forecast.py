@@ -9,7 +9,7 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from data.cached import CachedWork
-from data.calendar import pace, upcoming
+from data.calendar import pace, unknown_ahead, upcoming
 from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.features.chain import Chain
 from data.panel import DataError
@@ -322,11 +322,13 @@ class Forecast:
         ids = panel.frame["unique_id"].to_numpy()
         parts = []
         for n, last in enumerate(windows.origin):
-            days = upcoming(panel.frame["ds"].iloc[first_row(ids, last) : last + 1], self.cfg.horizon)
+            known = panel.frame["ds"].iloc[first_row(ids, last) : last + 1]
+            days = upcoming(known, self.cfg.horizon, panel.calendar)
             part = pd.DataFrame({"unique_id": ids[last], "ds": days, "step": range(1, self.cfg.horizon + 1)})
             parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
+        doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {day(panel.frame['ds'].max())}"
-        return Prediction(pd.concat(parts, ignore_index=True), title, [])
+        return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

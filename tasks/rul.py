@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.cells.sequences import select_rows, sequences, short_cells
 from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
-from data.panel import DataError
+from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
@@ -119,15 +119,14 @@ class RUL:
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        found = {str(cell): float(life) for cell, life in lives(panel).items()}
-        return Facts(self.name, self.reference, "cycles", naive_error={}, lives=found)
+        return Facts(self.name, self.reference, "cycles", naive_error={}, lives=panel.lives())
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the covariates, their usual size and the longest life."""
         return {
             "covariates": dict(panel.covariates),
             "medians": {name: float(panel.frame[name].median()) for name in panel.covariates},
-            "longest_life": float(lives(panel).max()),
+            "longest_life": max(panel.lives().values()),
         }
 
     def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
@@ -137,7 +136,7 @@ class RUL:
     def checks(self, panel: Panel, folds: Sequence[Fold]) -> list[Finding]:
         """Find cells on both sides of the split, and covariates that tell the target by themselves."""
         frame = panel.frame
-        cells, cycles = frame["unique_id"].to_numpy(), frame["ds"].to_numpy()
+        cells, cycles = frame["unique_id"].to_numpy(), panel.ages().to_numpy()
         told = target_proxies(frame[list(panel.covariates)], frame["y"].to_numpy(), cells, cycles)
         return [cell_overlap(panel, folds), proxies_finding(told)]
 
@@ -199,15 +198,14 @@ class RUL:
 
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read cells, whose end need not be known, and refuse what the model was not trained on."""
-        frame = source.read()
-        covariates = list(card["covariates"])
-        absent = [name for name in covariates if name not in frame.columns]
+        panel: Panel = source.read()
+        frame, covariates = panel.frame, list(card["covariates"])
+        absent = [name for name in covariates if name not in panel.covariates]
         if absent:
             raise DataError(
-                f"The file lacks {', '.join(map(repr, absent))}, on which the model was trained; it has "
-                f"{', '.join(map(repr, frame.columns[2:]))}.  Give a file with these columns, in the same units."
+                f"The file lacks {listed(map(repr, absent))}, on which the model was trained; it has "
+                f"{listed(map(repr, panel.covariates))}.  Give a file with these columns, in the same units."
             )
-        frame = frame.assign(y=np.nan)[["unique_id", "ds", "y", *covariates]]
         faults = [
             f"{name} is about {frame[name].median():.4g}, but {median:.4g} in training"
             for name, median in card["medians"].items()
@@ -215,7 +213,7 @@ class RUL:
         ]
         if faults:
             raise DataError(f"The file is of other cells or in other units: {'; '.join(faults)}.")
-        return Panel(frame, str(frame["unique_id"].iloc[0]), "cycles", card["covariates"])
+        return replace(panel, covariates=card["covariates"])
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return a window for every cycle that has ``lookback`` cycles of its cell up to it."""
@@ -231,7 +229,7 @@ class RUL:
         table = table.assign(step=0, **{label: forecasts[label][:, 0]})
         notes = list(short_cells(panel, self.cfg.lookback))
         longest = float(card["longest_life"])
-        if (table["ds"] > longest).any():
+        if (panel.ages() > longest).any():
             notes.append(
                 f"The file has cycles beyond {longest:.0f}, older than any cell the model has learned from: what it "
                 f"says of them is a guess."
@@ -243,12 +241,6 @@ class RUL:
 def as_table(panel: Panel) -> pd.DataFrame:
     """Return the covariates of a panel as floats with the index (``unique_id``, ``ds``)."""
     return panel.frame.set_index(["unique_id", "ds"])[list(panel.covariates)].astype(np.float64)
-
-
-def lives(panel: Panel) -> "pd.Series[float]":
-    """Return the cycle at which each cell ends, by its name."""
-    frame = panel.frame
-    return (frame["ds"] + frame["y"]).groupby(frame["unique_id"]).max()
 
 
 def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> FloatArray:

@@ -94,7 +94,7 @@ def tables_of(path: str | Path) -> tuple[list[Path], tuple[str, ...]]:
     if len(found) > MOST_FILES:
         raise DataError(f"{root} holds {len(found)} tables; at most {MOST_FILES} are read.  Name fewer.")
     rest = sorted(file.name for file in root.iterdir() if file.is_file() and file not in found) if root.is_dir() else []
-    notes = (f"Of the folder {root} {len(rest)} files are not read: {listed(rest)}.",) if rest else ()
+    notes = (f"Of the folder {root.name} {len(rest)} files are not read: {listed(rest)}.",) if rest else ()
     return sorted(found, key=lambda file: _by_number(file.name)), notes
 
 
