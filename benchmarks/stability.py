@@ -242,7 +242,7 @@ def draw(results: list[Measured], path: Path) -> None:
     """Draw change and period of every channel."""
     mpl.use("Agg")
     shown = [one for one in results if one.name != "identity" and not one.name.endswith("channels")]
-    figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
     colours = dict(zip([*ADAPTIVE, *FIXED], plt.cm.tab20.colors, strict=False))  # type: ignore[attr-defined]
     for one in shown:
         name = one.name.split(",")[0]
@@ -256,9 +256,9 @@ def draw(results: list[Measured], path: Path) -> None:
     axes[0].set_yscale("symlog", linthresh=0.1)
     axes[0].set(xlabel="channel, fast first", ylabel="median change of the shared points [share of own swing]")
     axes[0].set_title("What yesterday's window said and today's takes back")
-    axes[0].legend(fontsize=8)
     axes[1].set(xlabel="channel, fast first", ylabel="mean period [trading days]", yscale="log")
     axes[1].set_title("Median and middle 80 % of the channel's period")
+    figure.legend(fontsize=8, loc="outside right upper")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
 

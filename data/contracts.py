@@ -86,7 +86,7 @@ class Fold(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """What one forecast may look at, and what it is judged by; in the unit of ``y``."""
+    """Inputs and targets of forecasts, in the unit of ``y``."""
 
     past: FloatArray
     """``(n, L, C)`` components of the lookback."""
@@ -110,7 +110,7 @@ class Batch(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one model made of one fold: all that evaluation ever sees of it."""
+    """Forecasts of one model on one fold: all that evaluation ever sees of it."""
 
     model: str
     """What tables call it."""
@@ -140,7 +140,7 @@ class Source(Protocol):
 
 
 class Feature(Protocol):
-    """Turn the table of a panel into inputs, as a transformer of scikit-learn.
+    """Transform the table of a panel into inputs, as a transformer of scikit-learn.
 
     A table has the index (``unique_id``, ``ds``) and a column a quantity.  Row t of a result depends
     on the rows up to t of its own series and on what was fitted, and on nothing else; no row is lost.
@@ -164,7 +164,7 @@ class Feature(Protocol):
 
 
 class Augmentation(Protocol):
-    """Make further windows to learn from; they never reach validation or test."""
+    """Generate synthetic training windows; they never reach validation or test."""
 
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Return synthetic windows that resemble the scaled training windows; maybe none.

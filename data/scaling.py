@@ -65,7 +65,7 @@ class WindowMinMax:
     task: ClassVar[str | None] = "forecast"
 
     def fit(self, train: Windows) -> "WindowMinMax":
-        """Learn nothing."""
+        """Return itself: nothing is fitted."""
         return self
 
     def transform(self, windows: Windows) -> Batch:
@@ -86,11 +86,11 @@ class WindowMinMax:
         return forecast * span[:, :, -1] + low[:, :, -1]
 
     def state(self) -> dict[str, FloatArray]:
-        """Return nothing: nothing was fitted."""
+        """Return no numbers: nothing was fitted."""
         return {}
 
     def load_state(self, state: dict[str, FloatArray]) -> "WindowMinMax":
-        """Take nothing."""
+        """Return itself: nothing was fitted."""
         return self
 
     @staticmethod

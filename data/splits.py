@@ -8,7 +8,7 @@ from data.panel import DataError
 
 
 class ByTime:
-    """Train on the oldest dates, validate on later ones, test on the latest, for all series at once.
+    """Split by time: train on the oldest dates, validate on later ones, test on the latest, for all series at once.
 
     The last rows before validation and before test are left out as targets, ``gap`` of them, so
     that no two roles share a step of the same future.
@@ -35,7 +35,7 @@ class ByTime:
 
 
 class WalkForward:
-    """Refit every ``every`` steps on all that is known by then, and forecast the steps until the next refit.
+    """Walk forward: refit every ``every`` steps on all that is known by then, and test until the next refit.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ def confirm_sum(components: FloatArray, series: FloatArray, name: str) -> None:
     """
     largest = np.abs(series).max(axis=-1, keepdims=True)
     missed = np.abs(components.sum(axis=-2) - series)
-    if (missed <= 1e-9 * largest).all():  # False where not finite
+    if (missed <= 1e-9 * largest + np.finfo(np.float64).tiny).all():  # False where not finite
         return
     if not np.isfinite(missed).all():
         raise ValueError(
