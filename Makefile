@@ -18,7 +18,7 @@ train: .venv/installed
 	$(BIN)/python train.py $(ARGS)
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --quiet tests/test_sifting.py    # compiled code reads out of bounds silently
 
 lint: .venv/installed
@@ -27,6 +27,7 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 bench: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
 	for name in $(notdir $(basename $(wildcard benchmarks/*.py))); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean-cache: .venv/installed

@@ -1,53 +1,56 @@
 """Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full"""
 
-import sys
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from data.panel import DataError, fingerprint
-from pipeline.job import LIVE, Job, check_settings
-from report.page import write_page
-from runtime.build import ConfigError, build, check
-from runtime.command_line import told_in_one_sentence
-from runtime.quiet import console, quiet
-from runtime.record import finished, load_run, write_json
+from runtime.command_line import Usage, run_command
 
-KEYS = ["run", "audit"]
+USAGE = Usage(
+    "Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full",
+    {"run": "<folder of a run>", "audit": "<sampled or full; full rebuilds every origin>"},
+)
 LEAKS = 1  # exit code where a leak is found that nobody announced
 
 
-@told_in_one_sentence
 def main(given: DictConfig) -> int:
-    """Rebuild the inputs of a run from data whose future is replaced, print what changes and keep it."""
-    unknown = [str(key) for key in given if key not in KEYS]
-    if unknown or not given.get("run"):
-        raise ConfigError(f"audit.py takes run=<folder of a run> and audit=sampled or full; got {unknown}.")
-    quiet()
+    """Make a run again from data whose future is replaced, print what changes and keep it."""
+    from runtime.record import load_run
+
     folder = Path(given.run)
     cfg, card = load_run(folder)
     cfg.audit = given.get("audit", "full")
-    check(cfg, LIVE)
-    check_settings(cfg)
-    panel = build(cfg.source).load()
+
+    from data.panel import DataError, fingerprint
+    from pipeline.audit import audit
+    from pipeline.results import keep_audit
+    from pipeline.run import opened
+    from report.page import write_page
+    from report.run_folder import RunFolder
+    from report.sections.audit import section
+    from report.table import print_rows, write_tables
+    from runtime.quiet import console, quiet
+
+    quiet()
+    task, panel, folds = opened(cfg)
     if fingerprint(panel) != card["data"]["sha256"]:
         raise DataError(f"The data of {panel.name} are no longer those of the run in {folder}.  Restore them first.")
-    job: Job = build(cfg.job)(cfg)
-    folds = build(cfg.split).folds(panel, cfg.horizon)
-    audit = job.audit(panel, folds, folder)
-    write_json(folder / "run.json", card | {"audit": audit.to_json()})
-    metrics = finished(folder) or {}
-    write_json(folder / "metrics.json", metrics | {"audit": audit.to_json()})
+    found = audit(task, panel, folds, card.get("learnt_from") or {})
+    keep_audit(folder, task, found)
+    write_tables(folder)
     write_page(folder)
 
     out = console()
-    out.print(audit.table())
-    out.print(audit.sentence, style="bold green" if audit.verdict == "causal" else "bold red", highlight=False)
-    if audit.leaks and not audit.unexpected:
+    told = section(RunFolder(folder))
+    if told is not None:
+        print_rows(out, told.tables[0])
+    style = "bold red" if found.leaks else "bold green"
+    out.print(found.sentence, style=style, highlight=False, markup=False)
+    if found.leaks and not found.unexpected:
         out.print("All of it is part of the protocol that is reproduced.")
-    out.print(f"{audit.seconds:.1f} s.  Kept in {folder / 'run.json'} and its report.html")
-    return LEAKS if audit.unexpected else 0
+    out.print(f"{found.seconds:.1f} s.  Kept in {folder / 'run.json'}, its tables and its report.html")
+    return LEAKS if found.unexpected else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(OmegaConf.from_cli(sys.argv[1:])))
+    run_command(main, USAGE)

@@ -1,6 +1,6 @@
 """Set finished runs side by side.
 
-``python compare.py outputs/csi300_paper/sweep-... [more folders] [--out FOLDER]``
+``python compare.py outputs/csi300_paper/sweep-... [more folders] [--out FOLDER] [--png]``
 ``python compare.py bill experiment=csi300 [model=ridge ...]`` runs one model under every way to decompose
 """
 
@@ -9,18 +9,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from report import bill, comparison, life_comparison, life_figures
-from report.comparison import Comparison
-from report.figures import comparison_figure, save
-from report.life_comparison import LifeComparison
-from report.life_table import JOB, LifeMetrics, job_of
-from report.life_table import read_metrics as read_life
-from report.page_comparison import write_comparison_page
-from report.table import Metrics, MetricsError, read_metrics
-from runtime.quiet import console as wide_console
+if TYPE_CHECKING:  # what the tables are made with takes seconds to import
+    from report.comparison import Comparison
+    from report.run_folder import RunFolder
 
 FAULT = 2  # exit code if anything given could not be used
 ROOT = Path(__file__).resolve().parent
@@ -44,24 +37,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="compare.py bill experiment=... runs one model under every way to decompose: what leakage is worth.",
     )
     parser.add_argument("folders", nargs="+", type=Path, help="searched for runs, with all their subfolders")
-    parser.add_argument("--out", type=Path, help="of compare.md, .csv, .png and .html; else the first folder")
+    parser.add_argument("--out", type=Path, help="of compare.md, .csv and .html; else the first folder")
+    parser.add_argument("--png", action="store_true", help="draw compare-1.png and so on, one a table")
     options = parser.parse_args(given)
     paths, faults = found(options.folders)
-    series, life = collect(paths, faults)
-    if series or life:
-        console = Console()
-        told = comparison.compare(series) if series else []
-        told_life = life_comparison.compare(life) if life else []
-        for one in told:
-            comparison.print_comparison(console, one)
-            console.print()
-        for other in told_life:
-            life_comparison.print_comparison(console, other)
+    if paths:
+        from rich.console import Console
+
+        from report.comparison import compare, print_comparison
+
+        console, comparisons = Console(), compare(readable(paths, faults))
+        for comparison in comparisons:
+            print_comparison(console, comparison)
             console.print()
         out = options.out or next(folder for folder in options.folders if folder.is_dir())
         try:
-            written = write(out, told, told_life)
-            console.print(f"Written to {out}: {', '.join(written)}", highlight=False, soft_wrap=True)
+            written = write(out, comparisons, options.png) if comparisons else []
+            console.print(f"Written to {out}: {', '.join(written)}", highlight=False, soft_wrap=True, markup=False)
         except OSError as error:
             faults.append(f"Nothing can be written to {out} ({error.strerror}).  Name a folder with --out.")
     for fault in faults:
@@ -70,37 +62,65 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def found(folders: Sequence[Path]) -> tuple[list[Path], list[str]]:
-    """Return the metrics.json of every run below the folders, once and in the order of their paths, and faults."""
+    """Return the folder of every run below the folders, once and in the order of their paths, and faults."""
     faults = []
     paths: dict[Path, Path] = {}
     for folder in folders:
         if not folder.is_dir():
             faults.append(f"There is no folder {folder}.")
             continue
-        below = sorted(folder.rglob("metrics.json"))
+        below = sorted(path.parent for path in folder.rglob("metrics.json"))
         if not below:
             faults.append(f"There is no finished run (no metrics.json) in {folder}.")
         paths |= {path.resolve(): path for path in below}
     return list(paths.values()), faults
 
 
-def collect(paths: Sequence[Path], faults: list[str]) -> tuple[list[Metrics], list[LifeMetrics]]:
-    """Read every run by its job; what cannot be read is added to the faults."""
-    series: list[Metrics] = []
-    life: list[LifeMetrics] = []
+def readable(paths: Sequence[Path], faults: list[str]) -> "list[RunFolder]":
+    """Return the runs that can be read; what cannot is added to the faults."""
+    from report.run_folder import RunFolder
+    from runtime.faults import FolderError
+
+    runs = []
     for path in paths:
+        run = RunFolder(path)
         try:
-            if job_of(path) == JOB:
-                life.append(read_life(path))
-            else:
-                series.append(read_metrics(path))
-        except MetricsError as error:
+            run.metrics, run.settings  # noqa: B018 - read now, so that a broken file is named
+            runs.append(run)
+        except FolderError as error:
             faults.append(str(error))
-    return series, life
+    return runs
+
+
+def write(out: Path, comparisons: "Sequence[Comparison]", png: bool) -> list[str]:
+    """Write tables, page and, if asked for, pictures, each whole or not at all, and return the names of the files."""
+    from report.comparison import to_csv, to_markdown
+    from report.comparison_page import comparison_figure, write_comparison_page
+    from runtime.files import write_text
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / "compare.md", to_markdown(comparisons))
+    write_text(out / "compare.csv", to_csv(comparisons))
+    written = ["compare.md", "compare.csv", write_comparison_page(out, comparisons).name]
+    if png:
+        from report.figures.png import save, sheet
+
+        for number, comparison in enumerate(comparisons, start=1):
+            figure, name = comparison_figure(comparison), f"compare-{number}.png"
+            title = f"{comparison.title} ({comparison.experiment})"
+            save(sheet(figure, title, figure.caption if comparison.rows["leaks"].any() else ""), out / name)
+            written.append(name)
+    return written
 
 
 def print_bill(overrides: Sequence[str]) -> int:
     """Run one model under every way to decompose and print what each leak was worth; finished runs are not repeated."""
+    from report.bill import as_table, bill, to_markdown
+    from report.run_folder import RunFolder
+    from report.table import print_rows
+    from runtime.files import write_text
+    from runtime.quiet import console as wide_console
+
     console = wide_console()
     name = next((word.split("=", 1)[1] for word in overrides if word.startswith("experiment=")), "sp500")
     rest = "-".join(word.replace("=", "-").replace("/", "-") for word in overrides if "experiment=" not in word)
@@ -114,32 +134,15 @@ def print_bill(overrides: Sequence[str]) -> int:
         if done.returncode:
             print(f"The run under {way} did not end; what is finished is kept.", file=sys.stderr)
             return done.returncode
-        runs[way] = read_metrics(folder / "metrics.json")
-    rows = bill.bill(runs)
-    first = next(iter(runs.values()))
+        runs[way] = RunFolder(folder).metrics
+    rows, first = bill(runs), next(iter(runs.values()))
     title = f"The leakage bill of {first.title}: one model, {len(runs)} ways to decompose, errors in {first.unit}"
-    console.print(bill.as_table(rows, title))
-    (out / "bill.md").write_text(bill.to_markdown(rows, title), encoding="utf-8")
-    rows.to_csv(out / "bill.csv", index=False)
-    console.print(f"Written to {out / 'bill.md'} and .csv")
+    table = as_table(rows, first, title)
+    print_rows(console, table)
+    write_text(out / "bill.md", to_markdown(table))
+    write_text(out / "bill.csv", rows.to_csv(index=False, lineterminator="\n"))
+    console.print(f"Written to {out / 'bill.md'} and .csv", highlight=False, soft_wrap=True, markup=False)
     return 0
-
-
-def write(out: Path, series: Sequence[Comparison], life: Sequence[LifeComparison]) -> list[str]:
-    """Write tables, figure and page of what there is, and return the names of the files."""
-    out.mkdir(parents=True, exist_ok=True)
-    written = []
-    if series:
-        (out / "compare.md").write_text(comparison.to_markdown(series), encoding="utf-8")
-        (out / "compare.csv").write_text(comparison.to_csv(series), encoding="utf-8")
-        save(comparison_figure(series), out / "compare.png")
-        written += ["compare.md", "compare.csv", "compare.png"]
-    if life:
-        (out / "compare_life.md").write_text(life_comparison.to_markdown(life), encoding="utf-8")
-        (out / "compare_life.csv").write_text(comparison.to_csv(life), encoding="utf-8")
-        save(life_figures.comparison_figure(life), out / "compare_life.png")
-        written += ["compare_life.md", "compare_life.csv", "compare_life.png"]
-    return [*written, write_comparison_page(out, [*series, *life]).name]
 
 
 if __name__ == "__main__":

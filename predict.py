@@ -1,84 +1,44 @@
 """Forecast with a finished run:  python predict.py run=outputs/csi300/... source.path=new.csv"""
 
-import sys
 from pathlib import Path
 
-import pandas as pd
-from omegaconf import DictConfig, OmegaConf
-from rich.table import Table
+from omegaconf import DictConfig
 
-from pipeline.job import Job
-from runtime.build import ConfigError, build
-from runtime.command_line import CONF, told_in_one_sentence
-from runtime.quiet import console
-from runtime.record import load_run
+from runtime.command_line import Usage, run_command
 
-KEYS = ["run", "source", "out"]
-SHOWN = 12  # rows printed; the file holds them all
+USAGE = Usage(
+    "Forecast with a finished run:  python predict.py run=outputs/csi300/... source.path=new.csv",
+    {
+        "run": "<folder of a run>",
+        "source.*": "<of a new file: source.path=new.csv source.value=close ...; else the data of the run>",
+        "out": "<file for the forecasts; forecast.csv>",
+    },
+)
 
 
-@told_in_one_sentence
 def main(given: DictConfig) -> None:
     """Print and write what a run's model makes of a file it has not seen, with its intervals."""
-    unknown = [str(key) for key in given if key not in KEYS]
-    if unknown or not given.get("run"):
-        raise ConfigError(f"predict.py takes run=<folder of a run>, source.path=<file> and out=<file>; got {unknown}.")
+    from runtime.record import load_run
+
     folder = Path(given.run)
     cfg, card = load_run(folder)
-    job: Job = build(cfg.job)(cfg)
-    prediction = job.predict(build(source_of(cfg, given, job.any_file)), card, folder)
+
+    from pipeline.predict import predict, source_of
+    from report.predictions import as_text
+    from runtime.files import atomic
+    from runtime.quiet import console
+
+    prediction = predict(cfg, card, folder, source_of(cfg, given.get("source")))
     path = Path(given.get("out", "forecast.csv"))
-    prediction.table.to_csv(path, index=False)
+    with atomic(path) as part:
+        prediction.table.to_csv(part, index=False)
 
     out = console()
     out.print(as_text(prediction.table, prediction.title))
     for note in prediction.notes:
-        out.print(f"[red]![/red] {note}", highlight=False)
-    out.print(f"Written to {path}")
-
-
-def source_of(cfg: DictConfig, given: DictConfig, any_file: str) -> DictConfig:
-    """Return the source of the run or, where a file is given, one that reads it, with the run's column names.
-
-    Parameters
-    ----------
-    any_file : str
-        What reads files: a choice of ``conf/source``.
-    """
-    if "source" not in given:
-        own: DictConfig = cfg.source
-        return own
-    node = OmegaConf.load(Path(CONF) / "source" / f"{any_file}.yaml")
-    assert isinstance(node, DictConfig)
-    if cfg.source._target_ == node._target_:
-        node.merge_with(cfg.source)
-        if "cells" in node:
-            node.cells = None  # those of the run; a new file has others
-    unknown = [str(key) for key in given.source if key not in list(node)]
-    if unknown:
-        raise ConfigError(f"source.{unknown[0]} is not known; a file takes {', '.join(map(str, list(node)[1:]))}.")
-    node.merge_with(given.source)
-    return node
-
-
-def as_text(table: pd.DataFrame, title: str) -> Table:
-    """Return the forecasts as a table for the terminal, the last of many."""
-    text = Table(title=title)
-    for column in table.columns:
-        text.add_column(str(column))
-    if len(table) > SHOWN:
-        text.add_row(*("…" for _ in table.columns))
-    for values in table.tail(SHOWN).itertuples(index=False):
-        text.add_row(*(shown(value) for value in values))
-    return text
-
-
-def shown(value: object) -> str:
-    """Return a date without its time, and a number with six digits."""
-    if isinstance(value, pd.Timestamp):
-        return f"{value:%Y-%m-%d}"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+        out.print(f"! {note}", highlight=False, markup=False)
+    out.print(f"Written to {path}", markup=False, highlight=False)
 
 
 if __name__ == "__main__":
-    main(OmegaConf.from_cli(sys.argv[1:]))
+    run_command(main, USAGE)

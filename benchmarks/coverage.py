@@ -25,15 +25,18 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from data.contracts import TEST, TRAIN, VALIDATION, Panel, Windows
 from data.decomposition.identity import Identity
-from data.scaling import Anchored
+from data.scaling import LastValue
 from data.sources.csi import CSI
 from data.sources.csv import CSV
 from data.sources.sp500 import SP500
 from data.splits import ByTime
-from data.windows import Rolling, cut, select
-from evaluation.intervals.conformal import Adaptive, ByCell, Intervals, Split
-from evaluation.intervals.scoring import interval_scores
-from evaluation.metrics import PERSISTENCE
+from data.windows import RollingWindow, cut, select
+from evaluation.intervals.adaptive import Adaptive
+from evaluation.intervals.bounds import Intervals
+from evaluation.intervals.by_cell import ByCell
+from evaluation.intervals.scores import interval_scores, years
+from evaluation.intervals.split import SplitConformal
+from evaluation.rows import PERSISTENCE, thirds
 from models.allocation import Joint
 from models.classical import Ridge
 from models.model import Inputs
@@ -41,12 +44,13 @@ from models.model import Inputs
 LOOKBACK = 30  # [days] the regression sees
 HISTORY = 512  # [days] before the first forecast, as in the default experiment
 LEVELS = [80, 95]  # [%]
+OF_CELLS = [50, 80]  # [%] that 14 cells can support
 STATISTICS = ["mean", "std", "max", "min"]  # of the last 15 cycles
 SHORT = 60  # [days] a year needs to be called the worst
 PAPER_END = "2024-07-01"  # last day of the papers' series
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "intervals.png"
 KINDS: dict[str, Intervals] = {
-    "split": Split(LEVELS),
+    "split": SplitConformal(LEVELS),
     "adaptive": Adaptive(LEVELS, window=500, gamma=0.005, halflife=10),
 }
 
@@ -79,19 +83,19 @@ def later(folder: Path) -> Iterator[Judged]:
 
 def forecast(panel: Panel, validation: float = 0.1, test: float = 0.2) -> Judged:
     """Train on the first days and forecast the others."""
-    windows = cut(panel, Identity(), Rolling(HISTORY), LOOKBACK, horizon=1)
+    windows = cut(panel, Identity(), RollingWindow(HISTORY), LOOKBACK, horizon=1)
     (fold,) = ByTime(validation, test).folds(panel, horizon=1)
     train = select(windows, fold, TRAIN)
-    scaling = Anchored().fit(train)
+    scaling = LastValue().fit(train)
     ridge = Ridge("Ridge", Joint(), alpha=1e-3, n_components=1, lookback=LOOKBACK, horizon=1)
 
-    def inputs_of(chosen: Windows) -> Inputs:
-        return Inputs(chosen, scaling.transform(chosen), panel.frame.iloc[chosen.origin], scaling)
+    def inputs(chosen: Windows) -> Inputs:
+        return Inputs(chosen, scaling.transform(chosen), pd.DataFrame(), scaling)
 
-    ridge.fit(inputs_of(train), inputs_of(select(windows, fold, VALIDATION)))
+    ridge.fit(inputs(train), inputs(select(windows, fold, VALIDATION)))
 
     def table(chosen: Windows) -> pd.DataFrame:
-        scaled = ridge.predict(inputs_of(chosen))  # (1, n, 1)
+        scaled = ridge.predict(inputs(chosen))  # (1, n, 1)
         guesses = {PERSISTENCE: chosen.past[:, -1, 0], "Ridge": scaling.restore_total(scaled[0], chosen)[:, 0]}
         dates = panel.frame["ds"].to_numpy()
         parts = [
@@ -153,13 +157,15 @@ def print_cells(folder: Path) -> None:
     """Print what few or more calibration cells and stages are worth."""
     print("| calibration cells | stages | level | coverage | worst cell | early, middle, late | width | Winkler |")
     print("|--:|--:|--:|--:|--:|:--|--:|--:|")
-    for n_calibration in (2, 3, 4):
+    for n_calibration in (1, 2, 4, 6):
         judged = cells(folder, n_calibration)
+        ends = judged.forecasts["ds"] + judged.forecasts["y"]
+        lives = {str(cell): float(end) for cell, end in ends.groupby(judged.forecasts["unique_id"]).max().items()}
         for stages in (1, 3, 5):
-            table = ByCell(LEVELS, stages).apply(judged.forecasts, judged.calibration)
+            table = ByCell(OF_CELLS, stages).apply(judged.forecasts, judged.calibration)
             by_cell = pd.concat([interval_scores(part).assign(cell=cell) for cell, part in table.groupby("unique_id")])
-            by_stage = interval_scores(table, "stage")
-            for row in interval_scores(table).itertuples():
+            by_stage = interval_scores(table, thirds(table, lives))
+            for row in interval_scores(table).query("n > 0").itertuples():
                 worst = by_cell.loc[by_cell["level"] == row.level, "coverage"].min()
                 of_stages = by_stage.loc[by_stage["level"] == row.level].set_index("part")["coverage"]
                 shares = ", ".join(f"{of_stages[stage]:.0%}" for stage in ("early", "middle", "late"))
@@ -175,10 +181,9 @@ def print_overall(sets: list[Judged]) -> None:
     print("|:--|:--|:--|--:|--:|--:|--:|--:|--:|")
     for judged, (kind, intervals) in itertools.product(sets, KINDS.items()):
         table = intervals.apply(judged.forecasts, judged.calibration)
-        years = interval_scores(table, "year")
-        years = years[years["n"] >= SHORT]
+        by_year = interval_scores(table, years(table)).query("n >= @SHORT")
         for row in interval_scores(table).itertuples():
-            own = years.loc[(years["model"] == row.model) & (years["level"] == row.level), "coverage"]
+            own = by_year.loc[(by_year["model"] == row.model) & (by_year["level"] == row.level), "coverage"]
             print(
                 f"| {judged.name} | {row.model} | {kind} | {row.level} % | {row.coverage:.1%} "
                 f"| {own.min():.1%} - {own.max():.1%} | {row.width:.1f} | {row.winkler:.1f} | {row.crps:.2f} |"
@@ -192,7 +197,7 @@ def print_years(sets: list[Judged]) -> None:
     for judged in sets:
         naive = judged.forecasts[judged.forecasts["model"] == PERSISTENCE]
         by_kind = {
-            kind: interval_scores(intervals.apply(naive, judged.calibration), "year").set_index(["part", "level"])
+            kind: interval_scores(intervals.apply(naive, judged.calibration), years(naive)).set_index(["part", "level"])
             for kind, intervals in KINDS.items()
         }
         split, adaptive = by_kind["split"], by_kind["adaptive"]

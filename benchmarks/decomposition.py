@@ -1,15 +1,18 @@
-"""Measure the decomposition engine beside PyEMD and emd, and what its choices cost.
+"""Measure the decompositions beside PyEMD, emd, vmdpy and PyWavelets, and what their choices cost.
 
+    pip install -e ".[bench]"                           # the peers
     python -m benchmarks.decomposition                  # every table and plot of docs/decomposition.md
-    python -m benchmarks.decomposition one windows      # or some of: one windows growth edges noise plot
+    python -m benchmarks.decomposition one windows      # or some of: one windows others growth edges noise plot
 
 Engines are timed side by side, in turns, in CPU time on one thread; a table holds the best of the
 turns.  Series: the closes of CSI 300 where MODECAST_DATA points to them, else of the S&P 500.
 """
 
 import os
+import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,9 +26,12 @@ from omegaconf import OmegaConf
 
 from data.contracts import FloatArray
 from data.decomposition import batch
+from data.decomposition._ensemble import thread_count
 from data.decomposition._noise import SHELF, white_noise
 from data.decomposition.ceemdan import Ceemdan, ceemdan
 from data.decomposition.iceemdan import iceemdan
+from data.decomposition.modwt import MODWT
+from data.decomposition.vmd import VMD
 
 mpl.use("Agg")
 ROOT = Path(__file__).resolve().parents[1]
@@ -45,6 +51,17 @@ def sp500() -> FloatArray:
     from arch.data import sp500 as source
 
     return source.load()["Adj Close"].to_numpy(dtype=np.float64)
+
+
+def machine() -> str:
+    """Return the name of the processor, how many there are, and how many threads an ensemble uses."""
+    names = [line.split(":")[1] for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    name = names[0].strip() if names else platform.processor()
+    return f"{name}, {os.cpu_count()} cores, {thread_count(None)} threads where it says 'all'"
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).is_file() else []
 
 
 def cpu(task: Callable[[], object]) -> float:
@@ -125,7 +142,9 @@ def _engines(x: FloatArray, epsilon: float) -> list[tuple[str, Callable[[], obje
     import emd
 
     def emd_package() -> object:
-        return emd.sift.complete_ensemble_sift(x, nensembles=100, ensemble_noise=epsilon, nprocesses=1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'where' used without 'out'", UserWarning)
+            return emd.sift.complete_ensemble_sift(x, nensembles=100, ensemble_noise=epsilon, nprocesses=1)
 
     return [
         ("PyEMD", lambda: pyemd(epsilon)(x)),
@@ -158,6 +177,53 @@ def windows() -> None:
         rows.append([label, reference, spent, pyemd_rolling / spent if chosen is some else "", elapsed])
     print(f"\nWindows of {name}, CEEMDAN, 100 trials, rolling ones of 512 points; PyEMD extrapolated from 3")
     table("windows|PyEMD CPU [s]|ours CPU [s]|ratio|ours wall [s]", rows)
+
+
+def others() -> None:
+    """The decompositions that are not of the EMD family beside the packages people use for them."""
+    import pywt
+    import vmdpy
+
+    name, series = closes()
+    rows: list[list[object]] = []
+    for size in (512, 4736):
+        x = np.resize(series, size)
+
+        def swt(wavelet: str, x: FloatArray = x) -> object:
+            return pywt.swt(x, wavelet, level=6)
+
+        for label, peer, ours in (
+            ("VMD, 8 modes, 499 iterations", lambda x=x: vmdpy.VMD(x, 2000, 0, 8, 0, 1, 0.0), _vmd()),
+            ("MODWT haar, 6 octaves; swt", partial(swt, "haar"), MODWT("haar", 6)),
+            ("MODWT db4, 6 octaves; swt", partial(swt, "db4"), MODWT("db4", 6)),
+        ):
+            slow = "VMD" in label
+            times = {"peer": np.inf, "ours": np.inf}
+            for _ in range(2 if slow else 300):
+                times["peer"] = min(times["peer"], wall(peer))
+                times["ours"] = min(times["ours"], wall(partial(ours, x)))
+            rows.append([label, size, 1e3 * times["peer"], 1e3 * times["ours"], times["peer"] / times["ours"]])
+    print(f"\nBeside vmdpy and PyWavelets, {name}; milliseconds, one call in turn with the other, best of the turns")
+    table("decomposition|points|peer [ms]|ours [ms]|peer/ours", rows)
+    some = list(sliding_window_view(series, 512))[-40:]
+    cost: list[list[object]] = []
+    for choice in sorted(path.stem for path in (ROOT / "conf" / "decomposition").glob("*.yaml")):
+        if choice == "ceemdan_pyemd":
+            continue
+        decomposition = instantiate(OmegaConf.load(ROOT / "conf" / "decomposition" / f"{choice}.yaml"))
+        decomposition(some[0])
+        spent = []
+        for _ in range(3):
+            start = time.process_time()
+            batch.tails(decomposition, some, 30)
+            spent.append(time.process_time() - start)
+        cost.append([choice, 1e3 * min(spent) / len(some)])
+    print("\nA window of 512 points with the settings of conf/decomposition, CPU milliseconds of all threads, warm")
+    table("decomposition|a window [ms]", cost)
+
+
+def _vmd() -> VMD:
+    return VMD(modes=8, bandwidth=2000.0, tolerance=0.0, iterations=499)
 
 
 def growth() -> None:
@@ -259,11 +325,20 @@ def plot() -> None:
     figure.savefig(IMAGES / "decomposition-sp500.png", dpi=110)
 
 
-PARTS = {"one": one, "windows": windows, "growth": growth, "edges": edges, "noise": noise, "plot": plot}
+PARTS = {
+    "one": one,
+    "windows": windows,
+    "others": others,
+    "growth": growth,
+    "edges": edges,
+    "noise": noise,
+    "plot": plot,
+}
 
 if __name__ == "__main__":
     unknown = set(sys.argv[1:]) - set(PARTS)
     if unknown:
         sys.exit(f"There is no part {', '.join(sorted(unknown))}.  Choose of: {' '.join(PARTS)}.")
+    print(machine())
     for part in sys.argv[1:] or PARTS:
         PARTS[part]()

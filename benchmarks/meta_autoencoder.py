@@ -17,8 +17,9 @@ from omegaconf import DictConfig
 from data.contracts import FloatArray
 from data.features.codes import last_cells
 from models.meta_autoencoder import MetaAutoencoder
-from report.autoencoder_figures import autoencoder_figure
-from report.figures import save
+from report.figures.drawing import Figure
+from report.figures.losses import over_seeds
+from report.figures.png import save, sheet
 from runtime.build import build
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -86,7 +87,10 @@ def main() -> None:
         cells = [f"{mean[name]:.4f} ({spread[name]:.4f})" for name in ("validation", "held out", "rises")]
         print(f"| {way} | {' | '.join(cells)} | {mean['epochs']:.0f} | {mean['seconds']:.1f} |")
     given.figure.parent.mkdir(parents=True, exist_ok=True)
-    save(autoencoder_figure(runs, f"Reconstruction loss on {given.source}, {given.seeds} seeds"), given.figure)
+    drawings = [over_seeds(own, way) for way, own in runs.items()]
+    drawings += [over_seeds(own, f"rates of {way}", rates=True) for way, own in runs.items() if "eta" in own[0][0]]
+    figure = Figure("meta_autoencoder", drawings, "losses of an autoencoder under several optimisers", wall=True)
+    save(sheet(figure, f"Reconstruction loss on {given.source}, {given.seeds} seeds"), given.figure)
     print(f"\nLoss curves: {given.figure}")
 
 

@@ -1,8 +1,8 @@
-"""Decompose a series once, however many runs ask for it."""
+"""Decompose the series of a panel once, however many runs ask for it."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +11,14 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from data.contracts import Decomposition, FloatArray, IntArray, Scope
+from data.contracts import FloatArray
+from data.windows import EveryEnd, Work
 
-_PACKAGES = ("EMD-signal", "numba", "numpy", "PyWavelets", "scipy")
+_PACKAGES = ("EMD-signal", "numba", "numpy", "PyWavelets", "scipy", "statsmodels")
 """What computes the components besides our own code."""
+
+AN_ENTRY = 1 << 17
+"""Points of the series in one entry: few files for a thousand series, little lost by an interruption."""
 
 
 class Memory(Protocol):
@@ -27,60 +31,64 @@ class Memory(Protocol):
         ...
 
 
-class CachedScope:
-    """A scope that asks a memory first, series by series.
+class CachedWork:
+    """A map over the series of a panel that asks a memory first, many series an entry.
 
-    A result is known again by the values of the series, the settings, the classes, the code of
+    Results are known again by the values of the series, the settings, the classes, the code of
     ``data/decomposition`` and ``data/windows.py`` and the versions of the numerical packages.
 
     Parameters
     ----------
-    scope : Scope
-        What decides which part of the series a decomposition may see.
+    work : function
+        Maps a function over series: the builtin, or ``map`` of a choice of ``conf/parallel``.
     memory : Memory
     settings : mapping
         The resolved configuration of scope and decomposition: all that makes their results differ.
     """
 
-    def __init__(self, scope: Scope, memory: Memory, settings: Mapping[str, Any]) -> None:
-        self.scope = scope
+    def __init__(self, work: Work, memory: Memory, settings: Mapping[str, Any]) -> None:
+        self.work = work
         self.memory = memory
         self.settings = settings
-        self.causal = scope.causal
 
-    @property
-    def history(self) -> int:
-        """As the scope within, and absent where it has none [steps]."""
-        return int(self.scope.history)  # type: ignore[attr-defined]
+    def __call__(self, decompose: EveryEnd, all_series: Iterable[FloatArray]) -> Iterator[FloatArray]:
+        """Yield the components ``(end, C, keep)`` of every series, in order."""
+        for group in _groups(all_series):
+            key = {
+                "settings": self.settings,
+                "kinds": [_kind(decompose.scope), _kind(decompose.decomposition)],
+                "keep": decompose.keep,
+                "first": decompose.first,
+                "series": group,
+                "code": _code(),
+                "versions": _versions(),
+            }
+            kept = self.memory.get_or_compute(key, partial(self._computed, decompose, group))
+            for number in range(len(group)):
+                yield _unpacked(kept, number, decompose.keep)
 
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has."""
-        return self.scope.ends(size, keep)
-
-    def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
-        """Return the components up to some ends; these are not remembered."""
-        return self.scope.at(decomposition, series, keep, ends)
-
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the first end and, for it and every later end, ``(end, C, keep)`` components."""
-        key = {
-            "settings": self.settings,
-            "kinds": [_kind(self.scope), _kind(decomposition)],
-            "series": series,
-            "keep": keep,
-            "code": _code(),
-            "versions": _versions(),
-        }
-
-        def compute() -> dict[str, NDArray[Any]]:
-            first, components = self.scope.tails(decomposition, series, keep)
-            return {"first": np.array(first), **_packed(components)}
-
-        kept = self.memory.get_or_compute(key, compute)
-        return int(kept["first"]), _unpacked(kept, keep)
+    def _computed(self, decompose: EveryEnd, group: list[FloatArray]) -> dict[str, NDArray[Any]]:
+        found: dict[str, NDArray[Any]] = {}
+        for number, components in enumerate(self.work(decompose, group)):
+            found |= _packed(components, number)
+        return found
 
 
-def _packed(components: FloatArray) -> dict[str, NDArray[Any]]:
+def _groups(all_series: Iterable[FloatArray]) -> Iterator[list[FloatArray]]:
+    """Yield neighbours that fill one entry."""
+    group: list[FloatArray] = []
+    points = 0
+    for series in all_series:
+        if group and points + series.size > AN_ENTRY:
+            yield group
+            group, points = [], 0
+        group.append(series)
+        points += series.size
+    if group:
+        yield group
+
+
+def _packed(components: FloatArray, number: int) -> dict[str, NDArray[Any]]:
     """Return ``(end, C, keep)`` as the lines ``(C, time)`` it slides along, if it does to the bit.
 
     So it is where the past of a component does not change with time: a thirtieth of the size.
@@ -89,14 +97,14 @@ def _packed(components: FloatArray) -> dict[str, NDArray[Any]]:
         lines = np.concatenate([components[0], components[1:, :, -1].T], axis=1)
         slid = sliding_window_view(lines, components.shape[2], axis=1).transpose(1, 0, 2)
         if np.array_equal(slid.view(np.int64), components.view(np.int64)):
-            return {"lines": lines}
-    return {"windows": components}
+            return {f"lines {number}": lines}
+    return {f"windows {number}": components}
 
 
-def _unpacked(kept: Mapping[str, NDArray[Any]], keep: int) -> FloatArray:
-    if "windows" in kept:
-        return kept["windows"]
-    return sliding_window_view(kept["lines"], keep, axis=1).transpose(1, 0, 2)
+def _unpacked(kept: Mapping[str, NDArray[Any]], number: int, keep: int) -> FloatArray:
+    if f"windows {number}" in kept:
+        return kept[f"windows {number}"]
+    return sliding_window_view(kept[f"lines {number}"], keep, axis=1).transpose(1, 0, 2)
 
 
 def _kind(thing: object) -> str:

@@ -11,7 +11,7 @@ B batch, L lookback, H horizon, C component, K network, n window
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -34,7 +34,8 @@ class Panel:
     ----------
     frame : DataFrame
         Columns ``unique_id`` (str), ``ds`` (timestamp or integer step) and ``y`` (float64);
-        sorted by ``unique_id`` and ``ds``, finite, no date twice in a series.
+        sorted by ``unique_id`` and ``ds``, finite, no date twice in a series.  Further columns are the
+        covariates and, where it is not ``ds``, the age.
     name : str
         What a title calls it.
     unit : str
@@ -44,6 +45,10 @@ class Panel:
         value is known at its own ``ds``, never later.
     notes : tuple of str
         What was left out or mended on the way, a sentence each; printed and kept with the run.
+    calendar : str or None
+        Calendar of the exchange whose sessions the dates are, such as XSHG; None where they are learnt from the dates.
+    age : str
+        Column that counts how far a cell is [cycles]: ``ds``, unless several rows share a cycle.  Of cells alone.
     """
 
     frame: pd.DataFrame
@@ -51,6 +56,17 @@ class Panel:
     unit: str
     covariates: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    calendar: str | None = None
+    age: str = "ds"
+
+    def ages(self) -> "pd.Series[Any]":
+        """Return how far the cell of each row is [cycles]."""
+        return self.frame[self.age]
+
+    def lives(self) -> dict[str, float]:
+        """Return how long each cell lives [cycles], whatever its rows count."""
+        whole = (self.frame[self.age] + self.frame["y"]).groupby(self.frame["unique_id"], sort=False).max()
+        return {str(cell): float(life) for cell, life in whole.items()}
 
     def series(self) -> Iterator[tuple[int, FloatArray]]:
         """Yield the first row and the values ``(time,)`` of every series, in order."""
@@ -175,7 +191,7 @@ class Augmentation(Protocol):
 
 
 class Split(Protocol):
-    """Say which rows are learnt from, which choose the weights and which judge."""
+    """Give every row of a panel its role: training, validation or test."""
 
     def folds(self, panel: Panel, horizon: int) -> list[Fold]:
         """Return one fold, or one per refit in time order."""
@@ -186,12 +202,30 @@ class Decomposition(Protocol):
     """Split one series into components.
 
     An implementation is handed one array and can see nothing else: a leak is not writable here.
-    It gives the same bits for the same input, whatever the number of threads.
+    It gives the same bits for the same input, whatever the number of threads, and components in
+    the unit of the series: those of ``a * series`` are ``a`` times those of ``series``, to rounding.
     """
 
     @property
     def n_components(self) -> int:
         """Number of rows every call returns."""
+        ...
+
+    @property
+    def causal(self) -> bool:
+        """Whether a component at t depends on the series up to t alone.
+
+        Such components do not change when the series goes on; others are revised with every step.
+        """
+        ...
+
+    @property
+    def memory(self) -> int | None:
+        """Steps before t that a component at t depends on; None where it is all that was handed over.
+
+        Zero frees a window from ``scope.history``: it may begin as soon as the lookback is known.  A causal
+        decomposition whose memory fits into a window gives every window the same components.
+        """
         ...
 
     def __call__(self, series: FloatArray) -> FloatArray:
@@ -214,27 +248,32 @@ class BatchDecomposition(Protocol):
 class Scope(Protocol):
     """Decide what a decomposition may see when it prepares the inputs of a forecast."""
 
-    causal: bool
-    """False where the components of a window depend on what comes after it."""
+    @property
+    def causal(self) -> bool:
+        """False where the components of a window depend on what comes after it."""
+        ...
 
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has, ascending.
+    @property
+    def history(self) -> int | None:
+        """Length of what is decomposed before the first origin [steps]; None where the lookback is enough.
 
-        An end is the index of the last point known.
+        It counts where a decomposition needs it; see ``data.windows.first_end``.
         """
         ...
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
-        """Return the components of the ``keep`` points up to each of some ends, ``(end, C, keep)``."""
-        ...
+        """Return the components of the ``keep`` points up to each of some ends, ``(end, C, keep)``.
 
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the first end and what ``at`` returns for it and every later end."""
+        An end is the index of the last point known; none lies before ``keep - 1``.
+        """
         ...
 
 
 class Scaling(Protocol):
     """Bring every component to a common size; fitted on training windows only."""
+
+    task: ClassVar[str | None]
+    """The only task it is made for, ``forecast`` or ``rul``; None where it is made for both."""
 
     def fit(self, train: Windows) -> "Scaling":
         """Learn from training windows alone."""

@@ -23,6 +23,7 @@ from data.sources.calce import read_records
 
 TIMEOUT = 60.0  # [s] without an answer
 CHUNK = 1 << 20  # [bytes]
+LARGEST = 8 << 30  # [bytes] of the workbooks of a cell
 
 
 class FetchError(RuntimeError):
@@ -263,11 +264,14 @@ def _records(archive: Path, cell: str) -> Path:
         return kept
     folder = archive.with_suffix("")
     with zipfile.ZipFile(archive) as content:
-        content.extractall(folder)
-    books = read_records(sorted(folder.rglob("*.xlsx")))
-    if not books:
+        books = [member for member in content.infolist() if member.filename.endswith(".xlsx")]
+        if sum(member.file_size for member in books) > LARGEST:
+            raise FetchError(f"{archive} unpacks to more than {LARGEST >> 30} GiB, as no cell does.  Look into it.")
+        content.extractall(folder, books)
+    records = read_records(sorted(folder.rglob("*.xlsx")))
+    if not records:
         raise FetchError(f"{archive} holds no workbook (*.xlsx).")
-    table = pd.concat([book.assign(src_file=name) for name, book in books.items()], ignore_index=True)
+    table = pd.concat([book.assign(src_file=name) for name, book in records.items()], ignore_index=True)
     table.to_parquet(kept, index=False)
     return kept
 

@@ -1,4 +1,4 @@
-"""Bring every component to a common size, by what the training windows show.
+"""Rescale windows: min-max, by the last value, or to zero mean and unit deviation; fitted on training windows.
 
 Shapes
 ------
@@ -11,9 +11,6 @@ import numpy as np
 
 from data.contracts import Batch, FloatArray, Windows
 
-OF_COMPONENTS = ("series", "job=life needs scaling=standard: the others scale the components of a series.")
-"""The only job of what scales components, and why."""
-
 
 class MinMax:
     """Map each component to [0, 1] by its smallest and largest training value, as the papers do.
@@ -21,7 +18,7 @@ class MinMax:
     A level beyond the training range lands outside [0, 1], where a network has seen nothing.
     """
 
-    only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
+    task: ClassVar[str | None] = "forecast"
 
     def __init__(self) -> None:
         self._low = self._span = np.empty(0)  # (C + 1,), the sum last
@@ -65,7 +62,7 @@ class WindowMinMax:
     is measured on the scale of its own window and may land outside [0, 1].
     """
 
-    only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
+    task: ClassVar[str | None] = "forecast"
 
     def fit(self, train: Windows) -> "WindowMinMax":
         """Learn nothing."""
@@ -103,20 +100,20 @@ class WindowMinMax:
         return low, _nonzero(seen.max(axis=1, keepdims=True) - low)
 
 
-class Anchored:
-    """Measure every forecast from the last value known, so that zero *is* persistence.
+class LastValue:
+    """Rescale each window by its last known value, so that a forecast of zero *is* persistence.
 
     The last component carries the level: its past is measured from its last value as well, so a
     level never seen in training looks like any other.  The other components swing about zero
     and are divided by their training deviation.
     """
 
-    only_for: ClassVar[tuple[str, str]] = OF_COMPONENTS
+    task: ClassVar[str | None] = "forecast"
 
     def __init__(self) -> None:
         self._past = self._change = np.empty(0)  # (C,) and (C + 1,)
 
-    def fit(self, train: Windows) -> "Anchored":
+    def fit(self, train: Windows) -> "LastValue":
         """Learn the deviations from the training windows."""
         self._past = _nonzero(np.sqrt(np.square(_flat(self._swings(train))).mean(axis=0)))
         self._change = _nonzero(np.sqrt(np.square(_flat(self._changes(train))).mean(axis=0)))
@@ -138,7 +135,7 @@ class Anchored:
         """Return the deviations."""
         return {"past": self._past, "change": self._change}
 
-    def load_state(self, state: dict[str, FloatArray]) -> "Anchored":
+    def load_state(self, state: dict[str, FloatArray]) -> "LastValue":
         """Take the deviations of an earlier fit."""
         self._past, self._change = state["past"], state["change"]
         return self
@@ -157,10 +154,10 @@ class Anchored:
 
 
 class Standard:
-    """Measure each channel in training deviations from its training mean, and a life in its longest (paper 2).
+    """Standardise each channel by its training mean and deviation, and divide the target by its largest value.
 
-    The target is divided by its largest training value: where the smallest is zero, as of a remaining
-    life, that maps it to [0, 1].  The components of a target are divided by the same number.
+    So paper 2 does.  Where the smallest target is zero, as of a remaining useful life, dividing it by its
+    largest training value maps it to [0, 1].  The components of a target are divided by the same number.
 
     A channel of zeros and ones tells which of several cases a step belongs to, and stays as it is: a
     rare case would be as many deviations from its mean as it is rare.  A channel that never moved in
@@ -177,6 +174,8 @@ class Standard:
     ValueError
         If nothing would be left of a channel.
     """
+
+    task: ClassVar[str | None] = None
 
     def __init__(self, clip: float = 10.0) -> None:
         if not clip > 0:

@@ -1,4 +1,4 @@
-"""Who is learnt from, who chooses the weights, who judges."""
+"""Roles of each row: training, validation or test."""
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,7 @@ class WalkForward:
 
 
 def check_shares(validation: float, test: float) -> None:
-    """Refuse shares that leave nothing to learn from or to judge by.
+    """Refuse shares that leave no row for training or for the test.
 
     Raises
     ------

@@ -1,20 +1,24 @@
 """Cut a panel into windows: the only place that knows history, lookback, horizon and scope."""
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from data.contracts import Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.decomposition.batch import tails
+from data.decomposition.series import confirm_sum
 from data.panel import DataError
 
-Work = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+_SAMPLED = 4
+"""Windows, at least, by which the word of a causal decomposition is checked."""
+
+Work = Callable[[Any, Iterable[Any]], Iterable[Any]]
+"""Maps a function over series, in order, as the builtin ``map`` does."""
 
 
-class Rolling:
+class RollingWindow:
     """Decompose the last ``history`` steps before each origin: causal, and every origin costs the same.
 
     Parameters
@@ -28,18 +32,17 @@ class Rolling:
     def __init__(self, history: int) -> None:
         self.history = _long_enough(history)
 
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has."""
-        _refuse_longer(keep, self.history)
-        return np.arange(self.history - 1, size)
-
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of the ``history`` steps up to each end, the last ``keep`` of them."""
-        return tails(decomposition, [series[end + 1 - self.history : end + 1] for end in ends], keep)
+        length = max(self.history, keep)
 
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the components of every window of ``history`` steps, the last ``keep`` of them."""
-        return self.history - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
+        def windows(some: IntArray) -> FloatArray:
+            return tails(decomposition, [series[max(end + 1 - length, 0) : end + 1] for end in some], keep)
+
+        memory = decomposition.memory
+        if decomposition.causal and memory is not None and keep + memory <= length:
+            return _in_one_pass(decomposition, series, keep, ends, windows)
+        return windows(ends)
 
 
 class Expanding:
@@ -56,21 +59,16 @@ class Expanding:
     def __init__(self, history: int) -> None:
         self.history = _long_enough(history)
 
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has."""
-        _refuse_longer(keep, self.history)
-        return np.arange(self.history - 1, size)
-
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of all steps up to each end, the last ``keep`` of them."""
-        return tails(decomposition, [series[: end + 1] for end in ends], keep)
 
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the components of every beginning of the series, the last ``keep`` steps of them."""
-        return self.history - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
+        def windows(some: IntArray) -> FloatArray:
+            return tails(decomposition, [series[: end + 1] for end in some], keep)
+
+        return _in_one_pass(decomposition, series, keep, ends, windows) if decomposition.causal else windows(ends)
 
 
-class Overall:
+class WholeSeries:
     """Decompose the whole series at once, test and all, as the papers do.
 
     It LEAKS: the components before an origin are shaped by what comes after it.  For
@@ -78,21 +76,15 @@ class Overall:
     """
 
     causal = False
-
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has."""
-        return np.arange(keep - 1, size)
+    history = None
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the last ``keep`` steps up to each end of one decomposition of everything."""
         if not len(ends):
             return np.empty((0, decomposition.n_components, keep))
         components = decomposition(series)  # (C, time)
-        return sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)[ends - keep + 1]
-
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the last ``keep`` steps up to every end of one decomposition of everything."""
-        return keep - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
+        confirm_sum(components, series, type(decomposition).__name__)
+        return sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)[_rows(ends - keep + 1)]
 
 
 class SplitOnce:
@@ -116,81 +108,173 @@ class SplitOnce:
             raise ValueError(f"scope.train={train} must be a fraction between 0 and 1.")
         self.history, self.train = _long_enough(history), train
 
-    def ends(self, size: int, keep: int) -> IntArray:
-        """Return every end a series of ``size`` steps has."""
-        _refuse_longer(keep, self.history)
-        return np.arange(self.history - 1, size)
-
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return components up to each end: of one decomposition in the training part, of a window after it."""
         known = max(self.history, int(self.train * series.size))
         early, late = ends[ends < known], ends[ends >= known]
         return np.concatenate(
             [
-                Overall().at(decomposition, series[:known], keep, early),
-                Rolling(self.history).at(decomposition, series, keep, late),
+                WholeSeries().at(decomposition, series[:known], keep, early),
+                RollingWindow(self.history).at(decomposition, series, keep, late),
             ]
         )
 
-    def tails(self, decomposition: Decomposition, series: FloatArray, keep: int) -> tuple[int, FloatArray]:
-        """Return the last ``keep`` steps of the components up to every end."""
-        return self.history - 1, self.at(decomposition, series, keep, self.ends(series.size, keep))
+
+def _in_one_pass(
+    decomposition: Decomposition,
+    series: FloatArray,
+    keep: int,
+    ends: IntArray,
+    windows: Callable[[IntArray], FloatArray],
+) -> FloatArray:
+    """Return what ``windows`` does of a decomposition that says that its components do not change later.
+
+    It is decomposed once up to the last end, and taken at its word only where some windows agree.
+
+    Raises
+    ------
+    ValueError
+        If a window has other components.
+    """
+    some = ends[:: max(1, len(ends) // _SAMPLED)]
+    if len(some) == len(ends):
+        return windows(ends)
+    found = WholeSeries().at(decomposition, series[: ends.max() + 1], keep, ends)
+    if not np.array_equal(found[:: max(1, len(ends) // _SAMPLED)], windows(some)):
+        raise ValueError(
+            f"{type(decomposition).__name__} says that it is causal with a memory of {decomposition.memory} steps, but "
+            f"its components change when the series goes on or begins earlier.  Set causal = False and memory = None."
+        )
+    return found
+
+
+class EveryEnd(NamedTuple):
+    """Map a series ``(time,)`` to the components of the ``keep`` points up to each end ``(end, C, keep)``.
+
+    Its name and its values are all that a worker process or a memory must know.
+    """
+
+    scope: Scope
+    decomposition: Decomposition
+    keep: int
+    first: int
+    """The first end; every later step is one, too."""
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        """Decompose one series."""
+        return self.scope.at(self.decomposition, series, self.keep, np.arange(self.first, series.size))
+
+
+def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
+    """Return the first step of a series at which a window may end.
+
+    ``scope.history`` counts only where the decomposition needs it.  Forecasts that are compared must
+    be of the same rows: give ``cut`` the largest first end of all of them.
+
+    Raises
+    ------
+    DataError
+        If the lookback is longer than the history to be decomposed.
+    """
+    if scope.history is None or decomposition.memory == 0:
+        return lookback - 1
+    if lookback > scope.history:
+        raise DataError(f"lookback={lookback} is longer than scope.history={scope.history}.  Raise scope.history.")
+    return scope.history - 1
+
+
+def origins(panel: Panel, horizon: int, first: int) -> IntArray:
+    """Return the rows of the panel that are the origin of a window, ascending.
+
+    Parameters
+    ----------
+    first : int
+        The step of each series at which a window may first end; see ``first_end``.
+    """
+    found = [start + np.arange(first, series.size - horizon) for start, series in panel.series()]
+    return np.concatenate(found).astype(np.int64)
 
 
 def cut(
-    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, horizon: int, work: Work = map
+    panel: Panel,
+    decomposition: Decomposition,
+    scope: Scope,
+    lookback: int,
+    horizon: int,
+    work: Work = map,
+    first: int | None = None,
 ) -> Windows:
     """Return every window of every series, in the panel's order.
 
-    ``work`` maps a function over the series: the builtin one after another, or ``map`` of a
-    choice of ``conf/parallel`` in several processes or machines.
-
     The components of a target are taken from the decomposition that ends with that target, so
     they sum to ``y`` and use nothing that comes later.
+
+    Parameters
+    ----------
+    work : function
+        Maps a function over the series: the builtin one after another, ``map`` of a choice of
+        ``conf/parallel`` in several processes or machines, or either in a ``data.cached.CachedWork``.
+    first : int, optional
+        The step of each series at which the first window ends, by default ``first_end`` of this
+        decomposition.  Give the largest of all that are compared.
 
     Raises
     ------
     DataError
         If no series is long enough for a single window.
     """
+    least = first_end(scope, decomposition, lookback)
+    first = least if first is None else max(first, least)
     starts, all_series = zip(*panel.series(), strict=True)
-    decomposed = work(partial(_tails, scope, decomposition, lookback), all_series)
-    parts = []
-    for start, series, (first, components) in zip(starts, all_series, decomposed, strict=True):
-        ends = first + np.arange(len(components))
-        if ends.size > horizon:
-            parts.append(_windows(start, series, ends, components, ends[: ends.size - horizon], horizon))
-    if not parts:
-        longest = max(series.size for _, series in panel.series())
-        needed = getattr(scope, "history", lookback) + horizon
+    counts = [max(series.size - first - horizon, 0) for series in all_series]
+    if not any(counts):
+        longest = max(series.size for series in all_series)
         raise DataError(
-            f"The longest series of {panel.name} has {longest} steps, but one window needs {needed} "
-            f"(scope.history or lookback, + horizon).  Give a longer series or lower scope.history."
+            f"The longest series of {panel.name} has {longest} steps, but one window needs {first + 1 + horizon} "
+            f"({_why(first, lookback)}, + horizon).  {_remedy(first, lookback)}"
         )
-    return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    kept = [(start, series) for start, series, count in zip(starts, all_series, counts, strict=True) if count]
+    decomposed = work(EveryEnd(scope, decomposition, lookback, first), [series for _, series in kept])
+    parts = (
+        _windows(start, series, np.arange(first, series.size), components, horizon)
+        for (start, series), components in zip(kept, decomposed, strict=True)
+    )
+    return _joined(parts, sum(counts), len(kept))
 
 
 def cut_at(
-    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, horizon: int, origins: IntArray
+    panel: Panel,
+    decomposition: Decomposition,
+    scope: Scope,
+    lookback: int,
+    horizon: int,
+    origins: IntArray,
+    first: int | None = None,
 ) -> Windows:
     """Return the windows of some origins (rows of the panel), cut as ``cut`` does, for a fraction of the cost.
 
     Origins whose window or targets do not lie within their series are left out.
     """
+    least = first_end(scope, decomposition, lookback)
+    first = least if first is None else max(first, least)
     parts = []
     for start, series in panel.series():
-        own = origins[(origins >= start) & (origins + horizon < start + series.size)] - start
-        own = own[np.isin(own, scope.ends(series.size, lookback))]
+        own = origins[(origins >= start + first) & (origins + horizon < start + series.size)] - start
         if own.size:
             ends = np.unique(own[:, None] + np.arange(horizon + 1))
-            parts.append(_windows(start, series, ends, scope.at(decomposition, series, lookback, ends), own, horizon))
+            parts.append(_windows(start, series, ends, scope.at(decomposition, series, lookback, ends), horizon, own))
     if not parts:
         raise DataError(f"None of the origins asked for has a window in {panel.name}.")
-    return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    return _joined(parts, sum(len(part.y) for part in parts), len(parts))
 
 
 def _windows(
-    start: int, series: FloatArray, ends: IntArray, components: FloatArray, origins: IntArray, horizon: int
+    start: int,
+    series: FloatArray,
+    ends: IntArray,
+    components: FloatArray,
+    horizon: int,
+    origins: IntArray | None = None,
 ) -> Windows:
     """Put the windows of one series together.
 
@@ -202,20 +286,45 @@ def _windows(
         Ascending; holds every origin and the ``horizon`` steps behind it.
     components : array ``(end, C, L)``
     origins : array ``(n,)``
+        By default all ends that have a whole horizon behind them.
     """
+    if origins is None:
+        origins = ends[: ends.size - horizon]
     rows = np.searchsorted(ends, origins)  # (n,)
     steps = 1 + np.arange(horizon)  # (H,)
     arrived = components[:, :, -1]  # (end, C)
     return Windows(
-        past=components[rows].transpose(0, 2, 1),  # (n, L, C)
+        past=components[_rows(rows)].transpose(0, 2, 1),  # (n, L, C)
         target=arrived[rows[:, None] + steps],  # (n, H, C)
         y=series[origins[:, None] + steps],  # (n, H)
         origin=start + origins,  # (n,)
     )
 
 
-def _tails(scope: Scope, decomposition: Decomposition, keep: int, series: FloatArray) -> tuple[int, FloatArray]:
-    return scope.tails(decomposition, series, keep)
+def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
+    """Return the windows of all series behind each other, each copied once and as soon as it is there.
+
+    The past lies in memory as ``(n, C, L)``, however it was cut: the last bits of a sum over
+    components depend on it.
+    """
+    whole: Windows | None = None
+    done = 0
+    for part in parts:
+        if n_parts == 1:
+            return part._replace(past=np.ascontiguousarray(part.past.transpose(0, 2, 1)).transpose(0, 2, 1))
+        if whole is None:
+            _, lookback, n_components = part.past.shape
+            whole = Windows(
+                past=np.empty((n_windows, n_components, lookback)).transpose(0, 2, 1),
+                target=np.empty((n_windows, *part.target.shape[1:])),
+                y=np.empty((n_windows, part.y.shape[1])),
+                origin=np.empty(n_windows, dtype=np.int64),
+            )
+        for room, array in zip(whole, part, strict=True):
+            room[done : done + len(array)] = array
+        done += len(part.y)
+    assert whole is not None
+    return whole
 
 
 def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int) -> Windows:
@@ -226,12 +335,13 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
     DataError
         If a series is too short for one window.
     """
+    first = first_end(scope, decomposition, lookback)
     parts = []
     for start, series in panel.series():
-        if series.size < max(getattr(scope, "history", lookback), lookback):
+        if series.size <= first:
             raise DataError(
                 f"Series {panel.frame['unique_id'].iloc[start]} has {series.size} steps, but a forecast needs "
-                f"{max(getattr(scope, 'history', lookback), lookback)}.  Give a longer file."
+                f"{first + 1} ({_why(first, lookback)}).  Give a longer file."
             )
         past = scope.at(decomposition, series, lookback, np.array([series.size - 1])).transpose(0, 2, 1)
         unknown = np.full((1, 0, decomposition.n_components), np.nan)
@@ -243,16 +353,27 @@ def select(windows: Windows, fold: Fold, role: int) -> Windows:
     """Return the windows all of whose targets have the role."""
     horizon = windows.y.shape[1]
     targets = windows.origin[:, None] + 1 + np.arange(horizon)  # (n, H)
-    chosen = (fold.role[targets] == role).all(axis=1)
-    return Windows(*(array[chosen] for array in windows))
+    rows = _rows(np.flatnonzero((fold.role[targets] == role).all(axis=1)))
+    return Windows(windows.past[rows], windows.target[rows], windows.y[rows], windows.origin[rows])
+
+
+def _rows(rows: IntArray) -> IntArray | slice:
+    """Return neighbouring rows as a slice, which takes a view and no copy."""
+    if rows.size and rows[-1] - rows[0] + 1 == rows.size and (np.diff(rows) == 1).all():
+        return slice(int(rows[0]), int(rows[-1]) + 1)
+    return rows
+
+
+def _why(first: int, lookback: int) -> str:
+    return "lookback" if first < lookback else "scope.history"
+
+
+def _remedy(first: int, lookback: int) -> str:
+    lower = "lookback" if first < lookback else "scope.history"
+    return f"Give a longer series or lower {lower}."
 
 
 def _long_enough(history: int) -> int:
     if history < 4:
         raise ValueError(f"scope.history={history} is too short to decompose; it must be at least 4 steps.")
     return history
-
-
-def _refuse_longer(lookback: int, history: int) -> None:
-    if lookback > history:
-        raise DataError(f"lookback={lookback} is longer than scope.history={history}.  Raise scope.history.")

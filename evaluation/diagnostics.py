@@ -1,16 +1,16 @@
-"""What forecasts give away about themselves: lag behind the truth, regimes, coverage, stages of a life.
+"""Diagnostics of forecasts: lag behind the truth, trailing error, volatility regimes, coverage by group.
 
 Pure functions of tables of forecasts; the report page draws what they find.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from data.contracts import FloatArray
-from evaluation.intervals.scoring import interval_scores
+from evaluation.intervals.scores import interval_scores
 
 VOLATILITY = 20  # [steps] trailing, of a regime
 
@@ -65,7 +65,7 @@ def covered(rows: pd.DataFrame, group: "pd.Series[str]") -> pd.DataFrame:
     """
     from statsmodels.stats.proportion import proportion_confint  # a second to import
 
-    table = interval_scores(rows.assign(model=group)).rename(columns={"model": "group"})
+    table = interval_scores(rows.assign(model="all"), group).drop(columns="model").rename(columns={"part": "group"})
     table = table[table["n"] > 0].reset_index(drop=True)
     low, high = proportion_confint((table["coverage"] * table["n"]).round(), table["n"], method="beta")
     return table.assign(low=np.asarray(low), high=np.asarray(high))
@@ -75,29 +75,3 @@ def absolute_errors(rows: pd.DataFrame) -> pd.DataFrame:
     """Return absolute errors ``(time, model)`` of one series."""
     errors = rows.assign(error=(rows["y"] - rows["y_hat"]).abs())
     return errors.pivot_table(index="ds", columns="model", values="error", sort=False).sort_index()
-
-
-def spent(rows: pd.DataFrame, lives: Mapping[str, float]) -> "pd.Series[float]":
-    """Return the fraction of its cell's life that is over at every row.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        ``unique_id``, ``ds`` and the remaining life ``y`` [cycles].
-    lives : mapping
-        Life of each cell [cycles].  Of a cell that is not among them ``ds`` must be its age; elsewhere ``ds`` may
-        count anything, e.g. records of a cycler.
-    """
-    life = life_of(rows, lives)
-    return (life - rows["y"]) / life
-
-
-def life_of(rows: pd.DataFrame, lives: Mapping[str, float]) -> "pd.Series[float]":
-    """Return the life of the cell of every row [cycles]; arguments as of ``spent``."""
-    return rows["unique_id"].astype(str).map(dict(lives)).astype(float).fillna(rows["y"] + rows["ds"])
-
-
-def thirds(rows: pd.DataFrame, lives: Mapping[str, float]) -> "pd.Series[str]":
-    """Call every row of a cell's life early, middle or late; arguments as of ``spent``."""
-    over = spent(rows, lives)
-    return pd.Series(np.select([over < 1 / 3, over < 2 / 3], ["early", "middle"], "late"), index=rows.index)

@@ -1,35 +1,39 @@
-"""From forecasts to the rows of a result table."""
+"""Evaluate a Forecasts table: scores by model, step, cell, third of life and seed, tests, coverage, and notes."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from evaluation.inference import by_cell, diebold_mariano
 from evaluation.inference.bootstrap import metric_intervals
+from evaluation.inference.direction import direction
 from evaluation.inference.model_confidence_set import model_confidence_set, superior_predictive_ability
-from evaluation.inference.significance import against_persistence, direction, pairwise
-from evaluation.intervals.scoring import coverage
-from evaluation.leakage.prove import Audit
-from evaluation.metrics import remarks, scores, scores_by_step
+from evaluation.intervals.scores import coverage, years
+from evaluation.rows import FORECAST, RUL, TARGET, THIRDS, Facts, date, enriched, named, where
+from evaluation.scores import Score, aggregate, scores_of
 
-BOUNDED = ["mae", "rmse", "mase", "skill"]  # metrics whose bootstrap interval a row keeps
+CLOCK_WINS = "No model errs less than the clock"  # begin of a sentence that holds for one table only
+ALIKE = 0.05  # standard deviation of lives over their mean
 
 
-class Judgement(NamedTuple):
+class Evaluation(NamedTuple):
     """What can be said of a Forecasts table."""
 
     scores: pd.DataFrame
-    """A row a model: the columns of ``scores`` and ``against_persistence``; ``leaks`` (bool); ``p_mcs`` and
-    ``in_mcs`` of the model confidence set; ``p_direction`` of Pesaran and Timmermann; the ends of 95 %
-    bootstrap intervals, ``mae_low`` and so on; ``n_seeds``, ``seed_mae`` and ``seed_mae_std``, the MAE of
-    single trainings."""
-    steps: pd.DataFrame | None
-    """A row a model and step: the columns of ``scores``; None if only one step is forecast."""
+    """A row a model, in the order of first appearance: every score of the task, ``n`` (and ``n_cells``), what the
+    test against the reference says (``difference``, ``p_reference``, ``p_corrected``, ``verdict``; ``rul``:
+    ``difference_low`` and ``difference_high``), ``n_seeds`` and ``leaks`` (bool).  ``forecast`` only: the ends of 95 %
+    bootstrap intervals, ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of
+    Pesaran and Timmermann."""
+    groups: dict[str, pd.DataFrame]
+    """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (``rul``: cells,
+    with their ``life`` and forecast end ``eol``); ``third`` (``rul``: early, middle, late); ``seed`` (of several)."""
     coverage: pd.DataFrame | None
-    """As ``scoring.interval_scores`` returns it, overall and by year; None without intervals."""
-    pairwise: pd.DataFrame
-    """As ``significance.pairwise`` returns it."""
+    """As ``intervals.scores.coverage`` returns it, by year or third of life; None without intervals."""
+    pairwise: pd.DataFrame | None
+    """As ``diebold_mariano.pairwise`` returns it; None for ``rul``."""
     notes: list[str]
     """Sentences to print under every table and figure of these numbers."""
     tests: list[str]
@@ -38,73 +42,192 @@ class Judgement(NamedTuple):
 
 def judge(
     forecasts: pd.DataFrame,
-    scale: Mapping[str, float],
-    leaking: Collection[str],
-    audit: Audit | None = None,
-    seeds: Sequence[Mapping[str, Any]] = (),
-) -> Judgement:
-    """Score every model, test it against persistence and mark those that use the future.
+    facts: Facts,
+    leaking: Mapping[str, str],
+    by_seed: pd.DataFrame | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Score every model, test it against the reference and mark those that use the future.
 
     Parameters
     ----------
     forecasts : DataFrame
-        The Forecasts table (see ``evaluation.metrics``).
-    scale : mapping
-        As of ``metrics.scores``.
-    leaking : collection of str
-        Labels of the models whose inputs depend on what comes after the origin.
-    audit : Audit or None
-        What says so.
-    seeds : sequence of mapping
-        ``model``, ``seed``, ``mae`` and ``rmse`` of each training by itself.
+        The Forecasts table (see ``evaluation.rows``), the mean over seeds, maybe with intervals.
+    facts : Facts
+        What must be known beside it.
+    leaking : mapping
+        For the label of each model that leaks, one sentence that says how.
+    by_seed : DataFrame or None
+        The forecasts of every training by itself, with a column ``seed``.
+    seed : int
+        Of the resamples.
 
     Raises
     ------
     ForecastsError
-        If the table cannot be judged.
+        If it is no Forecasts table, or the reference does not cover it.  A metric that is undefined is NaN and
+        a note, never an error.
     """
-    table = scores(forecasts, scale).merge(against_persistence(forecasts), on="model", validate="one_to_one")
+    rows, scores = enriched(forecasts, facts), scores_of(facts.task)
+    table = aggregate(rows, scores, ["model"])
     table["leaks"] = table["model"].isin(list(leaking))
-    members = model_confidence_set(forecasts, leaking).rename(columns={"in_set": "in_mcs"})
-    table = table.merge(members, on="model", how="left", validate="one_to_one")
-    table = table.merge(_bounds(forecasts, scale), on="model", how="left", validate="one_to_one")
-    table = table.merge(_directions(forecasts), on="model", how="left", validate="one_to_one")
-    table = table.merge(_over_seeds(table["model"], seeds), on="model", how="left", validate="one_to_one")
-    notes = [leak_note(model, audit) for model in table.loc[table["leaks"], "model"]] + remarks(forecasts)
-    tests = _of_the_set(table) + _of_spa(superior_predictive_ability(forecasts, leaking))
-    steps = scores_by_step(forecasts, scale) if forecasts["step"].max() > 1 else None
-    return Judgement(table, steps, coverage(forecasts, "year"), pairwise(forecasts), notes, tests)
+    groups = _groups(rows, scores, facts.task)
+    seeds = None if by_seed is None else _by_seed(enriched(by_seed, facts), scores, facts.reference)
+    if seeds is not None:
+        groups["seed"] = seeds
+    n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
+    table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
+    notes = _leak_notes(table, leaking) + _remarks(rows, table, facts) + _undefined(rows, table, scores, facts)
+    tested = _by_cells(rows, table, facts, seed) if facts.task == RUL else _in_time(rows, table, scores, facts)
+    part = rows["third"].map(dict(enumerate(THIRDS))) if facts.task == RUL else years(rows)
+    pairs = None if facts.task == RUL else diebold_mariano.pairwise(rows)
+    return Evaluation(tested.scores, groups, coverage(rows, part), pairs, notes, tested.sentences)
 
 
-def leak_note(model: str, audit: Audit | None = None) -> str:
-    """Say in one sentence that a model's numbers cannot be had in practice."""
-    if audit is not None and audit.causes:
-        cause = audit.causes[0]
-        return f"{model} USES THE FUTURE ({cause.stage}: {cause.detail}), so its numbers cannot be had in practice."
-    return (
-        f"{model} USES THE FUTURE: the whole series, test included, was decomposed before it was split, "
-        f"so its numbers cannot be had in practice."
+def leak_note(model: str, sentence: str) -> str:
+    """Say in one sentence that a model's numbers cannot be had in practice, and why."""
+    return f"{model} USES THE FUTURE: {sentence.rstrip('.')}, so its numbers cannot be had in practice."
+
+
+def why_the_clock_wins(mae: "pd.Series[float]", reference: str, lives: Mapping[str, float]) -> list[str]:
+    """Return the sentence that says what it means that no honest model errs less than the clock.
+
+    Parameters
+    ----------
+    mae : Series
+        Error of each model that does not leak, by its label.
+    reference : str
+        Label of the clock.
+    lives : mapping
+        As of ``Facts``.
+
+    Returns
+    -------
+    list of str
+        Empty where a model errs less, or where there is nothing to compare the clock with.
+    """
+    honest = mae.dropna()
+    if reference not in honest or len(honest) < 2 or honest.min() < honest[reference]:
+        return []
+    known = np.array(list(lives.values()), dtype=np.float64)
+    begin = f"{CLOCK_WINS}, the mean life of the training cells minus the age: "
+    if known.size < 2:
+        return [f"{begin}with one cell there is no spread of lives that it could miss."]
+    spread = float(known.std(ddof=1) / known.mean())
+    told = (
+        f"the {known.size} cells live {known.min():.0f} to {known.max():.0f} cycles, a standard deviation of "
+        f"{100 * spread:.1f} % of their mean, "
     )
+    if spread < ALIKE:
+        return [f"{begin}{told}so the age alone tells the remaining life, and sensors can only tell the age."]
+    return [f"{begin}{told}and still the inputs tell less than the age does."]
 
 
-def _bounds(forecasts: pd.DataFrame, scale: Mapping[str, float]) -> pd.DataFrame:
-    found = metric_intervals(forecasts, scale, "time").set_index("model")
-    bounds = {
-        f"{metric}_{end}": found.loc[found["metric"] == metric, end] for metric in BOUNDED for end in ("low", "high")
-    }
-    return pd.DataFrame(bounds).rename_axis("model").reset_index()
+class _Tested(NamedTuple):
+    """A table with the columns of its tests, and what tests over the whole of it say."""
+
+    scores: pd.DataFrame
+    sentences: list[str]
 
 
-def _directions(forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Return the p-value of each model's directions, the least favourable where there are several series."""
-    p = direction(forecasts).groupby("model", sort=False)["p_corrected"].max()
-    return pd.DataFrame({"p_direction": p}).reset_index()
+def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], facts: Facts) -> _Tested:
+    """Test models whose errors come in time order."""
+    leaking = list(table.loc[table["leaks"], "model"])
+    against = diebold_mariano.against_reference(rows, facts.reference)
+    members = model_confidence_set(rows, leaking).rename(columns={"in_set": "in_mcs"})
+    found = metric_intervals(rows, [score for score in scores if score.bounded], "time")
+    by_metric = {str(metric): own.set_index("model") for metric, own in found.groupby("metric", sort=False)}
+    ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
+    p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
+    for other in (against, members, pd.DataFrame(ends).rename_axis("model").reset_index(), p.reset_index()):
+        table = table.merge(other, on="model", how="left", validate="one_to_one")
+    best = superior_predictive_ability(rows, facts.reference, leaking)
+    return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference))
 
 
-def _over_seeds(models: "pd.Series[str]", seeds: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    rows = pd.DataFrame(list(seeds), columns=["model", "seed", "mae", "rmse"]).groupby("model")["mae"]
-    found = pd.DataFrame({"n_seeds": rows.size(), "seed_mae": rows.mean(), "seed_mae_std": rows.std(ddof=1)})
-    return found.reindex(models).fillna({"n_seeds": 1}).astype({"n_seeds": np.int64}).rename_axis("model").reset_index()
+def _by_cells(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts, seed: int) -> _Tested:
+    """Test models whose errors come cell by cell."""
+    n_cells = table["model"].map(rows.groupby("model")["unique_id"].nunique())
+    table.insert(list(table).index("n") + 1, "n_cells", n_cells)
+    table = table.merge(by_cell.against_reference(rows, facts.reference, seed), on="model", validate="one_to_one")
+    honest = table[~table["leaks"] & (table["n"] == table["n"].max())].set_index("model")["mae"]
+    return _Tested(table, why_the_clock_wins(honest, facts.reference, facts.lives))
+
+
+def _groups(rows: pd.DataFrame, scores: Sequence[Score], task: str) -> dict[str, pd.DataFrame]:
+    if task == FORECAST:
+        return {"step": aggregate(rows, scores, ["model", "step"])} if rows["step"].nunique() > 1 else {}
+    cells = aggregate(rows, scores, ["model", "unique_id"])
+    life = cells["unique_id"].map(rows.drop_duplicates("unique_id").set_index("unique_id")["life"])
+    cells = cells.assign(life=life, eol=life + cells["eol_bias"])
+    thirds = aggregate(rows, [score for score in scores if not score.whole], ["model", "third"])
+    return {"unique_id": cells, "third": thirds.assign(third=thirds["third"].map(dict(enumerate(THIRDS))))}
+
+
+def _by_seed(rows: pd.DataFrame, scores: Sequence[Score], reference: str) -> pd.DataFrame | None:
+    """Score every training by itself of the models that were trained with several seeds; None where none was."""
+    rows = rows[(rows.groupby("model")["seed"].transform("nunique") > 1) & (rows["model"] != reference)]
+    return None if rows.empty else aggregate(rows, scores, ["model", "seed"])
+
+
+def _leak_notes(table: pd.DataFrame, leaking: Mapping[str, str]) -> list[str]:
+    """Return one sentence for all models that leak in the same way."""
+    models = [str(model) for model in table.loc[table["leaks"], "model"]]
+    notes = []
+    for sentence in dict.fromkeys(leaking[model] for model in models):
+        same = [model for model in models if leaking[model] == sentence]
+        notes.append(leak_note("Every row" if len(same) == len(table) else " and ".join(same), sentence))
+    return notes
+
+
+def _remarks(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts) -> list[str]:
+    """Return a sentence for every row that is not scored, or scored on fewer rows, and other warnings."""
+    sentences = []
+    for model, bad in rows[~np.isfinite(rows["y_hat"])].groupby("model", sort=False):
+        first = where(bad) if facts.task == RUL else date(bad["ds"].iloc[0])
+        sentences.append(f"{model} is not scored: {len(bad)} of its forecasts are not finite, the first for {first}.")
+    n_rows, n_cells = int(table["n"].max()), rows["unique_id"].nunique()
+    for model, n in zip(table["model"], table["n"], strict=True):
+        if n < n_rows:
+            own = rows.loc[rows["model"] == model, "unique_id"].nunique()
+            cells, name = (f", in {own} of {n_cells} cells", "clock") if facts.task == RUL else ("", "reference")
+            sentences.append(
+                f"{model} forecasts {n} of {n_rows} rows{cells}, and is scored on these alone: its row is not "
+                f"comparable, its test against the {name} is."
+            )
+    zeros = int((rows.drop_duplicates(TARGET)["y"] == 0).sum())
+    if facts.task == FORECAST:
+        if zeros:
+            sentences.append(f"MAPE is undefined: the truth is 0 in {zeros} rows.")
+        if rows["step"].max() > 1:
+            sentences.append("Directions of overlapping horizons are not independent: their intervals are too narrow.")
+        return sentences
+    if zeros:
+        sentences.append(f"MAPE leaves out {zeros} rows in which no life is left.")
+    if n_cells < by_cell.FEWEST:
+        sentences.append(f"Nothing is tested: {n_cells} cells are too few cells to test, {by_cell.FEWEST} are needed.")
+    if (table["eol_seen"] < 1).any():
+        sentences.append(
+            "Where a model never forecasts less than half a cycle, its end of life is read from its last forecast."
+        )
+    return sentences
+
+
+def _undefined(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], facts: Facts) -> list[str]:
+    """Return a sentence for every score that a model with finite forecasts does not have."""
+    sentences = []
+    scored = table[table["mae"].notna()]
+    for score in scores:
+        missing = scored.loc[scored[score.name].isna(), "model"]
+        if score.undefined and len(missing):
+            of = "" if len(missing) == len(scored) else f" of {named(list(missing))}"
+            sentences.append(f"{score.title.removesuffix(' %')} is undefined{of}: {score.undefined}.")
+    if facts.task == FORECAST and (without := rows.loc[rows["naive_error"].isna(), "unique_id"].unique()).size:
+        sentences.append(
+            f"MASE is undefined: it needs two different training values of every series, and "
+            f"{named(sorted(map(str, without)))} {'has' if len(without) == 1 else 'have'} none."
+        )
+    return sentences
 
 
 def _of_the_set(table: pd.DataFrame) -> list[str]:
@@ -120,11 +243,11 @@ def _of_the_set(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _of_spa(test: pd.DataFrame) -> list[str]:
+def _of_spa(test: pd.DataFrame, reference: str) -> list[str]:
     row = test.iloc[0]
     if not np.isfinite(row["p"]):
         return []
     tried = f"given that {row['n_models']} were tried (SPA, p = {row['p']:.3f})."
     if row["verdict"] == "better":
-        return [f"{row['best']} is better than persistence even {tried}"]
-    return [f"None of the models is better than persistence, {tried}"]
+        return [f"{row['best']}, the best by its mean error, is better than {reference.lower()} even {tried}"]
+    return [f"None of the models is better than {reference.lower()}, {tried}"]

@@ -73,7 +73,7 @@ class BiLSTMAttention(nn.Module):
         context = torch.cat([attention(states) for attention in self.contexts.values()], dim=2)  # (K, B, A 2 D)
         return self.head(context + torch.relu(self.dense(context)))  # (K, B, H)
 
-    def attention(self, past: Tensor) -> dict[str, Tensor]:
+    def step_weights(self, past: Tensor) -> dict[str, Tensor]:
         """Return how much each attention looks at each step of the past ``(K, B, L, F)``.
 
         The weights ``(K, B, L)`` of an attention sum to one over L; oldest step first.

@@ -1,91 +1,205 @@
-"""Train one model on the windows of one fold."""
+"""Fit one candidate on one fold."""
 
+import hashlib
 import pickle
 import sys
+import time
 import warnings
-from collections.abc import Callable
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
-from data.contracts import Augmentation, Batch, Windows
+from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
+from data.panel import DataError
 from models.forecaster import Forecaster
-from pipeline.fitted import Fitted
+from models.model import Inputs
+from pipeline.fitted import Fitted, unfitted
+from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
+from runtime.epoch_bar import EpochBar
 from runtime.history import History
-from runtime.progress import EpochBar
 from runtime.resume_point import ResumePoint
+from tasks.task import Candidate, Prepared, Task, needs_of
 
 AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
 Losses = list[dict[str, float]]
 
 
-class Trained(NamedTuple):
+class Parts(NamedTuple):
+    """The windows of one fold, by their role."""
+
+    train: Windows
+    validation: Windows
+    test: Windows
+
+
+class Learnt(NamedTuple):
     """A model that has learnt."""
 
     fitted: Fitted
     losses: Losses
-    augmented: bool | None
+    batch: Batch | None
+    """What it was fitted on, synthetic windows among it; None for models that take windows as they are."""
+    digest: str
+    """Of the real windows it was fitted on and of those it was chosen by."""
+    augmented: bool | None = None
     """Whether synthetic windows were kept, where they were on trial."""
 
 
-def train(
-    cfg: DictConfig,
-    fresh: Callable[[DictConfig], Fitted],
-    batch_of: Callable[[DictConfig, Fitted], Batch],
-    label: str,
-    validation: Windows,
-    checkpoint: Path,
-) -> Trained:
-    """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
+def parts_of(task: Task, panel: Panel, fold: Fold, prepared: Prepared) -> Parts:
+    """Return the windows of each role.
 
-    Parameters
-    ----------
-    fresh : callable
-        Builds the unfitted model of some settings.
-    batch_of : callable
-        Fits the scaling of a model and returns the scaled windows it learns from, synthetic ones among them.
+    Raises
+    ------
+    DataError
+        If there is none to learn from or to be tested.
+    """
+    parts = Parts(*(task.select(prepared.windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
+    for role, chosen in (("train", parts.train), ("test", parts.test)):
+        if not len(chosen.origin):
+            raise DataError(
+                f"{panel.name} leaves no {role} window in the fold {fold.name!r}: the first window ends after "
+                f"scope.history (or lookback) steps and needs all {task.cfg.horizon} targets in one part.  Give "
+                f"longer series or cells, or lower scope.history, lookback or horizon."
+            )
+    return parts
+
+
+def evaluated(
+    task: Task, panel: Panel, fold: Fold, candidate: Candidate, prepared: Prepared, checkpoint: Path
+) -> tuple[Outcome, Fitted]:
+    """Fit a candidate on one fold and forecast its validation and test rows."""
+    began = time.perf_counter()
+    parts = parts_of(task, panel, fold, prepared)
+    learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint)
+    fitted = learnt.fitted
+    held_out, tested = (
+        task.finish(panel, chosen, fitted.forecast(chosen, rows_of(panel, chosen)))
+        for chosen in (parts.validation, parts.test)
+    )
+    ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
+    outcome = Outcome(
+        model=candidate.label,
+        fold=fold.name,
+        forecasts=task.table(panel, parts.test, candidate.label, tested, ends),
+        calibration=task.table(panel, parts.validation, candidate.label, held_out, {}),
+        validation_mae=float(np.abs(held_out - parts.validation.y).mean()) if len(held_out) else None,
+        losses=learnt.losses,
+        seed=task.cfg.seed,
+        learnt_from=learnt.digest,
+        augmented=learnt.augmented,
+        seconds=time.perf_counter() - began,
+    )
+    return outcome, fitted
+
+
+def learn(
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    parts: Parts,
+    checkpoint: Path,
+) -> Learnt:
+    """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
 
     Raises
     ------
     ConfigError
         If synthetic windows are on trial and nothing is held out to judge them.
     """
-    if cfg.augmentation._target_ != AUTO:
-        fitted = fresh(cfg)
-        if not fitted.model.scaled:
-            return Trained(fitted, [], None)  # naive: there is nothing to learn
-        return Trained(fitted, fit(cfg, fitted, label, batch_of(cfg, fitted), validation, checkpoint), None)
-    if not len(validation.y):
+    cfg = task.cfg
+    needs = needs_of(candidate)
+    if not needs.scaled or cfg.augmentation._target_ != AUTO:
+        return _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
+    if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
     tried = []
     for number, node in enumerate((OmegaConf.create({"_target_": NOTHING}), cfg.augmentation.inner)):
         settings = cfg.copy()
         settings.augmentation = node
-        fitted = fresh(settings)
         own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
-        losses = fit(settings, fitted, label, batch_of(settings, fitted), validation, own)
+        learnt = _fit(settings, panel, fold, candidate, prepared, parts, own)
         own.unlink(missing_ok=True)
-        error = float(np.abs(fitted.forecast(validation) - validation.y).mean())
-        tried.append((error if np.isfinite(error) else np.inf, number, fitted, losses))
-    _, number, fitted, losses = min(tried, key=lambda one: one[:2])
-    return Trained(fitted, losses, bool(number))
+        forecast = learnt.fitted.forecast(parts.validation, rows_of(panel, parts.validation))
+        error = float(np.abs(forecast - parts.validation.y).mean())
+        tried.append((error if np.isfinite(error) else np.inf, number, learnt))
+    _, number, learnt = min(tried, key=lambda one: one[:2])
+    return learnt._replace(augmented=bool(number))
 
 
-def fit(cfg: DictConfig, fitted: Fitted, label: str, batch: Batch, validation: Windows, checkpoint: Path) -> Losses:
-    """Fit a model in place and return its losses; go on from ``checkpoint`` where there is one."""
+def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
+    """Return ``unique_id`` and ``ds`` of each origin: all a forecast may know of its row."""
+    return panel.frame.iloc[windows.origin][["unique_id", "ds"]]
+
+
+def chosen(windows: Windows, rows: NDArray[Any]) -> Windows:
+    """Return some windows, by their numbers or by a mask."""
+    return Windows(windows.past[rows], windows.target[rows], windows.y[rows], windows.origin[rows])
+
+
+def digest_of(*parts: Batch | Windows) -> str:
+    """Return a digest of the arrays of windows or batches, by which they are known again."""
+    digest = hashlib.sha256()
+    for array in (array for part in parts for array in part[:3]):
+        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
+    """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
+    if cfg.augmentation._target_ == NOTHING:
+        return batch
+    return Batch(batch.past[:n_train], batch.target[:n_train])
+
+
+def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
+    """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
+    scaled = fitted.scaling.fit(train).transform(train)
+    extra = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+    return Batch(np.concatenate([scaled.past, extra.past]), np.concatenate([scaled.target, extra.target]))
+
+
+def _fit(
+    cfg: DictConfig,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    parts: Parts,
+    checkpoint: Path,
+) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    if cfg.threads is not None:
-        torch.set_num_threads(cfg.threads)
-    if not isinstance(fitted.model, Forecaster):
-        fitted.model.fit(batch)
-        return []
+    fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
+    model, needs = fitted.model, fitted.model.needs
+    rows = panel.frame.loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+    if not needs.scaled:
+        model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
+        return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
+    batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions)
+    held_out = fitted.inputs(parts.validation, rows_of(panel, parts.validation))
+    assert held_out.batch is not None
+    digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    if isinstance(model, Forecaster):
+        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
+        return Learnt(fitted, losses, batch, digest)
+    model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+    return Learnt(fitted, [], batch, digest)
+
+
+def _train(cfg: DictConfig, model: Forecaster, label: str, batch: Batch, validation: Batch, checkpoint: Path) -> Losses:
+    """Train a network in place and return its losses; go on from ``checkpoint`` where there is one."""
+    torch.set_num_threads(cfg.threads)
     history = History()
     callbacks = [build(node) for node in cfg.callbacks.values()]
     callbacks += [history, ResumePoint(checkpoint)]
@@ -93,21 +207,9 @@ def fit(cfg: DictConfig, fitted: Fitted, label: str, batch: Batch, validation: W
         callbacks.append(EpochBar(label))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)
-    data = FoldData(batch, fitted.scaling.transform(validation), cfg.batch_size, cfg.seed)
-    trainer.fit(fitted.model, data, ckpt_path=_readable(checkpoint), weights_only=True)
+    data = FoldData(batch, validation, cfg.batch_size, cfg.seed)
+    trainer.fit(model, data, ckpt_path=_readable(checkpoint), weights_only=True)
     return history.epochs or _epochs_in(checkpoint)
-
-
-def learnt_from(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
-    """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
-    scaled = fitted.scaling.fit(train).transform(train)
-    return augmented(build(cfg.augmentation), scaled, n_conditions, cfg.seed)
-
-
-def augmented(augmentation: Augmentation, train: Batch, n_conditions: int, seed: int) -> Batch:
-    """Return the training windows, all of them, with synthetic ones behind them."""
-    extra = augmentation.samples(train, n_conditions, seed)
-    return Batch(np.concatenate([train.past, extra.past]), np.concatenate([train.target, extra.target]))
 
 
 def _epochs_in(checkpoint: Path) -> Losses:

@@ -5,91 +5,77 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
 
-from evaluation.metrics import PERSISTENCE
-from report.table import LEAKS, VERDICTS, Metrics, decimals_for, markdown_table, shown
+from evaluation.scores import scores_of
+from report.run_folder import Metrics
+from report.table import Cell, Column, Row, Table, digits_of, markdown, measure_of
+from report.text import LEAKS, VERDICTS, called, in_markdown, shown
 
 HONEST = "rolling"  # what the others are compared with
-HEADER = ["decomposed", "audit", "MAE", "of persistence", "R²", "up/down %", "against persistence", "worth of the leak"]
+SCORES = ("r2", "direction")
 
 
 def bill(runs: Mapping[str, Metrics]) -> pd.DataFrame:
-    """Return a row a way to decompose, persistence first.
+    """Return a row a way to decompose, the reference first.
 
     Parameters
     ----------
     runs : mapping
-        The judgement of one run each, by what it is called; ``rolling`` is the honest one.
+        The metrics of one run each, by what it is called; ``rolling`` is the honest one.
 
     Returns
     -------
     DataFrame
-        ``way``; ``audit`` (verdict); ``mae`` [unit of y]; ``ratio`` of the MAE of persistence; ``r2``;
+        ``way``; ``audit`` (verdict); ``mae`` [unit of y]; ``ratio`` of the MAE of the reference; ``r2``;
         ``direction`` [fraction]; ``verdict`` in words; ``worth``: the honest MAE less this one, as a fraction
         of the honest one, where the way leaks (NaN elsewhere).
     """
-    honest = _own(runs[HONEST]) if HONEST in runs else None
+    honest = _row(runs[HONEST], runs[HONEST].model)["mae"] if HONEST in runs else np.nan
     rows: list[dict[str, Any]] = []
     for way, run in runs.items():
-        naive = run.scores[run.scores["model"] == PERSISTENCE].iloc[0]
+        reference = _row(run, run.reference)
         if not rows:
-            rows.append(_row(PERSISTENCE, naive, naive["mae"], "causal", None))
-        audit = (run.audit or {}).get("verdict", "not audited")
-        rows.append(_row(way, _own(run), naive["mae"], audit, honest))
+            rows.append(_entry(run.reference, reference, reference["mae"], "causal", honest))
+        audit = str((run.audit or {}).get("verdict", "not audited"))
+        rows.append(_entry(way, _row(run, run.model), reference["mae"], audit, honest))
     return pd.DataFrame(rows)
 
 
-def as_table(rows: pd.DataFrame, title: str) -> Table:
-    """Return the bill for a terminal; what leaks is red."""
-    table = Table(title=title, title_style="bold", title_justify="left", box=SIMPLE_HEAD, show_edge=False)
-    for place, column in enumerate(HEADER):
-        table.add_column(column, justify="left" if place in (0, 1, 6) else "right")
-    for cells, audit in zip(_cells(rows), rows["audit"], strict=True):
-        table.add_row(*(Text(cell) for cell in cells), style="red" if audit == "LEAKS" else "")
-    return table
+def as_table(rows: pd.DataFrame, run: Metrics, title: str) -> Table:
+    """Return the bill as a table; what leaks is marked."""
+    digits = digits_of(run.task, run.reference, run.scores)
+    known = {score.name: measure_of(score, digits, run.longest_rul) for score in scores_of(run.task)}
+    kept = [known[name] for name in ("mae", *SCORES) if name in known]
+    columns = [Column("decomposed", numeric=False), Column("audit", numeric=False)]
+    columns += [Column(measure.title, hint=measure.score.hint) for measure in kept]
+    columns.insert(3, Column(f"of {run.reference.lower()}"))
+    columns += [Column(f"against {called(run.reference)}", numeric=False), Column("worth of the leak")]
+    body = []
+    for _, row in rows.iterrows():
+        numbers = [measure.text(row[measure.score.name]) for measure in kept]
+        numbers.insert(1, shown(row["ratio"], 2))
+        worth = f"{shown(row['worth'], 0, percent=True)} %" if np.isfinite(row["worth"]) else ""
+        cells = [str(row["way"]), str(row["audit"]), *numbers, str(row["verdict"]), worth]
+        body.append(Row([Cell(cell) for cell in cells], "leaks" if row["audit"] == "LEAKS" else ""))
+    return Table(title, columns, body)
 
 
-def to_markdown(rows: pd.DataFrame, title: str) -> str:
+def to_markdown(table: Table) -> str:
     """Return the bill as Markdown."""
-    return "\n".join([f"## {title}", "", *markdown_table(HEADER, _cells(rows))]) + "\n"
+    return "\n".join([f"## {in_markdown(table.caption)}", "", *markdown(table)]) + "\n"
 
 
-def _own(run: Metrics) -> "pd.Series[Any]":
-    return run.scores[run.scores["model"] == run.model].iloc[0]
+def _row(run: Metrics, label: str) -> "pd.Series[Any]":
+    return run.scores[run.scores["model"] == label].iloc[0]
 
 
-def _row(
-    way: str, score: "pd.Series[Any]", naive: float, audit: str, honest: "pd.Series[Any] | None"
-) -> dict[str, Any]:
-    leaks = audit == "LEAKS"
-    worth = 1 - score["mae"] / honest["mae"] if leaks and honest is not None else np.nan
+def _entry(way: str, row: "pd.Series[Any]", reference: float, audit: str, honest: float) -> dict[str, Any]:
     return {
         "way": way,
         "audit": audit,
-        "mae": score["mae"],
-        "ratio": score["mae"] / naive,
-        "r2": score["r2"],
-        "direction": score["direction"],
-        "verdict": LEAKS if bool(score["leaks"]) else VERDICTS[str(score["verdict"])],
-        "worth": worth,
+        "mae": row["mae"],
+        "ratio": row["mae"] / reference,
+        **{name: row.get(name, np.nan) for name in SCORES},
+        "verdict": LEAKS if row["leaks"] else VERDICTS[str(row["verdict"])],
+        "worth": 1 - row["mae"] / honest if audit == "LEAKS" else np.nan,
     }
-
-
-def _cells(rows: pd.DataFrame) -> list[list[str]]:
-    digits = decimals_for(float(rows["mae"].iloc[0]))
-    return [
-        [
-            str(row["way"]),
-            str(row["audit"]),
-            shown(row["mae"], digits),
-            shown(row["ratio"], 2),
-            shown(row["r2"], 4),
-            shown(row["direction"], 1, percent=True),
-            str(row["verdict"]),
-            f"{shown(row['worth'], 0, percent=True)} %" if np.isfinite(row["worth"]) else "",
-        ]
-        for _, row in rows.iterrows()
-    ]

@@ -11,58 +11,32 @@ import base64
 import gzip
 import hashlib
 import json
-import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from report import page_life as life
-from report import page_sections as common
-from report import page_series as series
-from report.page_run import PageError, Run, read_run
-from report.page_tables import Section, Verdict, called, four, listed, p_value
+from report.figures.plotly import spec
+from report.parts import Section, Verdict
+from report.run_folder import RunFolder
+from report.text import called, four, listed, literal, p_value
+from runtime.faults import FolderError, printable
+from runtime.files import write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
+SECTIONS = Path(__file__).with_name("sections")
+SECTION_NAME = re.compile(r"([a-z][a-z_]*)(?:\.([a-z][a-z_]*))?")  # a module, and its function if that is not `section`
 BREAKS = re.compile(r" (?=%)|(?<=\bp) (?=[=<])|(?<=\bp [=<]) ")  # spaces at which no line may end
-SERIES: list[Callable[[Run], Section | None]] = [
-    common.results,
-    common.forecast,
-    common.audit_stages,
-    series.pairs,
-    series.over_time,
-    series.regimes,
-    common.calibration,
-    series.copycat,
-    series.residuals,
-    series.components,
-    common.attention,
-    common.losses,
-    common.reproduce,
-]
-LIFE: list[Callable[[Run], Section | None]] = [
-    common.results,
-    common.forecast,
-    life.cells,
-    common.audit_stages,
-    life.over_life,
-    life.stages,
-    common.calibration,
-    common.attention,
-    life.factors,
-    life.clusters,
-    life.synthetic,
-    common.losses,
-    common.reproduce,
-]
-"""The parts of the page of each job, in their order."""
+WORDS = {"better": "is better than", "worse": "is worse than", "same": "is no better than"}
 
 
 def write_page(folder: Path) -> Path:
@@ -70,12 +44,12 @@ def write_page(folder: Path) -> Path:
 
     Raises
     ------
-    PageError
+    FolderError
         If the folder holds no finished run, or one of its files cannot be read.
     """
-    run = read_run(folder)
+    run = RunFolder(folder)
     path = folder / "report.html"
-    write_whole(path, render(_title(run), verdicts(run), _facts(run), sections(run)))
+    write_text(path, render(_title(run), [verdict(run)], _facts(run), sections(run)))
     return path
 
 
@@ -89,9 +63,14 @@ def render(title: str, first_lines: Sequence[Verdict], facts: Sequence[str], par
         autoescape=select_autoescape(["j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else literal(value),
     )
-    environment.filters["as_json"] = as_json
-    environment.filters["bound"] = lambda text: BREAKS.sub("\u00a0", str(text))
+    environment.filters |= {
+        "as_json": as_json,
+        "bound": lambda text: BREAKS.sub("\u00a0", str(text)),
+        "spec": spec,
+        "in_lines": lambda text: escape(printable(str(text))),
+    }
     return environment.get_template("page.html.j2").render(
         title=title,
         verdicts=first_lines,
@@ -112,47 +91,68 @@ def as_json(value: Any) -> Markup:
     return Markup(text)
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def verdicts(run: Run) -> list[Verdict]:
+def verdict(run: RunFolder) -> Verdict:
     """Return what the leak audit found; it is the first thing a reader sees."""
-    audit = run.card.get("audit") or run.metrics.get("audit")
-    declared = [str(label) for label, leaks in (run.card.get("leaks") or {}).items() if leaks]
-    if not isinstance(audit, Mapping):
-        if declared:
-            return [
-                Verdict(
-                    "leaks", "LEAKS", f"by its settings: {listed(declared)} uses the future.  The run was not audited."
-                )
-            ]
-        return [
-            Verdict(
-                "unknown",
-                "not audited",
-                "Whether an input of this run depends on what comes after its forecast was not tested.",
-            )
-        ]
-    sentence = str(audit.get("sentence", ""))
-    word = str(audit.get("verdict", ""))
-    sentence = sentence.removeprefix(f"{word}:").strip().removesuffix(".") + "."
+    audit, leaks = run.metrics.audit, run.metrics.leaks
+    if audit is None:
+        if leaks:
+            said = f"by its settings: {listed(list(leaks))} uses the future.  The run was not audited."
+            return Verdict("leaks", "LEAKS", said)
+        said = "Whether an input of this run depends on what comes after its forecast was not tested."
+        return Verdict("unknown", "not audited", said)
+    word = str(audit.get("verdict", "not audited"))
+    sentence = str(audit.get("sentence", "")).removeprefix(f"{word}:").strip().removesuffix(".") + "."
+    if word != "LEAKS":
+        return Verdict("causal" if word.startswith("causal") else "unknown", word, sentence)
+    accused = [model for model in run.metrics.scores["model"] if model in leaks]
+    if accused and len(accused) < len(run.metrics.scores):
+        honest = len(run.metrics.scores) - len(accused)
+        sentence += f"  Only {listed(accused)} {'is' if len(accused) == 1 else 'are'} accused, "
+        sentence += f"{honest} other {'row is' if honest == 1 else 'rows are'} not."
     expected = [str(stage) for stage in audit.get("expected") or []]
-    if word == "causal":
-        return [Verdict("causal", "causal", sentence)]
-    found = [str(stage.get("stage")) for stage in audit.get("stages", []) if stage.get("verdict") == "LEAKS"]
-    if expected and set(found) <= set(expected):
+    found = {str(stage.get("stage")) for stage in audit["stages"] if stage.get("verdict") == "LEAKS"}
+    if expected and found <= set(expected):
         sentence += f"  This experiment repeats a published protocol and expects it ({listed(expected)})."
-    return [Verdict("leaks", "LEAKS", sentence)]
+    return Verdict("leaks", word, sentence)
 
 
-def sections(run: Run) -> list[Section]:
-    """Return every part for which the run has left a file, in the order of the page."""
-    makers = LIFE if run.life else SERIES
-    return [section for make in makers if (section := make(run)) is not None]
+def leak_note(run: RunFolder) -> str:
+    """Say of the run's model that its numbers cannot be had in practice; nothing where it does not leak."""
+    from evaluation.judge import leak_note as note_of  # a second to import
+
+    sentence = run.metrics.leaks.get(run.metrics.model)
+    return "" if sentence is None else note_of(run.metrics.model, sentence)
+
+
+def sections(run: RunFolder) -> list[Section]:
+    """Return every part the run names and has left files for, in the order of the page.
+
+    A name is looked up among the files of ``report/sections/`` before anything is imported; what this version does
+    not know is left out.
+
+    Raises
+    ------
+    FolderError
+        If a file of the run does not hold what a part needs.
+    """
+    made = []
+    for name in run.metrics.sections:
+        named = SECTION_NAME.fullmatch(name)
+        if named is None or not (SECTIONS / f"{named[1]}.py").is_file():
+            continue
+        module = import_module(f"report.sections.{named[1]}")
+        make = vars(module).get(named[2] or "section")
+        if not isinstance(make, FunctionType) or make.__module__ != module.__name__:
+            continue
+        try:
+            section = make(run)
+        except FolderError:
+            raise
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            told = f"{type(error).__name__}: {literal(error)}"
+            raise FolderError(f"The part {name} of the page cannot be made of {run.path} ({told}).") from error
+        made += [] if section is None else [section]
+    return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -163,48 +163,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for folder in parser.parse_args(arguments).folders:
         try:
             print(f"Written to {write_page(folder)}")
-        except (PageError, OSError) as error:
+        except OSError as error:
             print(error, file=sys.stderr)
             code = 2
     return code
 
 
-def _title(run: Run) -> str:
-    scores = run.scores
-    about = str(run.metrics.get("title") or run.metrics.get("experiment") or run.folder.name)
-    own = scores[scores["model"] == run.model]
-    if own.empty:
-        return about
-    row, reference = own.iloc[0], run.reference
-    if row.get("leaks", False):
-        return f"{about}: {run.model} uses the future, its numbers cannot be had in practice"
-    if "verdict" in row and reference and run.model != reference and np.isfinite(row.get("p_corrected", np.nan)):
-        words = {"better": "is better than", "worse": "is worse than", "same": "is no better than"}.get(
-            str(row["verdict"])
-        )
-        if words:
-            return f"{about}: {run.model} {words} {called(reference)} ({p_value(row['p_corrected'])})"
-    if "mae" not in row:
-        return f"{about}: {run.model}"
-    beside = scores.loc[scores["model"] == reference, "mae"]
-    sentence = f"{about}: {run.model} is off by {four(row['mae'])} {run.unit} on average"
-    if len(beside) and reference != run.model:
-        sentence += f", {called(reference)} by {four(float(beside.iloc[0]))}"
+def _title(run: RunFolder) -> str:
+    metrics = run.metrics
+    about, model = metrics.title or metrics.experiment, metrics.model
+    scores, reference = metrics.scores.set_index("model").to_dict("index"), called(metrics.reference)
+    row = scores[model]
+    if row["leaks"]:
+        return f"{about}: {model} uses the future, its numbers cannot be had in practice"
+    word = WORDS.get(str(row.get("verdict")))
+    if word and np.isfinite(row.get("p_corrected", np.nan)):
+        return f"{about}: {model} {word} {reference} ({p_value(row['p_corrected'])})"
+    sentence = f"{about}: {model} is off by {four(row['mae'])} {metrics.unit} on average"
+    if model != metrics.reference:
+        sentence += f", {reference} by {four(scores[metrics.reference]['mae'])}"
     return sentence
 
 
-def _facts(run: Run) -> list[str]:
+def _facts(run: RunFolder) -> list[str]:
     """Return the line under the title."""
-    seeds = run.seeds
-    commit = run.card.get("commit")
-    parts = [f"experiment {run.metrics.get('experiment')}", f"data {run.metrics.get('dataset')}"]
-    if "n" in run.scores:
-        parts.append(f"{int(run.scores['n'].max())} test forecasts")
-    parts.append(f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}")
+    metrics, commit = run.metrics, run.card.get("commit")
+    parts = [f"experiment {metrics.experiment}", f"data {metrics.dataset}"]
+    if "n" in metrics.scores:
+        parts.append(f"{int(metrics.scores['n'].max())} test forecasts")
+    parts.append(f"seed{'s' if len(metrics.seeds) > 1 else ''} {', '.join(map(str, metrics.seeds))}")
     if commit:
-        parts.append(
-            f"commit {str(commit)[:7]}" + (" with uncommitted changes" if run.card.get("uncommitted_changes") else "")
-        )
+        changed = " with uncommitted changes" if run.card.get("uncommitted_changes") else ""
+        parts.append(f"commit {str(commit)[:7]}{changed}")
     return parts
 
 

@@ -1,44 +1,37 @@
 """The results page: what finished runs have shown, each with the command that makes it again.
 
-``python -m report.results outputs/csi300/20260101-120000-000000 [more folders] --out docs/results.md``
+``python -m report.results outputs/csi300/20260101-120000-000000 [more folders] [--out docs/results.md]``
 """
 
 import argparse
-import json
 import math
 import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
-from report import life_table, table
-from report.life_table import JOB, LifeMetrics, job_of
-from report.page_tables import duration, four
-from report.table import Metrics, MetricsError
+from report.run_folder import Metrics, RunFolder
+from report.sections.reproduce import BY_HAND
+from report.settings import leaves
+from report.table import to_markdown
+from report.text import duration, four, in_markdown, literal
+from runtime.faults import FolderError
+from runtime.files import write_text
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 FAULT = 2  # exit code if anything given could not be used
 FOLDER_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)-\d{6}")  # how train.py names the folder of a run
+OPTION = re.compile(r"[\w-]+")  # of a configuration group
 PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")  # texts that Hydra reads as such without quotes
 WORDS = {"null", "true", "false", "nan", "inf", "yes", "no", "on", "off"}
-BY_HAND = (
-    "mkdir -p outputs/again && cp config.yaml outputs/again/     # of this run's folder\n"
-    "python train.py resume=outputs/again"
-)
-
-
-class ResultsError(ValueError):
-    """A run no result can be told of; the message names the file and the fault."""
 
 
 class Composed(NamedTuple):
@@ -55,19 +48,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page of all runs that can be read, complain of the rest and return the exit code."""
     parser = argparse.ArgumentParser(description="Write a page of the results of finished runs.")
     parser.add_argument("folders", nargs="+", type=Path, help="searched for runs, with all their subfolders")
-    parser.add_argument("--out", type=Path, default=Path("docs/results.md"), help="the Markdown file to write")
+    parser.add_argument("--out", type=Path, help="the Markdown file to write; else the page is printed")
     options = parser.parse_args(arguments)
     faults: list[str] = []
     parts = []
     for folder in found(options.folders, faults):
         try:
             parts.append(section(folder))
-        except (MetricsError, ResultsError) as error:
+        except FolderError as error:
             faults.append(str(error))
-    if parts:
+    if parts and options.out is None:
+        print(page(parts), end="")
+    elif parts:
         try:
             options.out.parent.mkdir(parents=True, exist_ok=True)
-            options.out.write_text(page(parts), encoding="utf-8")
+            write_text(options.out, page(parts))
             print(f"{len(parts)} {'run' if len(parts) == 1 else 'runs'} written to {options.out}")
         except OSError as error:
             faults.append(f"Nothing can be written to {options.out} ({error.strerror}).  Name another file with --out.")
@@ -103,47 +98,41 @@ def section(folder: Path) -> str:
 
     Raises
     ------
-    MetricsError, ResultsError
+    FolderError
         If one of its files is missing or broken.
     """
-    card, settings = _mapping(folder / "run.json"), _mapping(folder / "config.yaml")
-    # audit.py looks at a run again and keeps what it finds in run.json, so that is the last word.
-    audit = card.get("audit")
-    metrics: Metrics | LifeMetrics
-    if job_of(folder / "metrics.json") == JOB:
-        life = life_table.read_metrics(folder / "metrics.json")
-        metrics = replace(life, audit=audit or life.audit)
-        shown = life_table.to_markdown(metrics)
-    else:
-        series = table.read_metrics(folder / "metrics.json")
-        metrics = replace(series, audit=audit or series.audit)
-        shown = table.to_markdown(metrics)
-    lines = [f"## {metrics.experiment}: {metrics.model} on {metrics.title}", "", made(folder, card), ""]
-    lines += _remark(metrics.audit)
-    lines += [shown.rstrip("\n"), "", coverage(metrics), "", "```sh", command(settings) or BY_HAND, "```"]
+    run = RunFolder(folder)
+    absent = [name for name in ("run.json", "config.yaml") if not (folder / name).is_file()]
+    if absent:
+        raise FolderError(f"{folder / absent[0]} cannot be read: there is none.  Run the experiment again.")
+    metrics = run.metrics
+    title = f"## {metrics.experiment}: {metrics.model} on {metrics.title}"
+    lines = [in_markdown(title), "", in_markdown(made(folder, run.card)), "", *_remark(metrics.audit)]
+    lines += [to_markdown(metrics).rstrip("\n"), "", in_markdown(coverage(metrics)), ""]
+    lines += ["```sh", command(run.settings) or "\n".join(BY_HAND), "```"]
     return "\n".join(lines) + "\n"
 
 
 def made(folder: Path, card: Mapping[str, Any]) -> str:
     """Say with what data and code a run was made, when, and how long it took."""
-    data = card.get("data") or {}
+    data = card.get("data", {})
     facts = [f"{data['rows']} rows, SHA-256 {data['sha256']}"] if {"rows", "sha256"} <= set(data) else []
     if times := FOLDER_TIME.findall(str(folder.resolve())):
         facts.append("-".join(times[-1]))
     if card.get("commit"):
         facts.append(f"commit {str(card['commit'])[:7]}")
         facts[-1] += " and uncommitted changes" if card.get("uncommitted_changes") else ""
-    seeds = card.get("seeds") or []
+    seeds = card.get("seeds", [])
     facts.append(f"seed {', '.join(map(str, seeds))}" if len(seeds) < 2 else f"seeds {', '.join(map(str, seeds))}")
-    spent = sum(value for value in (card.get("seconds") or {}).values() if isinstance(value, (int, float)))
+    spent = sum(value for value in card.get("seconds", {}).values() if isinstance(value, (int, float)))
     facts.append(f"fitted in {duration(float(spent))} on {card.get('cores')} cores")
-    cost = (card.get("audit") or {}).get("seconds")
+    cost = card.get("audit", {}).get("seconds")
     if isinstance(cost, (int, float)):
         facts.append(f"audited in {duration(float(cost))}")
     return "; ".join(facts) + "."
 
 
-def coverage(metrics: Metrics | LifeMetrics) -> str:
+def coverage(metrics: Metrics) -> str:
     """Say how many truths the intervals of the run's model hold."""
     rows = metrics.coverage
     told = []
@@ -153,7 +142,7 @@ def coverage(metrics: Metrics | LifeMetrics) -> str:
             f"{row['level']:g} %: {100 * row['coverage']:.1f} % of {int(row['n'])} truths inside, mean width "
             f"{four(float(row['width']))} {metrics.unit}"
             for _, row in own.iterrows()
-            if row["coverage"] is not None and math.isfinite(row["coverage"])
+            if math.isfinite(row["coverage"])
         ]
     return f"Intervals of {metrics.model}: {'; '.join(told)}." if told else f"{metrics.model} has no intervals."
 
@@ -172,14 +161,16 @@ def command(settings: Mapping[str, Any]) -> str | None:
     names = settings.get("names")
     if not isinstance(names, Mapping) or "experiment" not in names:
         return None
-    kept = _leaves(settings)
+    if not all(choice is None or OPTION.fullmatch(str(choice)) for choice in names.values()):
+        return None  # no name of a file of conf/
+    kept = leaves(settings)
     words = [f"experiment={names['experiment']}"]
     try:
         composed = _composed(tuple(words))
         words += [
             f"{group}={_text(choice)}"
             for group, choice in names.items()
-            if choice is not None and composed.leaves.get(f"names.{group}") != choice
+            if choice is not None and group in composed.groups and composed.leaves.get(f"names.{group}") != choice
         ]
         words += _swapped(words, kept, names)
         for own in (True, False):  # first what others follow by interpolation, such as the seed
@@ -192,7 +183,8 @@ def command(settings: Mapping[str, Any]) -> str | None:
         same = _composed(tuple(words)).leaves == kept
     except (HydraException, OmegaConfBaseException):
         return None  # made with settings this version does not know
-    return f"python train.py {shlex.join(words)}" if same else None
+    line = f"python train.py {shlex.join(words)}"
+    return line if same and literal(line) == line and "`" not in line else None
 
 
 def _swapped(words: Sequence[str], kept: Mapping[str, Any], noted: Mapping[str, Any]) -> list[str]:
@@ -225,23 +217,14 @@ def _composed(words: tuple[str, ...]) -> Composed:
     with open_dict(cfg):
         del cfg.hydra, cfg.folder, cfg.resume  # of a place, not of a run
         cfg.names = {name: choices[str(name)] for name in cfg.names}
-    written = _leaves(OmegaConf.to_container(cfg, resolve=False))
+    written, resolved = (
+        cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=resolve)) for resolve in (False, True)
+    )
     return Composed(
-        leaves=_leaves(OmegaConf.to_container(cfg, resolve=True)),
-        own={key for key, value in written.items() if not str(value).startswith("${")},
+        leaves=leaves(resolved),
+        own={key for key, value in leaves(written).items() if not str(value).startswith("${")},
         groups=[group for group in choices if not group.startswith("hydra/")],
     )
-
-
-def _leaves(settings: Any, prefix: str = "") -> dict[str, Any]:
-    """Return every value that is no mapping by its dotted key."""
-    leaves: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping) and value:
-            leaves |= _leaves(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves
 
 
 def _below(leaves: Mapping[str, Any], key: str) -> dict[str, Any]:
@@ -272,26 +255,6 @@ def _remark(audit: Mapping[str, Any] | None) -> list[str]:
     if audit.get("verdict") == "LEAKS" and expected:
         return [f"Repeats a published protocol, whose leak is expected in: {', '.join(expected)}.", ""]
     return []
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    """Read a JSON or YAML file that holds a mapping.
-
-    Raises
-    ------
-    ResultsError
-        If it does not.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        content: Any = json.loads(text) if path.suffix == ".json" else OmegaConf.to_container(OmegaConf.create(text))
-    except OSError as error:
-        raise ResultsError(f"{path} cannot be read ({error.strerror}).  Run the experiment again.") from None
-    except (ValueError, YAMLError):
-        raise ResultsError(f"{path} is broken.  Run the experiment again.") from None
-    if not isinstance(content, dict):
-        raise ResultsError(f"{path} holds no settings of a run.  Run the experiment again.")
-    return content
 
 
 if __name__ == "__main__":

@@ -1,33 +1,61 @@
-"""The one place where configuration becomes objects."""
+"""The one place where configuration becomes objects.
 
-import difflib
+A dotted name is judged as text first, then by the file it would come from, and only then imported: importing
+a module runs it.  What was imported is judged again, by where its class is defined.
+"""
+
+import importlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatch
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-TRUSTED = (
+from runtime.faults import ConfigError, as_message, meant, shown
+from runtime.files import ROOT
+from runtime.settings import fault_of, groups
+
+__all__ = ["ConfigError", "as_message", "build", "check", "class_of", "faults_of"]
+
+OURS = (
     "data.",
     "models.",
     "evaluation.intervals.",
-    "pipeline.series.",
-    "pipeline.life.",
-    "runtime.",
-    "torch.optim.",
-    "pytorch_lightning.trainer.",
-    "pytorch_lightning.callbacks.",
-    "pytorch_lightning.loggers.",
+    "tasks.",
+    "runtime.parallel.",
+    "runtime.random_state.",
 )
-"""Modules whose classes a configuration may instantiate, by where the class is *defined*."""
+"""Modules of this project whose classes a configuration may name."""
+
+LIBRARIES = frozenset(
+    [f"torch.optim.{name}" for name in ("Adadelta", "Adagrad", "Adam", "Adamax", "AdamW", "ASGD")]
+    + [f"torch.optim.{name}" for name in ("NAdam", "RAdam", "RMSprop", "Rprop", "SGD")]
+    + ["pytorch_lightning.Trainer", "pytorch_lightning.loggers.CSVLogger"]
+    + [f"pytorch_lightning.callbacks.{name}" for name in ("EarlyStopping", "GradientAccumulationScheduler")]
+    + [f"pytorch_lightning.callbacks.{name}" for name in ("LearningRateMonitor", "StochasticWeightAveraging", "Timer")]
+)
+"""Classes of libraries a configuration may name: none of them opens a connection or runs what it is given."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.[A-Z][A-Za-z0-9]*", re.ASCII)
+_WORDS: Mapping[str, tuple[Any, ...]] = {
+    "_partial_": (True, False),
+    "_recursive_": (True,),
+    "_convert_": ("none", "partial", "object", "all"),
+}
+"""Hydra's own keys beside ``_target_``, and what they may be."""
 
 
-class ConfigError(ValueError):
-    """Every fault of a configuration, reported together."""
+class TargetError(ConfigError):
+    """A dotted name that no configuration may have."""
 
 
 def build(node: DictConfig, **live: Any) -> Any:
@@ -38,98 +66,209 @@ def build(node: DictConfig, **live: Any) -> Any:
     ConfigError
         If any target below ``node`` is not a trusted class, or its constructor refuses a value.
     """
-    faults = [fault for key, target in _targets(node) if (fault := _untrusted(key, target))]
+    faults = [fault for key, found in _nodes(node) for fault in _misused(key, found)]
     if faults:
         raise ConfigError(as_message(faults))
     try:
         return instantiate(node, **live, _convert_="all")
     except InstantiationException as error:
-        if isinstance(error.__cause__, ValueError):
-            raise ConfigError(str(error.__cause__)) from None
-        raise
+        cause = error.__cause__
+        if isinstance(cause, ValueError | ImportError):
+            raise ConfigError(str(cause)) from error
+        if isinstance(cause, OSError):
+            raise cause from error
+        reason = f"{type(cause).__name__}: {cause}" if cause else str(error)
+        raise ConfigError(f"{node._target_} cannot be built from its settings ({reason}).") from error
 
 
-def check(cfg: DictConfig, live: Mapping[str, set[str]]) -> None:
+def class_of(target: object) -> type:
+    """Return the class a configuration names: the only way from a dotted name to code.
+
+    Raises
+    ------
+    TargetError
+        If no configuration may name it, or there is none.
+    """
+    if not isinstance(target, str) or len(target) > 200:
+        raise TargetError(f"={shown(target)} is not the dotted name of a class.")
+    module, _, name = target.rpartition(".")
+    if target in LIBRARIES:
+        found = getattr(importlib.import_module(module), name, None)
+        home = module.split(".")[0] + "."
+    elif not target.startswith(OURS):
+        trusted = f"{', '.join(OURS)} and the classes listed in runtime/build.py"
+        hint = meant(target, LIBRARIES)
+        raise TargetError(f"={shown(target)} is outside the trusted modules {trusted}.  {hint}".strip())
+    elif not _NAME.fullmatch(target):
+        raise TargetError(f"={shown(target)} is not the dotted name of a class, such as models.mlp.MLP.")
+    else:
+        found = getattr(_module(target, module), name, None)
+        home = f"{module}."
+    if not isinstance(found, type) or not f"{found.__module__}.".startswith(home):
+        there = [other for other, value in vars(sys.modules[module]).items() if isinstance(value, type)]
+        raise TargetError(f"={target} is not there: {module} defines no class {name}.  {meant(name, there)}".strip())
+    return found
+
+
+def check(cfg: DictConfig, live: Mapping[str, set[str]], stages: Collection[str] = ()) -> None:
     """Raise ``ConfigError`` listing all faults, before any data is read.
 
     Parameters
     ----------
     live : mapping
         Names, per key or pattern of keys (``baselines.*``), the parameters given at run time.
+    stages : collection
+        What ``expected_leaks`` may name; empty where anything goes.
     """
-    faults = [f"{key} is required but not set." for key in sorted(OmegaConf.missing_keys(cfg))]
-    for key, node in _targets(cfg):
-        given_later = {name for pattern, names in live.items() if fnmatch(key, pattern) for name in names}
-        faults += _faults(key, node, given_later)
+    faults = faults_of(cfg, live, stages)
     if faults:
         raise ConfigError(as_message(faults))
 
 
-def as_message(faults: Sequence[str]) -> str:
-    """Return all faults of a configuration as one message."""
-    return "The configuration has faults:\n  " + "\n  ".join(faults)
+def faults_of(cfg: DictConfig, live: Mapping[str, set[str]] | None, stages: Collection[str] = ()) -> list[str]:
+    """Return all faults of a configuration; without ``live`` those of what is missing are left out."""
+    faults = []
+    for name, value in _children("", cfg):
+        plain = OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
+        fault = fault_of(name, plain, stages)
+        faults += [fault] if fault else []
+        if name in groups() and value is not None:
+            faults += _strays(name, value)
+    if live is not None:
+        faults += [f"{key} is required but not set." for key in sorted(OmegaConf.missing_keys(cfg))]
+    for key, node in _nodes(cfg):
+        given_later = {name for pattern, names in (live or {}).items() if fnmatch(key, pattern) for name in names}
+        faults += _faults(key, node, given_later, live is not None)
+    return faults
 
 
-def _targets(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
-    if isinstance(node, DictConfig):
-        if "_target_" in node:
-            yield key, node
-        names: Any = list(node)
-    else:
-        names = range(len(node)) if isinstance(node, ListConfig) else ()
+def _nodes(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
+    """Yield every mapping below a node that has a key of Hydra's, in lists, too."""
+    if isinstance(node, DictConfig) and any(_is_special(name) for name in node):
+        yield key, node
+    for name, child in _children(key, node):
+        yield from _nodes(child, f"{key}.{name}".lstrip("."))
+
+
+def _children(key: str, node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a mapping or a list holds by its name or number, without what is missing."""
+    if not isinstance(node, DictConfig | ListConfig) or node._is_none():
+        return
+    names: Any = node if isinstance(node, DictConfig) else range(len(node))
     for name in names:
-        if not OmegaConf.is_missing(node, name):
-            try:
-                child = node[name]
-            except OmegaConfBaseException as error:
-                raise ConfigError(as_message([f"{key}.{name} cannot be resolved: {error}"])) from None
-            yield from _targets(child, f"{key}.{name}".lstrip("."))
+        try:
+            if not OmegaConf.is_missing(node, name):
+                yield str(name), node[name]
+        except OmegaConfBaseException as error:
+            reason = shown(str(error).splitlines()[0])
+            raise ConfigError(as_message([f"{key}.{name} cannot be resolved: {reason}".lstrip(".")])) from None
 
 
-def _untrusted(key: str, node: DictConfig) -> str | None:
-    """Say why the target may not be instantiated.
+def _is_special(name: Any) -> bool:
+    return isinstance(name, str) and len(name) > 2 and name.startswith("_") and name.endswith("_")
 
-    The dotted path is not enough: ``data.panel.pd.read_pickle`` starts with a trusted name.
-    """
-    path = str(node._target_)
+
+def _misused(key: str, node: DictConfig) -> list[str]:
+    """Say what no configuration may have: a target that is not trusted, and words of Hydra's we have no use for."""
+    faults = []
+    entries = {name: value for name, value in _children(key, node) if _is_special(name)}
+    for name, value in entries.items():
+        if name == "_target_":
+            continue
+        if name not in _WORDS:
+            faults.append(f"{key}.{name} is not allowed: parameters are given by their names.".lstrip("."))
+        elif (type(value), value) not in [(type(word), word) for word in _WORDS[name]]:
+            faults.append(f"{key}.{name}={shown(value)} is not known; it is one of {_WORDS[name]}.".lstrip("."))
+    if "_target_" not in entries:
+        return [*faults, f"{key} has no _target_, which would say what is built.".lstrip()]
     try:
-        found = get_object(path)
-    except Exception as error:
-        return f"{key}._target_={path} cannot be imported: {error.__cause__ or error}."
-    home = f"{getattr(found, '__module__', None)}."
-    if not isinstance(found, type) or not home.startswith(TRUSTED):
-        return f"{key}._target_={path} is not a class of the trusted modules {', '.join(TRUSTED)}"
-    return None
+        class_of(entries["_target_"])
+    except TargetError as error:
+        faults.append(f"{key}._target_{error}".lstrip("."))
+    return faults
 
 
-def _faults(key: str, node: DictConfig, live: set[str]) -> list[str]:
-    untrusted = _untrusted(key, node)
-    if untrusted:
-        return [untrusted]
+def _strays(group: str, node: Any) -> list[str]:
+    """Say what belongs to nothing that is built: to no choice, or to a misspelt one of several."""
+    if not isinstance(node, DictConfig):
+        return [f"{group}={shown(node)} is not a choice of conf/{group}."]
+    if "_target_" not in node and not _built(node):
+        names = [name for name, value in _children(group, node) if value is not None]
+        return [f"{group}.{name} is given, but no {group} is chosen: add {group}=..." for name in names]
+    return _misspelt(group, node)
+
+
+def _misspelt(key: str, node: Any) -> list[str]:
+    built = _built(node) if isinstance(node, DictConfig) and "_target_" not in node else []
+    faults = []
+    for name, child in _children(key, node):
+        if built and child is not None and name not in built:
+            faults.append(f"{key}.{name} belongs to nothing that is built.  {meant(name, built)}".strip())
+        else:
+            faults += _misspelt(f"{key}.{name}", child)
+    return faults
+
+
+def _built(node: DictConfig) -> list[str]:
+    return [name for name, child in _children("", node) if isinstance(child, DictConfig) and "_target_" in child]
+
+
+@cache
+def _modules() -> list[str]:
+    """Return the modules of the project a configuration may name."""
+    tops = {name.split(".")[0] for name in OURS}
+    files = sorted(path.relative_to(ROOT).with_suffix("") for top in tops for path in (ROOT / top).rglob("*.py"))
+    return [name for name in map(".".join, (path.parts for path in files)) if f"{name}.".startswith(OURS)]
+
+
+def _module(target: str, name: str) -> Any:
+    """Import a module of the project, and no other that has its name.
+
+    A folder ``data/`` in the working directory, or anywhere else Python looks, would be imported in its stead.
+    """
+    path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+    if not path.is_file() or path.resolve() != path:
+        hint = meant(name, _modules())
+        raise TargetError(f"={target} is not there: this project has no module {name}.  {hint}".strip())
+    if name not in sys.modules:
+        top = name.split(".")[0]
+        spec = find_spec(top)  # imports nothing
+        places = list(spec.submodule_search_locations or ()) if spec else []
+        if not places or Path(places[0]).resolve() != ROOT / top:
+            raise TargetError(f"={target} would be imported from {places or 'nowhere'}, not from {ROOT / top}.")
+    found = importlib.import_module(name)
+    if Path(str(found.__file__)).resolve() != path:
+        raise TargetError(f"={target} was imported from {found.__file__}, not from {path}.")
+    return found
+
+
+def _faults(key: str, node: DictConfig, live: set[str], complete: bool) -> list[str]:
+    misused = _misused(key, node)
+    if misused:
+        return misused
     path = str(node._target_)
-    target = get_object(path)
+    target = class_of(path)
     known = inspect.signature(target).parameters
-    given = {str(k) for k in node if not str(k).startswith("_")}
-    unknown = sorted(given - known.keys())
+    given = {str(name) for name in node if not _is_special(name)}
     absent = [
         name
         for name, p in known.items()
-        if p.default is p.empty
+        if complete
+        and p.default is p.empty
         and name not in given | live
         and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
         and not node.get("_partial_", False)
     ]
     return (
-        [_unknown(key, path, name, list(known)) for name in unknown]
+        [_unknown(key, path, name, list(known)) for name in sorted(given - known.keys())]
         + [f"{key}.{name} is missing; {path} needs it." for name in absent]
         + _mistyped(key, node, target, given)
     )
 
 
 def _unknown(key: str, path: str, name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"It takes {', '.join(known) or 'nothing'}."
-    return f"{key}.{name} is not a parameter of {path}. {hint}"
+    hint = meant(name, known, f"It takes {', '.join(known) or 'nothing'}.")
+    return f"{key}.{shown(name)} is not a parameter of {path}. {hint}"
 
 
 def _mistyped(key: str, node: DictConfig, target: type, given: set[str]) -> list[str]:
@@ -142,9 +281,12 @@ def _mistyped(key: str, node: DictConfig, target: type, given: set[str]) -> list
     faults = []
     for name in sorted(given):
         kind: Any = hints.get(name)
-        if kind not in accepted or OmegaConf.is_missing(node, name):
+        if OmegaConf.is_missing(node, name):
             continue
         value = node[name]
-        if not isinstance(value, accepted[kind]) or (isinstance(value, bool) and kind is not bool):
-            faults.append(f"{key}.{name}={value} must be of type {kind.__name__}.")
+        if kind in accepted:
+            if not isinstance(value, accepted[kind]) or (isinstance(value, bool) and kind is not bool):
+                faults.append(f"{key}.{name}={shown(value)} must be of type {kind.__name__}.")
+        elif isinstance(kind, type) and f"{kind.__module__}.".startswith(OURS) and not isinstance(value, DictConfig):
+            faults.append(f"{key}.{name}={shown(value)} must be a {kind.__name__}, something with a _target_.")
     return faults

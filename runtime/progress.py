@@ -1,61 +1,73 @@
-"""Show how long a training still takes."""
+"""Show how far a long piece of work is: a bar on a terminal, a line a minute where there is none."""
 
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from multiprocessing import parent_process
+from typing import TypeVar
 
-import pytorch_lightning as pl
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+MINUTE = 60.0
+
+Result = TypeVar("Result")
 
 
-class EpochBar(pl.Callback):
-    """One bar over all epochs with the losses and the time left; silent where nobody watches.
+def watched() -> bool:
+    """Return whether this process speaks to the user: a worker does not."""
+    return parent_process() is None
 
-    Lightning's own bar counts the batches of one epoch, which take longer to draw than to
-    compute with networks this small.
+
+class Lines:
+    """One line to stderr, at most once a minute and never in the first.
 
     Parameters
     ----------
     label : str
-        What is being trained.
+        What is being done.
+    total : int
+        Steps of it.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, total: int, done: int = 0) -> None:
         self.label = label
-        self._bar: Progress | None = None
+        self.total = total
+        self._first = done
+        self._began = self._told = time.monotonic()
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw the bar on a terminal."""
-        if not (trainer.is_global_zero and sys.stderr.isatty()):
+    def at(self, done: int, more: str = "") -> None:
+        """Tell how many steps are done and how long the rest takes, where a minute has passed."""
+        now = time.monotonic()
+        if now - self._told < MINUTE or done >= self.total:
             return
-        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs")]
-        columns += [TextColumn("{task.fields[losses]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()]
-        self._bar = Progress(*columns)
-        self._task = self._bar.add_task(
-            self.label, total=trainer.max_epochs, completed=trainer.current_epoch, losses=""
-        )
-        self._bar.start()
+        self._told = now
+        each = (now - self._began) / max(done - self._first, 1)
+        left = duration(each * (self.total - done))
+        print(f"{self.label}: {done} of {self.total}{more}, {left} left", file=sys.stderr, flush=True)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Move on by one epoch."""
-        if self._bar is not None:
-            losses = "  ".join(f"{name} {value:.4g}" for name, value in trainer.callback_metrics.items())
-            self._bar.update(self._task, completed=trainer.current_epoch + 1, losses=losses)
 
-    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the finished bar on the screen."""
-        self._stop()
+def followed(results: Iterable[Result], total: int, label: str) -> Iterator[Result]:
+    """Yield the results as they come, and show how many of them are there."""
+    if total < 2 or not watched():
+        yield from results
+        return
+    if not sys.stderr.isatty():
+        lines = Lines(label, total)
+        for done, result in enumerate(results, start=1):
+            yield result
+            lines.at(done)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
-        self._stop()
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        for result in results:
+            bar.advance(task)
+            yield result
 
-    def _stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+
+def duration(seconds: float) -> str:
+    """Return a time in the two units that tell most."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

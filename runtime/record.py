@@ -1,6 +1,5 @@
 """What a run leaves behind, so that its numbers can be traced and made again."""
 
-import json
 import os
 import platform
 import shutil
@@ -11,21 +10,22 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from runtime.faults import FolderError
+from runtime.files import ROOT, write_text
+from runtime.kept import entry, read_config, read_json, read_text
+from runtime.settings import defaults
+from runtime.sweep import WHERE
+
 PACKAGES = ["torch", "pytorch-lightning", "numpy", "pandas", "numba", "scikit-learn", "PyWavelets", "hydra-core"]
-ROOT = Path(__file__).resolve().parents[1]
 UNFINISHED = "unfinished"  # folder of parts and checkpoints while a run goes on
-WEIGHTS = "model.safetensors"
-
-
-class FolderError(OSError):
-    """A run folder that cannot be written to."""
+CONFIG, CARD, METRICS, WEIGHTS = "config.yaml", "run.json", "metrics.json", "model.safetensors"
 
 
 def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
     """Return what to run and where: the composed configuration, or that of an interrupted run.
 
     The folder keeps its configuration, so a run goes on under the settings it began with, and no
-    two runs share a folder.
+    two runs share a folder.  Where it computes (``parallel``) is no part of it.
 
     Raises
     ------
@@ -33,19 +33,31 @@ def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
         If the folder cannot be written to, holds another run, or no run where one is to be resumed.
     """
     folder = Path(composed.resume or composed.folder)
-    kept = folder / "config.yaml"
+    kept = folder / CONFIG
     if composed.resume:
-        if not kept.is_file():
+        if not kept.exists():
             raise FolderError(f"resume={folder} is not the folder of a run: there is no {kept}.")
-        settings: Any = OmegaConf.load(kept)
-    else:
-        settings = OmegaConf.create(OmegaConf.to_container(composed, resolve=True))
-        del settings.folder, settings.resume
-        open_folder(folder / UNFINISHED)
-        if kept.exists() and OmegaConf.load(kept) != settings:
+        settings = _complete(read_config(kept))
+        settings.parallel = OmegaConf.create(OmegaConf.to_container(composed.parallel, resolve=True))
+        return settings, folder
+    settings = DictConfig(OmegaConf.to_container(composed, resolve=True))
+    del settings.folder, settings.resume
+    open_folder(folder / UNFINISHED)
+    if kept.exists():
+        if _settled(_complete(read_config(kept))) != _settled(settings):
             raise FolderError(f"{folder} holds a run with other settings.  Name another folder with hydra.run.dir=...")
+    else:
         write_text(kept, OmegaConf.to_yaml(settings))
     return settings, folder
+
+
+def _complete(kept: DictConfig) -> DictConfig:
+    """Return a kept configuration with the settings that have been added since, as they were without them."""
+    return DictConfig({**{name: value for name, value in defaults().items() if name not in kept}, **kept})
+
+
+def _settled(settings: DictConfig) -> dict[str, Any]:
+    return {str(name): value for name, value in settings.items() if name not in WHERE}
 
 
 def same_data(folder: Path, digest: str) -> None:
@@ -57,7 +69,7 @@ def same_data(folder: Path, digest: str) -> None:
         If the data have changed since the run was interrupted.
     """
     kept = folder / UNFINISHED / "data.sha256"
-    if kept.exists() and kept.read_text(encoding="utf-8") != digest:
+    if kept.exists() and read_text(kept, 1000) != digest:
         raise FolderError(
             f"The data have changed since the run in {folder} was interrupted, and its finished parts are of the "
             f"old ones.  Restore the data, or start a new run."
@@ -66,28 +78,35 @@ def same_data(folder: Path, digest: str) -> None:
 
 
 def load_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
-    """Return the configuration and the run card of a finished run.
+    """Return the configuration and the run card of a finished run: settled text, and the work is done here.
 
     Raises
     ------
     FolderError
-        If the folder holds none.
+        If the folder holds none, or what it holds was not written by a run.
     """
     if finished(folder) is None:
-        what = "an unfinished run" if (folder / "config.yaml").exists() else "no run"
+        what = "an unfinished run" if (folder / CONFIG).exists() else "no run"
         raise FolderError(f"run={folder} holds {what}.  Give the folder of a run that has ended.")
-    cfg: Any = OmegaConf.load(folder / "config.yaml")
-    card: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    cfg = _complete(read_config(folder / CONFIG))
+    cfg.parallel = OmegaConf.create({"_target_": "runtime.parallel.Local"})  # no machines of somebody else's
+    card = read_json(folder / CARD)
+    entry(card, "data.name", str, folder / CARD)
+    entry(card, "data.sha256", str, folder / CARD)
+    entry(card, "audit.verdict", str, folder / CARD)
     return cfg, card
 
 
 def finished(folder: Path) -> dict[str, Any] | None:
-    """Return the metrics of a run that has ended, or None."""
-    path = folder / "metrics.json"
-    if not path.exists():
-        return None
-    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return metrics
+    """Return the metrics of a run that has ended, or None.
+
+    Raises
+    ------
+    FolderError
+        If they are damaged.
+    """
+    path = folder / METRICS
+    return read_json(path) if path.exists() else None
 
 
 def tidy(folder: Path) -> None:
@@ -114,18 +133,6 @@ def open_folder(path: Path) -> Path:
             f"folder with hydra.run.dir=..."
         ) from None
     return path
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write readable JSON, whole or not at all."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def surroundings() -> dict[str, Any]:

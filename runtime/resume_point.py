@@ -1,11 +1,11 @@
 """Save a training so that it can go on as if it had never stopped."""
 
-import os
 from pathlib import Path
 
 import pytorch_lightning as pl
 
-from runtime.record import FolderError
+from runtime.faults import FolderError
+from runtime.files import atomic
 
 
 class ResumePoint(pl.callbacks.Checkpoint):
@@ -25,15 +25,15 @@ class ResumePoint(pl.callbacks.Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write beside the last checkpoint, then take its place."""
-        unfinished = self.path.with_suffix(".part")
+        if not trainer.is_global_zero:
+            trainer.save_checkpoint(self.path, weights_only=False)  # helps to gather, and writes nothing
+            return
         try:
-            trainer.save_checkpoint(unfinished, weights_only=False)  # with the optimiser, not weights alone
+            with atomic(self.path) as part:
+                trainer.save_checkpoint(part, weights_only=False)  # with the optimiser, not weights alone
         except (OSError, RuntimeError) as error:  # torch tells of a full disk as a RuntimeError
-            unfinished.unlink(missing_ok=True)
             raise FolderError(
                 f"The checkpoint {self.path} could not be written ({str(error).splitlines()[0]}).  Free some "
                 f"space; what was kept before stays, and the run goes on from there with "
                 f"python train.py resume={self.path.parents[1]}"
             ) from error
-        if trainer.is_global_zero:
-            os.replace(unfinished, self.path)

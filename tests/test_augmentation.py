@@ -7,7 +7,6 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 
 from data.augmentation import conditions_of
 from data.augmentation.auto import Auto
@@ -17,8 +16,6 @@ from data.augmentation.mixup import Mixup
 from data.augmentation.synthetic import SyntheticWindows
 from data.contracts import Batch, TooFewWindows
 from evaluation.augmentation_quality import augmentation_quality
-from report.augmentation_figures import augmentation_figure
-from report.figures import save
 from runtime.build import build, check
 from runtime.command_line import CONF
 from tests.conftest import choices
@@ -351,14 +348,3 @@ def test_windows_of_another_shape_are_refused():
     made = windows(100, seed=2)
     with pytest.raises(ValueError, match=r"past of a synthetic window is \(5, 7\)"):
         quality(Batch(made.past[:, 1:], made.target))
-
-
-@pytest.mark.parametrize("n_conditions", [0, CLUSTERS])
-def test_the_figure_shows_a_panel_a_condition(n_conditions, tmp_path):
-    found = quality(windows(200, n_conditions=n_conditions, seed=2), n_conditions=n_conditions)
-    figure = augmentation_figure(found, "Synthetic windows")
-    assert isinstance(figure, Figure)
-    assert sum(panel.axison for panel in figure.axes) == max(1, n_conditions)
-    assert all(len(panel.collections) == 3 for panel in figure.axes)
-    save(figure, tmp_path / "augmentation.png")
-    assert (tmp_path / "augmentation.png").stat().st_size > 10_000

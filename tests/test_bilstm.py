@@ -139,7 +139,7 @@ def test_segments_that_leave_nothing_to_choose_from_are_refused(segment):
 )
 def test_attention_can_be_read_from_the_network(name, contexts):
     network = life(name, "model/component=ensemble", "model.component.n_members=5").network.eval()
-    weights = network.attention(torch.randn(1, 4, 15, 11).expand(5, -1, -1, -1))
+    weights = network.step_weights(torch.randn(1, 4, 15, 11).expand(5, -1, -1, -1))
     assert list(weights) == contexts
     for found in weights.values():
         assert found.shape == (5, 4, 15)

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from data.cached import CachedScope
+from data.cached import CachedWork
 from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.wavelet_packet import WaveletPacket
-from data.windows import Expanding, Overall, Rolling
+from data.windows import EveryEnd, Expanding, RollingWindow, WholeSeries
 from runtime.cache import ArrayCache, CacheWarning, key_digest, main
 from tests.conftest import ROOT
 
@@ -246,7 +246,7 @@ def test_processes_may_fill_and_evict_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*-part"))
 
 
-# -- scopes that remember ---------------------------------------------------------------------
+# -- work that remembers ----------------------------------------------------------------------
 
 
 class Watched:
@@ -255,10 +255,8 @@ class Watched:
     def __init__(self, inner: Decomposition) -> None:
         self.inner = inner
         self.calls = 0
-
-    @property
-    def n_components(self) -> int:
-        return self.inner.n_components
+        self.n_components = inner.n_components
+        self.causal, self.memory = False, None
 
     def __call__(self, series: FloatArray) -> FloatArray:
         self.calls += 1
@@ -266,69 +264,89 @@ class Watched:
 
 
 SCOPES: dict[str, Callable[[], Scope]] = {
-    "rolling": lambda: Rolling(128),
+    "rolling": lambda: RollingWindow(128),
     "expanding": lambda: Expanding(128),
-    "overall": Overall,
+    "overall": WholeSeries,
 }
+
+
+def every_end(decomposition: Decomposition, scope: Scope | None = None, keep: int = 30, first: int = 127) -> EveryEnd:
+    return EveryEnd(scope or RollingWindow(128), decomposition, keep, first)
 
 
 @pytest.mark.parametrize("kind", SCOPES)
 @pytest.mark.parametrize("inner", [MODWT(), WaveletPacket()])
-def test_a_cached_scope_returns_the_bits_of_the_scope(
+def test_cached_work_returns_the_bits_of_the_work(
     cache: ArrayCache, walk: FloatArray, kind: str, inner: Decomposition
 ) -> None:
-    scope = SCOPES[kind]()
     decomposition = Watched(inner)
-    cached = CachedScope(scope, cache, {"scope": kind})
-    wanted = scope.tails(inner, walk, 30)
+    cached = CachedWork(map, cache, {"scope": kind})
+    many = [walk, walk[:200] + 1, walk[:100]]  # the last one is too short for a window
+    wanted = list(map(every_end(inner, SCOPES[kind]()), many))
     for _ in range(2):
-        first, components = cached.tails(decomposition, walk, 30)
-        assert first == wanted[0]
-        np.testing.assert_array_equal(components, wanted[1])
-    once = 1 if kind == "overall" else 300 - 128 + 1
-    assert decomposition.calls == once
+        found = list(cached(every_end(decomposition, SCOPES[kind]()), many))
+        assert len(found) == len(wanted)
+        for got, want in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(got, want)
+    assert found[2].shape == (0, inner.n_components, 30)
+    assert decomposition.calls == (2 if kind == "overall" else (300 - 127) + (200 - 127))
 
 
-def test_a_cached_scope_is_as_causal_and_as_long_as_the_scope(cache: ArrayCache) -> None:
-    assert CachedScope(Rolling(128), cache, {}).causal
-    assert CachedScope(Rolling(128), cache, {}).history == 128
-    assert not CachedScope(Overall(), cache, {}).causal
-    assert not hasattr(CachedScope(Overall(), cache, {}), "history")
+def test_many_series_share_an_entry_up_to_a_size(
+    cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(CachedWork(map, cache, {})(every_end(MODWT()), [walk] * 5))
+    assert len(cache.entries()) == 1
+    monkeypatch.setattr("data.cached.AN_ENTRY", 700)
+    found = list(CachedWork(map, cache, {})(every_end(MODWT()), [walk + k for k in range(5)]))
+    assert len(cache.entries()) == 1 + 3
+    np.testing.assert_array_equal(found[3], every_end(MODWT())(walk + 3))
 
 
-def test_series_too_short_for_a_window_gives_none_from_the_cache_too(cache: ArrayCache) -> None:
-    cached = CachedScope(Rolling(128), cache, {})
-    for _ in range(2):
-        first, components = cached.tails(MODWT(), np.ones(100), 30)
-        assert (first, components.shape) == (127, (0, 7, 30))
+def test_a_finished_entry_survives_what_interrupts_the_next(
+    cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("data.cached.AN_ENTRY", 300)
+    decomposition = Watched(MODWT())
+    work = CachedWork(map, cache, {})
+    with pytest.raises(ValueError, match="finite"):
+        list(work(every_end(decomposition), [walk, np.full(300, np.nan)]))
+    calls = decomposition.calls
+    next(iter(work(every_end(decomposition), [walk, np.full(300, np.nan)])))
+    assert decomposition.calls == calls
 
 
-def test_series_settings_lookback_and_kind_are_told_apart(cache: ArrayCache, walk: FloatArray) -> None:
+def test_series_settings_lookback_ends_and_kind_are_told_apart(cache: ArrayCache, walk: FloatArray) -> None:
     settings = {"scope": {"history": 128}}
-    plain = CachedScope(Rolling(128), cache, settings)
-    plain.tails(MODWT(), walk, 30)
-    plain.tails(MODWT(), walk + 1, 30)
-    plain.tails(MODWT(), walk, 31)
-    plain.tails(WaveletPacket(), walk, 30)
-    CachedScope(Rolling(128), cache, {**settings, "decomposition": {"level": 6}}).tails(MODWT(), walk, 30)
-    CachedScope(Expanding(128), cache, settings).tails(MODWT(), walk, 30)
-    assert len(cache.entries()) == 6
+
+    def ask(work: EveryEnd, series: FloatArray = walk, settings: dict[str, Any] = settings) -> None:
+        list(CachedWork(map, cache, settings)(work, [series]))
+
+    for _ in range(2):
+        ask(every_end(MODWT()))
+        ask(every_end(MODWT()), walk + 1)
+        ask(every_end(MODWT(), keep=31))
+        ask(every_end(MODWT(), first=128))
+        ask(every_end(WaveletPacket()))
+        ask(every_end(MODWT(), Expanding(128)))
+        ask(every_end(MODWT()), settings={**settings, "decomposition": {"level": 6}})
+    assert len(cache.entries()) == 7
 
 
 def test_changed_code_or_versions_are_decomposed_anew(
     cache: ArrayCache, walk: FloatArray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cached = CachedScope(Rolling(128), cache, {})
-    cached.tails(MODWT(), walk, 30)
+    cached = CachedWork(map, cache, {})
+    list(cached(every_end(MODWT()), [walk]))
     monkeypatch.setattr("data.cached._code", lambda: "another")
-    cached.tails(MODWT(), walk, 30)
+    list(cached(every_end(MODWT()), [walk]))
     monkeypatch.setattr("data.cached._versions", lambda: {"numpy": "99"})
-    cached.tails(MODWT(), walk, 30)
+    list(cached(every_end(MODWT()), [walk]))
     assert len(cache.entries()) == 3
 
 
 def test_components_that_do_not_change_with_time_are_kept_once(cache: ArrayCache, walk: FloatArray) -> None:
-    CachedScope(Overall(), cache, {}).tails(WaveletPacket(), walk, 30)
+    list(CachedWork(map, cache, {})(every_end(WaveletPacket(), WholeSeries()), [walk]))
     assert only_entry(cache).stat().st_size < 1.2 * 8 * walk.size * 8
     sliding = sliding_window_view(walk, 30)
     assert only_entry(cache).stat().st_size < sliding.size * 8

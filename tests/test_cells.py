@@ -108,7 +108,7 @@ def test_cycles_come_sorted_as_numbers_and_further_columns_go() -> None:
 
 def test_an_outlier_takes_the_last_sound_row_of_its_own_cell() -> None:
     table = cells(20, 20)
-    table.loc[[4, 5], "time"] = [900_000.0, np.nan]
+    table.loc[[4, 5], "time"] = [900_000.0, -1.0]
     table.loc[20, "voltage"] = 0.0  # the first row of cell b
     frame, notes = sound_cycles(table, "cells", QUANTITIES, "replace")
     columns = list(QUANTITIES)
@@ -118,6 +118,15 @@ def test_an_outlier_takes_the_last_sound_row_of_its_own_cell() -> None:
         "3 of 40 rows hold a missing value or one beyond its physical limits (a 2, b 1); they take the last sound "
         "values of their cell, but for 1 that come before any, which are left out.",
     )
+
+
+def test_a_missing_value_takes_the_last_one_known_and_leaves_its_neighbours_alone() -> None:
+    table = cells(20, 20)
+    table.loc[[4, 5], "time"] = np.nan
+    frame, notes = sound_cycles(table, "cells", QUANTITIES, "replace")
+    pd.testing.assert_frame_equal(frame.drop(columns="time"), table.drop(columns="time"))
+    assert frame.loc[[4, 5], "time"].tolist() == [table.loc[3, "time"]] * 2
+    assert "2 of 40 rows hold a missing value" in notes[0]
 
 
 def test_outliers_can_be_dropped_or_kept() -> None:

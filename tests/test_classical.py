@@ -8,7 +8,7 @@ from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.svm import SVR as SklearnSVR
 
 from data.contracts import Batch, Windows
-from data.scaling import Anchored, MinMax
+from data.scaling import LastValue, MinMax
 from models.allocation import Joint, Separate
 from models.classical import SVR, Ridge
 from models.model import Inputs
@@ -25,7 +25,7 @@ LEARNED = [name for name in CLASSICAL if BUILT[name].needs.scaled]
 KEPT = [name for name in LEARNED if BUILT[name].needs.state]
 
 
-@pytest.fixture(params=[Anchored, MinMax])
+@pytest.fixture(params=[LastValue, MinMax])
 def scaling(request):
     return request.param()
 
@@ -92,7 +92,7 @@ def test_every_model_forecasts_every_step_of_the_horizon(name, scaling):
 @pytest.mark.parametrize("name", CLASSICAL)
 def test_the_forecast_of_a_window_does_not_depend_on_those_around_it(name):
     train, test = parts(waves(noise=0.1), 100)
-    model, scaling = build(compose_model(name), **LIVE), Anchored()
+    model, scaling = build(compose_model(name), **LIVE), LastValue()
     fit(model, train, scaling)
     found = model.predict(inputs_of(test, scaling))  # (..., n, H)
     for chosen in ([0], [3, 1], range(7), range(1, 64), np.arange(len(test.y))[::-1], []):
@@ -102,14 +102,14 @@ def test_the_forecast_of_a_window_does_not_depend_on_those_around_it(name):
 
 def test_persistence_repeats_the_last_value():
     windows = waves()
-    found = forecast(Persistence("P", **LIVE), windows, Anchored().fit(windows))
+    found = forecast(Persistence("P", **LIVE), windows, LastValue().fit(windows))
     np.testing.assert_allclose(found, np.repeat(windows.past[:, -1].sum(axis=1)[:, None], HORIZON, axis=1))
 
 
 def test_drift_goes_on_along_a_line():
     line = np.arange(30.0).reshape(1, 30, 1)
     windows = Windows(3 * line[:, :12], 3 * line[:, 12:14], 3 * line[:, 12:14, 0], np.array([11]))
-    np.testing.assert_allclose(forecast(Drift("D", 1, 12, 2), windows, Anchored().fit(windows)), windows.y)
+    np.testing.assert_allclose(forecast(Drift("D", 1, 12, 2), windows, LastValue().fit(windows)), windows.y)
 
 
 def test_naive_forecasts_add_components_in_the_same_order_however_an_array_lies_in_memory():
@@ -127,7 +127,7 @@ def test_drift_without_a_change_to_go_on_with_is_refused():
 
 
 def test_models_learn_what_can_be_learned(learned):
-    scaling, train = Anchored(), waves()
+    scaling, train = LastValue(), waves()
     fit(learned, train, scaling)
     seen = np.abs(forecast(learned, train, scaling) - train.y).mean()
     persistence = np.abs(forecast(Persistence("P", **LIVE), train, scaling) - train.y).mean()
@@ -144,7 +144,7 @@ def test_ridge_finds_a_linear_law(component, scaling):
 def test_a_larger_penalty_gives_smaller_weights():
     sizes = []
     for alpha in (1e-3, 1.0, 1e3):
-        model = fit(Ridge("R", Separate(), alpha, **LIVE), waves(noise=1.0), Anchored())
+        model = fit(Ridge("R", Separate(), alpha, **LIVE), waves(noise=1.0), LastValue())
         sizes.append(np.square(model.state()["weight"]).sum())
     assert sizes[0] > sizes[1] > sizes[2]
 
@@ -166,7 +166,7 @@ def test_ridge_is_that_of_scikit_learn(component, alpha):
 @pytest.mark.parametrize("component", [Separate(), Joint()])
 def test_of_several_penalties_the_one_is_kept_that_errs_least_on_validation_windows(component):
     train, validation = parts(waves(noise=1.0), 60)
-    grid, scaling = [1e-3, 1e-1, 1e1, 1e3, 1e5], Anchored()
+    grid, scaling = [1e-3, 1e-1, 1e1, 1e3, 1e5], LastValue()
 
     def error(alpha):
         model = fit(Ridge("R", component, alpha, **LIVE), train, scaling)
@@ -178,7 +178,7 @@ def test_of_several_penalties_the_one_is_kept_that_errs_least_on_validation_wind
 
 
 def test_without_validation_windows_the_penalty_is_that_of_generalised_cross_validation():
-    train, grid, scaling = Windows(*(a[:60] for a in waves(noise=1.0))), [1e-2, 1.0, 1e2], Anchored()
+    train, grid, scaling = Windows(*(a[:60] for a in waves(noise=1.0))), [1e-2, 1.0, 1e2], LastValue()
     chosen = float(fit(Ridge("R", Joint(), grid, **LIVE), train, scaling).state()["alpha"])
     batch = scaling.transform(train)
     rows, target = batch.past.reshape(60, -1), batch.target[..., -1]
@@ -205,7 +205,7 @@ def test_svr_leaves_itself_out_above_its_most_windows():
 
 
 def test_svr_is_that_of_scikit_learn():
-    windows, scaling = waves(noise=0.3), Anchored()
+    windows, scaling = waves(noise=0.3), LastValue()
     model = fit(SVR("S", Separate(), C=2.0, epsilon=0.1, most_windows=1000, **LIVE), windows, scaling)
     batch = scaling.transform(windows)
     for k in range(COMPONENTS):

@@ -1,8 +1,6 @@
 """What the README tells people to type exists."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 
@@ -39,10 +37,3 @@ def test_links_of_the_documentation_lead_somewhere():
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             if not link.startswith("http"):
                 assert (page.parent / link).exists(), f"{page.name} links to {link}"
-
-
-def test_help_lists_the_choices():
-    done = subprocess.run(
-        [sys.executable, "train.py", "--help"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
-    )
-    assert "decomposition: ceemdan" in done.stdout

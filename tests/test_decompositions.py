@@ -1,5 +1,8 @@
 """What every decomposition promises, whoever writes it; and what single ones promise besides."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
@@ -13,13 +16,16 @@ from data.contracts import BatchDecomposition, Decomposition, FloatArray
 from data.decomposition import batch
 from data.decomposition.batch import tails
 from data.decomposition.modwt import MODWT
+from data.decomposition.moving_average import MovingAverage
+from data.decomposition.ssa import SSA, elementary_series
 from data.decomposition.stationary_wavelet_packet import StationaryWaveletPacket
+from data.decomposition.stl import MSTL, STL
 from data.decomposition.vmd import VMD
 from data.decomposition.wavelet_packet import WaveletPacket
+from data.windows import WholeSeries
 from runtime.build import build
 from tests.conftest import ROOT, choices
 
-CAUSAL = ["modwt", "stationary_wavelet_packet"]
 BANDS = {"modwt": 400, "stationary_wavelet_packet": 400, "wavelet_packet": 400}
 LENGTH = 160
 
@@ -65,6 +71,29 @@ def test_components_sum_to_the_series(decompose: Decomposition, shape: str, size
     assert components.shape == (decompose.n_components, size)
     assert components.dtype == np.float64
     np.testing.assert_allclose(components.sum(axis=0), series, rtol=0, atol=1e-9 * np.abs(series).max())
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-12, 1e-300, 1e5, 1e153, 1e297])
+def test_components_have_the_unit_of_the_series(decompose: Decomposition, factor: float) -> None:
+    series = random_walk() - 3000
+    wanted = decompose(series)
+    np.testing.assert_allclose(decompose(series * factor) / factor, wanted, rtol=0, atol=1e-9 * np.abs(series).max())
+
+
+@pytest.mark.parametrize("power", [-40, 3, 500])
+def test_a_unit_that_is_a_power_of_two_changes_no_bit(decompose: Decomposition, power: int) -> None:
+    np.testing.assert_array_equal(decompose(random_walk() * 2.0**power), decompose(random_walk()) * 2.0**power)
+
+
+def test_small_moves_on_a_high_level_are_found(decompose: Decomposition) -> None:
+    """A walk that has five digits left: the level must not take more of them."""
+    high = 1e12 + np.round(random_walk() - 3000)
+    moves = high - 1e12
+    components = decompose(high)
+    np.testing.assert_allclose(components.sum(axis=0), high, rtol=1e-15)
+    components[-1] -= 1e12
+    assert components.std(axis=1).sum() < 3 * decompose(moves).std(axis=1).sum()
+    assert np.abs(components - decompose(moves)).max() < 0.05 * moves.std()
 
 
 def test_same_series_gives_the_same_bits(decompose: Decomposition) -> None:
@@ -137,7 +166,7 @@ def test_table_is_refused(decompose: Decomposition) -> None:
 @pytest.mark.parametrize("size", [0, 1, 2, 3])
 def test_series_shorter_than_four_points_is_refused_or_right(decompose: Decomposition, size: int) -> None:
     series = random_walk(size)
-    if size and getattr(decompose, "pointwise_causal", False):
+    if size and decompose.causal:
         np.testing.assert_allclose(decompose(series).sum(axis=0), series, rtol=1e-9)
         return
     with pytest.raises(ValueError, match=rf"{size} points is too short.*needs at least \d+.*scope\.history"):
@@ -175,12 +204,12 @@ def test_modes_of_vmd_find_tones_in_order_of_frequency() -> None:
     np.testing.assert_allclose(components[2, middle], tones[2, middle] + 100, atol=0.05)
 
 
-@pytest.mark.parametrize("name", [*CAUSAL, "identity"])
-def test_what_comes_later_changes_no_bit_of_what_was(name: str) -> None:
-    decompose = make(name)
-    assert decompose.pointwise_causal  # type: ignore[attr-defined]
+def test_what_comes_later_changes_components_unless_they_are_causal(decompose: Decomposition) -> None:
     series = random_walk(400)
     before = decompose(series)
+    if not decompose.causal:
+        assert not np.array_equal(decompose(series[:-1]), before[:, :-1])
+        return
     for last_known in (0, 1, 63, 200, 398):
         changed = series.copy()
         changed[last_known + 1 :] = 1e6 * np.random.default_rng(4).standard_normal(399 - last_known)
@@ -189,15 +218,27 @@ def test_what_comes_later_changes_no_bit_of_what_was(name: str) -> None:
         np.testing.assert_array_equal(decompose(series[seen]), before[:, seen])
 
 
-@pytest.mark.parametrize("name", [name for name in choices("decomposition") if name not in [*CAUSAL, "identity"]])
-def test_only_one_sided_filters_say_that_they_are_causal(name: str) -> None:
-    decompose = make(name)
-    assert not getattr(decompose, "pointwise_causal", False)
-    series = random_walk()
-    assert not np.array_equal(decompose(series[:-1]), decompose(series)[:, :-1])
+def test_what_lies_beyond_the_memory_changes_no_bit_and_what_lies_within_does(decompose: Decomposition) -> None:
+    memory = 399 if decompose.memory is None else decompose.memory
+    series = random_walk(400)
+    beyond = np.where(np.arange(400) < 399 - memory, random_walk(400, seed=5), series)
+    np.testing.assert_array_equal(decompose(beyond)[:, -1], decompose(series)[:, -1])
+    for oldest in range(max(399 - memory, 0), 399):
+        within = series + np.where(np.arange(400) == oldest, 50.0, 0.0)
+        if not np.array_equal(decompose(within)[:, -1], decompose(series)[:, -1]):
+            return
+    assert memory == 0
 
 
-@pytest.mark.parametrize("decompose", [MODWT("haar", 5), MODWT("db2", 4), StationaryWaveletPacket(4)])
+def test_some_decompositions_are_causal_and_some_have_no_memory() -> None:
+    built = [make(name) for name in choices("decomposition") if name != "ceemdan_pyemd"]
+    assert {decomposition.causal for decomposition in built} == {True, False}
+    assert {None, 0} < {decomposition.memory for decomposition in built}
+
+
+@pytest.mark.parametrize(
+    "decompose", [MODWT("haar", 5), MODWT("db2", 4), StationaryWaveletPacket(4), MovingAverage(25)]
+)
 def test_one_sided_filters_forget_what_lies_beyond_their_reach(decompose: Decomposition) -> None:
     series = random_walk(600)
     window = decompose(series[200:])
@@ -268,6 +309,84 @@ def test_vmd_moves_and_scales_with_the_series() -> None:
     np.testing.assert_allclose(moved[:-1], 1e-3 * components[:-1], atol=1e-6)
 
 
+@pytest.mark.parametrize("width", [2, 25])
+def test_trend_of_the_moving_average_is_the_mean_of_the_last_steps(width: int) -> None:
+    series = random_walk(200)
+    rest, trend = MovingAverage(width)(series)
+    np.testing.assert_allclose(trend[width - 1 :], sliding_window_view(series, width).mean(axis=1), rtol=1e-12)
+    assert trend[0] == pytest.approx(series[0])
+    np.testing.assert_allclose(rest, series - trend, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("robust", [False, True])
+def test_stl_is_that_of_statsmodels_fast_first(robust: bool) -> None:
+    from statsmodels.tsa.seasonal import STL as Reference
+
+    series = random_walk(200)
+    found = Reference(series, period=12, seasonal=9, robust=robust).fit()
+    wanted = [found.resid, found.seasonal, found.trend]
+    np.testing.assert_allclose(STL(12, 9, robust)(series), wanted, rtol=0, atol=1e-9 * series.max())
+
+
+@pytest.mark.parametrize("periods", [(7,), (5, 20)])
+def test_mstl_is_that_of_statsmodels_fast_first(periods: tuple[int, ...]) -> None:
+    from statsmodels.tsa.seasonal import MSTL as Reference
+
+    series = random_walk(200)
+    found = Reference(series, periods=periods).fit()
+    wanted = [found.resid, *found.seasonal.reshape(200, -1).T, found.trend]
+    np.testing.assert_allclose(MSTL(periods)(series), wanted, rtol=0, atol=1e-9 * series.max())
+
+
+def test_mstl_parts_two_seasons_from_a_trend() -> None:
+    time = np.arange(400)
+    day, week, trend = np.sin(2 * np.pi * time / 8), np.cos(2 * np.pi * time / 40), 0.05 * time
+    rest, first, second, slow = MSTL([8, 40])(day + week + trend)
+    np.testing.assert_allclose(first, day, atol=0.05)
+    np.testing.assert_allclose(second[40:-40], week[40:-40], atol=0.1)
+    np.testing.assert_allclose(slow[40:-40], trend[40:-40], atol=0.1)
+    assert rest.std() < 0.05
+
+
+def test_elementary_series_are_those_of_the_trajectory_matrix_and_sum_to_the_series() -> None:
+    """Against the definition: singular value decomposition, then means over the antidiagonals."""
+    series = random_walk(60)
+    trajectory = np.array(sliding_window_view(series, 60 - 15 + 1))  # (L, T - L + 1)
+    left, sizes, right = np.linalg.svd(trajectory, full_matrices=False)
+    found = elementary_series(series, 15, 15)
+    for k in range(15):
+        matrix = sizes[k] * np.outer(left[:, k], right[k])
+        means = [np.flipud(matrix).diagonal(t - 14).mean() for t in range(60)]
+        np.testing.assert_allclose(found[k], means, atol=1e-6)
+    np.testing.assert_allclose(found.sum(axis=0), series, rtol=1e-9)
+
+
+@pytest.mark.parametrize("align", ["period", "index"])
+def test_ssa_finds_tones_in_order_of_frequency(align: str) -> None:
+    time = np.arange(400)
+    tones = np.stack([np.cos(2 * np.pi * time / 8), 3 * np.cos(2 * np.pi * time / 50)])  # means are zero
+    components = SSA(n_components=5, window=100, rank=4, align=align)(tones.sum(axis=0) + 7)
+    rows = {"period": (1, 3, 4), "index": (slice(0, 2), slice(2, 4), 4)}[align]
+    for wanted, row in zip([*tones, np.full(400, 7.0)], rows, strict=True):
+        np.testing.assert_allclose(np.atleast_2d(components[row]).sum(axis=0), wanted, atol=0.06)
+
+
+def test_bits_of_ssa_do_not_depend_on_the_threads_of_blas() -> None:
+    code = (
+        "import numpy as np\n"
+        "from data.decomposition.ssa import SSA\n"
+        "series = np.random.default_rng(0).standard_normal(600).cumsum()\n"
+        "print(SSA(window=120)(series).tobytes().hex())\n"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **threads}, capture_output=True, text=True, check=True
+        ).stdout
+        for threads in ({f"{name}_NUM_THREADS": str(n) for name in ("OMP", "OPENBLAS", "MKL")} for n in (1, 2))
+    }
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "told"),
     [
@@ -277,6 +396,12 @@ def test_vmd_moves_and_scales_with_the_series() -> None:
         (MODWT, {"wavelet": "morl"}, "wavelet=morl"),
         (MODWT, {"level": 0}, "level=0"),
         (StationaryWaveletPacket, {"level": 0}, "level=0"),
+        (MovingAverage, {"width": 1}, "width=1"),
+        (STL, {"period": 1, "seasonal": 4}, r"period=1[\s\S]*seasonal=4"),
+        (MSTL, {"periods": [9, 1]}, r"periods=1 [\s\S]*shortest first"),
+        (MSTL, {"periods": []}, "shortest first"),
+        (SSA, {"n_components": 1, "window": 5, "rank": 6}, r"n_components=1[\s\S]*rank=6 must be between 1 and"),
+        (SSA, {"align": "size"}, "align='size'"),
         (VMD, {"modes": 0, "bandwidth": -1.0}, r"modes=0[\s\S]*bandwidth=-1.0"),
         (VMD, {"ascent": -0.1, "tolerance": -1.0, "iterations": 0}, r"ascent[\s\S]*tolerance[\s\S]*iterations=0"),
     ],
@@ -302,9 +427,38 @@ class _OneByOne:
     """A decomposition without ``tails`` of its own."""
 
     n_components = 2
+    causal = False
+    memory = None
 
     def __call__(self, series: FloatArray) -> FloatArray:
         return np.stack([series - series.mean(), np.full(series.size, series.mean())])
+
+
+class _Wrong(_OneByOne):
+    """A decomposition that loses part of the series."""
+
+    def __init__(self, lost: float) -> None:
+        self.lost = lost
+
+    def __call__(self, series: FloatArray) -> FloatArray:
+        return super().__call__(series) - self.lost
+
+
+@pytest.mark.parametrize(("lost", "said"), [(1.0, "_Wrong.*miss the series by up to 2.*sum"), (np.nan, "not finite")])
+def test_components_that_do_not_sum_to_the_series_are_refused(lost: float, said: str) -> None:
+    windows = list(sliding_window_view(random_walk(100), 80))
+    with pytest.raises(ValueError, match=said):
+        tails(_Wrong(lost), windows, 5)
+    with pytest.raises(ValueError, match=said):
+        WholeSeries().at(_Wrong(lost), random_walk(100), 5, np.array([50]))
+
+
+def test_numbers_at_the_end_of_their_range_are_refused(decompose: Decomposition) -> None:
+    series = np.finfo(float).max * np.sin(np.arange(LENGTH) ** 1.5)
+    with pytest.raises(ValueError, match=r"reach 1.8e\+308.*another unit"):
+        decompose(series)
+    with pytest.raises(ValueError, match="another unit"):
+        tails(decompose, [series], LENGTH)
 
 
 @pytest.mark.parametrize(("terminal", "worker"), [(False, False), (True, True), (True, False)])

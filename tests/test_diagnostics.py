@@ -1,4 +1,4 @@
-"""Diagnostics find what was put into forecasts: a lag, a period, a regime, a stage of life."""
+"""Diagnostics find what was put into forecasts: a lag, a period, a regime."""
 
 import numpy as np
 import pandas as pd
@@ -9,14 +9,11 @@ from evaluation.diagnostics import (
     absolute_errors,
     covered,
     lagged,
-    life_of,
     mean_period,
-    spent,
-    thirds,
     trailing_ratio,
     volatility_regimes,
 )
-from evaluation.metrics import PERSISTENCE
+from evaluation.rows import PERSISTENCE
 
 
 def test_lags_count_how_far_the_forecast_is_behind() -> None:
@@ -64,13 +61,3 @@ def test_coverage_has_the_exact_interval_of_its_group() -> None:
     assert found.loc[("all in", 80), ["coverage", "high"]].tolist() == [1.0, 1.0]
     low, high = beta.ppf([0.025, 0.975], [15, 16], [6, 5])  # Clopper and Pearson, 15 of 20
     assert found.loc[("some out", 95), ["coverage", "low", "high"]].tolist() == pytest.approx([0.75, low, high])
-
-
-def test_age_is_life_less_what_remains_where_rows_are_records() -> None:
-    remaining = np.arange(89.0, -1, -1)
-    cycles = pd.DataFrame({"unique_id": "a", "ds": 90 - remaining, "y": remaining})
-    records = cycles.assign(ds=1000 * cycles["ds"])
-    for rows, lives in ((cycles, {}), (cycles, {"a": 90.0}), (records, {"a": 90.0})):
-        np.testing.assert_allclose(spent(rows, lives), np.arange(1, 91) / 90)
-        assert set(life_of(rows, lives)) == {90.0}
-        assert thirds(rows, lives).tolist() == ["early"] * 29 + ["middle"] * 30 + ["late"] * 31

@@ -81,6 +81,31 @@ def test_emd_of_few_points_is_pyemds(seed):
     agrees(compat.EMD()(series), theirs, series)
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1.0, 1e6])
+@pytest.mark.parametrize("name", CASES)
+def test_emd_is_pyemds_for_the_series_measured_in_its_deviation(name, unit):
+    pyemd = pytest.importorskip("PyEMD")
+    series = unit * CASES[name]
+    deviation = series.std()
+    theirs = deviation * pyemd.EMD()(series / deviation)
+    ours = emd(series)
+    agrees(ours if np.abs(ours[-1]).max() > 1e-8 * deviation else ours[:-1], theirs, series)
+
+
+@pytest.mark.parametrize("unit", np.linspace(1, 2, 9))
+def test_a_mode_close_to_a_threshold_is_found_in_every_unit_or_in_none(unit):
+    time = np.arange(400)
+    series = np.where(time % 2, 1.0, -1.0) + 0.00035 * np.sin(time / 10)  # a range of .7 thousandths is left
+    assert len(emd(unit * series)) == len(emd(series))
+
+
+@pytest.mark.parametrize("unit", [1e-2, 1.0, 1e6])
+@pytest.mark.parametrize("name", ["walk", "short walk", "noise", "plateaus", "zeros"])
+def test_emd_of_ordinary_numbers_is_pyemds_as_they_are(name, unit):
+    pyemd = pytest.importorskip("PyEMD")
+    agrees(emd(unit * CASES[name]), pyemd.EMD()(unit * CASES[name]), unit * CASES[name])
+
+
 @pytest.mark.parametrize("rule", [{}, {"FIXE": 3}, {"FIXE_H": 2}], ids=str)
 @pytest.mark.parametrize("epsilon", [0.005, 0.2])
 @pytest.mark.parametrize("name", sorted(BIG))
@@ -250,13 +275,16 @@ def test_raw_modes_are_fast_first_and_the_remainder_last(function, walk):
     np.testing.assert_allclose(modes.sum(axis=0), walk, rtol=1e-9)
 
 
+def test_trials_that_never_end_are_cut_off_and_still_sum(walk, monkeypatch):
+    monkeypatch.setattr("data.decomposition.eemd.MOST", 2)
+    modes = eemd(walk, trials=TRIALS)
+    assert len(modes) == 3
+    np.testing.assert_allclose(modes.sum(axis=0), walk, rtol=1e-12)
+    assert mean_period(modes[-1]) > mean_period(modes[1])  # what was not decomposed is trend
+
+
 def test_the_remainder_of_eemd_carries_no_noise(walk):
     assert mean_period(eemd(walk, trials=TRIALS, noise_width=0.2)[-1]) > 50
-
-
-@pytest.mark.parametrize("function", [ceemdan, iceemdan])
-def test_modes_scale_with_the_unit_of_the_series(function, walk):
-    np.testing.assert_allclose(called(function, 1000 * walk), 1000 * called(function, walk), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -339,10 +367,204 @@ def test_a_misspelt_keyword_is_an_error(kind):
         kind(trails=3)
 
 
-@pytest.mark.parametrize("settings", [{"spline_kind": "akima"}, {"nbsym": 3}, {"extrema_detection": "parabol"}])
-def test_what_this_engine_does_not_compute_is_an_error(settings):
-    with pytest.raises(ValueError, match="only"):
-        compat.EMD(**settings)
+NOT_COMPUTED = [
+    {"spline_kind": "akima"},
+    {"nbsym": 3},
+    {"extrema_detection": "parabol"},
+    {"DTYPE": np.float32},
+    {"scale_factor": 2.0},
+]
+
+
+@pytest.mark.parametrize("settings", NOT_COMPUTED, ids=str)
+def test_what_this_engine_does_not_compute_is_an_error_once_it_is_asked_for(settings, walk):
+    later = compat.EMD()
+    for name, value in settings.items():
+        setattr(later, name, value)
+    engines = [compat.EMD(**settings), later]
+    engines += [kind(trials=2, **settings) for kind in (compat.EEMD, compat.CEEMDAN)]
+    engines += [kind(trials=2, ext_EMD=later) for kind in (compat.EEMD, compat.CEEMDAN)]
+    for engine in engines:
+        with pytest.raises(ValueError, match=rf"{next(iter(settings))}=.*only"):
+            engine(walk)
+
+
+def test_everything_that_is_not_computed_is_told_at_once(walk):
+    with pytest.raises(ValueError, match=r"spline_kind='akima'.*\nnbsym=3"):
+        compat.EMD(spline_kind="akima", nbsym=3)(walk)
+
+
+SET_LATER = [*RULES, {"MAX_ITERATION": 1}, {"range_thr": 30.0}, {"total_power_thr": 3000.0}]
+
+
+@pytest.mark.parametrize("settings", SET_LATER, ids=str)
+def test_settings_of_emd_set_on_the_object_are_obeyed_as_in_pyemd(settings):
+    pyemd = pytest.importorskip("PyEMD")
+    series = CASES["walk"]
+    ours, theirs = compat.EMD(), pyemd.EMD()
+    for name, value in settings.items():
+        setattr(ours, name, value)
+        setattr(theirs, name, value)
+    agrees(ours(series), theirs(series), series)
+    for mine, their in zip(ours.get_imfs_and_residue(), theirs.get_imfs_and_residue(), strict=True):
+        agrees(mine, their, series)
+
+
+def with_seed(engine):
+    engine.noise_seed(3)
+    return engine
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"trials": 3},
+        {"noise_width": 0.3},
+        {"noise_kind": "uniform"},
+        {"separate_trends": True},
+        {"EMD.FIXE": 2},
+        {"EMD.FIXE_H": 2, "separate_trends": True},
+        {"EMD.MAX_ITERATION": 1},
+        {"random": 7},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("max_imf", [-1, 2])
+def test_settings_of_eemd_set_on_the_object_are_obeyed_as_in_pyemd(settings, max_imf):
+    pyemd = pytest.importorskip("PyEMD")
+    series = CASES["walk"][:150]
+    ours, theirs = with_seed(compat.EEMD(trials=5)), with_seed(pyemd.EEMD(trials=5, parallel=False))
+    for engine in (ours, theirs):
+        for name, value in settings.items():
+            owner = engine.EMD if name.startswith("EMD.") else engine
+            setattr(owner, name.removeprefix("EMD."), np.random.RandomState(value) if name == "random" else value)
+    agrees(ours(series, max_imf=max_imf), theirs(series, max_imf=max_imf), series)
+    assert ours.ensemble_count() == theirs.ensemble_count()
+    assert list(ours.all_imfs) == list(theirs.all_imfs)
+    agrees(ours.ensemble_mean(), theirs.ensemble_mean(), series)
+    agrees(ours.ensemble_std(), theirs.ensemble_std(), series)
+    for mine, their in zip(ours.all_imfs.values(), theirs.all_imfs.values(), strict=True):
+        agrees(mine, their, series)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"trials": 3},
+        {"epsilon": 0.2},
+        {"noise_scale": 3.0, "beta_progress": False},
+        {"noise_kind": "uniform"},
+        {"range_thr": 8.0},
+        {"total_power_thr": 1e5},
+        {"EMD.FIXE": 2},
+        {"EMD.FIXE_H": 2},
+        {"EMD.MAX_ITERATION": 3},
+        {"EMD.std_thr": 0.6, "EMD.energy_ratio_thr": 0.01},
+    ],
+    ids=str,
+)
+def test_settings_of_ceemdan_set_on_the_object_are_obeyed_as_in_pyemd(settings):
+    pyemd = pytest.importorskip("PyEMD")
+    series = CASES["walk"][:150]
+    ours, theirs = compat.CEEMDAN(trials=4, seed=5), pyemd.CEEMDAN(trials=4, seed=5, parallel=False)
+    for engine in (ours, theirs):
+        for name, value in settings.items():
+            setattr(engine.EMD if name.startswith("EMD.") else engine, name.removeprefix("EMD."), value)
+    agrees(ours(series), theirs(series), series)
+    plain = compat.CEEMDAN(trials=4, seed=5)(series)
+    assert plain.shape != ours.C_IMF.shape or not np.allclose(plain, ours.C_IMF)
+
+
+def test_keywords_of_emd_reach_it_through_the_ensembles(walk):
+    for kind in (compat.EEMD, compat.CEEMDAN):
+        through = kind(trials=2, FIXE_H=3, MAX_ITERATION=50, svar_thr=0.1)
+        assert (through.EMD.FIXE_H, through.EMD.MAX_ITERATION, through.EMD.svar_thr) == (3, 50, 0.1)
+        with pytest.raises(TypeError, match=r"FIXE_H.*ext_EMD"):
+            kind(ext_EMD=compat.EMD(), FIXE_H=3)
+
+
+def test_an_emd_of_another_package_is_refused():
+    pyemd = pytest.importorskip("PyEMD")
+    with pytest.raises(TypeError, match=r"PyEMD\.EMD\.EMD"):
+        compat.CEEMDAN(ext_EMD=pyemd.EMD())
+
+
+def test_the_number_of_modes_given_to_eemd_bounds_every_call(walk):
+    few = with_seed(compat.EEMD(trials=3, max_imf=2))(walk)
+    np.testing.assert_array_equal(few, with_seed(compat.EEMD(trials=3))(walk, max_imf=2))
+    assert len(few) == 3
+
+
+@pytest.mark.parametrize("kind", [compat.EMD, compat.EEMD, compat.CEEMDAN])
+@pytest.mark.parametrize(("name", "meant"), [("FIX", "FIXE"), ("trails", "trials"), ("epsilom", "epsilon"), ("x", "")])
+def test_an_attribute_pyemd_does_not_have_is_refused_with_the_one_that_was_meant(kind, name, meant):
+    with pytest.raises(AttributeError, match=f"has no setting '{name}'") as caught:
+        setattr(kind(), name, 1)
+    if meant in kind._names:
+        assert f"Did you mean {meant!r}?" in str(caught.value)
+
+
+def test_noise_of_ones_own_is_used(walk):
+    engine = compat.CEEMDAN(trials=3)
+    noise = np.random.default_rng(0).standard_normal((3, walk.size))
+    engine.generate_noise = lambda scale, size: scale * noise
+    np.testing.assert_array_equal(engine(walk), ceemdan(walk, trials=3, noise=noise))
+
+
+@pytest.mark.parametrize("kind", [compat.EEMD, compat.CEEMDAN])
+def test_an_unknown_kind_of_noise_is_refused_and_progress_is_told(kind, walk, capsys):
+    engine = kind(trials=2)
+    first = with_seed(engine)(walk)
+    assert not capsys.readouterr().err
+    np.testing.assert_array_equal(with_seed(engine)(walk, progress=True), first)
+    assert f"{kind.__name__}: mode 2" in capsys.readouterr().err
+    engine.noise_kind = "brown"
+    with pytest.raises(ValueError, match="normal, uniform"):
+        engine(walk)
+
+
+@pytest.mark.parametrize("kind", [compat.EEMD, compat.CEEMDAN])
+def test_threads_are_what_parallel_and_processes_say_when_called(kind):
+    engine = kind(trials=2, processes=3)
+    assert engine._threads() == 3
+    engine.processes = 2
+    assert engine._threads() == 2
+    engine.parallel = False
+    assert engine._threads() == 1
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_extrema_and_zero_crossings_are_pyemds(name):
+    pyemd = pytest.importorskip("PyEMD")
+    series = CASES[name] - np.round(CASES[name].mean())
+    time = 5 + 2.0 * np.arange(series.size)
+    for ours, theirs in zip(
+        compat.EMD().find_extrema(time, series), pyemd.EMD().find_extrema(time, series), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_trend_is_what_is_left_or_the_last_mode():
+    pyemd = pytest.importorskip("PyEMD")
+    time = np.arange(300)
+    for series in (
+        CASES["walk"],
+        np.sin(time / 7.0),
+        np.where(time % 2, 1.0, -1.0) + np.where(time % 4 < 2, 1.0, -1.0),
+    ):
+        ours, theirs = compat.EMD(), pyemd.EMD()
+        ours(series)
+        theirs(series)
+        for mine, their in zip(ours.get_imfs_and_trend(), theirs.get_imfs_and_trend(), strict=True):
+            agrees(mine, their, series)
+
+
+@pytest.mark.parametrize("kind", [compat.EMD, compat.EEMD, compat.CEEMDAN])
+@pytest.mark.parametrize("level", [0.0, 3.0])
+def test_a_constant_has_one_row(kind, level):
+    engine = kind() if kind is compat.EMD else kind(trials=3)
+    rows = engine(np.full(40, level))
+    np.testing.assert_array_equal(rows.sum(axis=0), level)
 
 
 def test_the_results_of_a_call_are_kept_as_pyemd_keeps_them(walk):

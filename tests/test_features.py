@@ -19,16 +19,15 @@ from data.features._rows import cell_starts
 from data.features.chain import Chain
 from data.features.clusters import Clusters, _best
 from data.features.codes import Codes, last_cells
-from data.features.drift import Drift
+from data.features.drift import Displacement
 from data.features.early_life import EarlyLife
 from data.features.robust import Robust
-from data.features.rolling import Rolling
+from data.features.rolling import RollingStatistics
 from data.features.selection import Selection
 from data.features.standardize import Standardize
 from data.features.wavelet_packet import TrailingWaveletPacket
 from data.panel import DataError
 from models.meta_autoencoder import MetaAutoencoder
-from report.cluster_figures import criteria_figure, criteria_table
 from runtime.build import build, check
 from runtime.command_line import CONF
 from tests.conftest import choices, data_file
@@ -166,7 +165,7 @@ def test_a_step_is_swapped_or_left_out_by_one_override(configure):
 
 def test_a_chain_learns_step_by_step_from_what_it_was_given():
     X, y = cells()
-    means = Rolling([5], ["mean"], keep=False)
+    means = RollingStatistics([5], ["mean"], keep=False)
     chain = Chain({"robust": Robust(), "nothing": None, "means": means, "standardize": Standardize()})
     out = chain.fit(X, y).transform(X)
     by_hand = X
@@ -187,7 +186,7 @@ def test_a_chain_tells_what_its_steps_found():
 
 
 def test_steps_are_cloned_by_scikit_learn():
-    step = clone(Drift([7], smoothing=3))
+    step = clone(Displacement([7], smoothing=3))
     assert step.get_params() == {"windows": [7], "smoothing": 3, "columns": None, "keep": True}
 
 
@@ -195,7 +194,7 @@ def test_steps_are_cloned_by_scikit_learn():
 @settings(max_examples=15, deadline=None)
 def test_rolling_statistics_are_those_of_pandas(seed, width):
     X, y = _random_table(seed)
-    out = Rolling([width]).fit(X, y).transform(X)
+    out = RollingStatistics([width]).fit(X, y).transform(X)
     rolling = X.groupby(level="unique_id", sort=False, group_keys=False).rolling(width, min_periods=1)
     for name in ("mean", "std", "max", "min"):
         expected = getattr(rolling, name)().fillna(0.0).to_numpy()
@@ -215,7 +214,7 @@ def test_a_gross_outlier_leaves_no_trace_behind_its_window():
     X, y = _random_table(0)
     wild = X.copy()
     wild.iloc[0] = 1e12
-    plain, after = (Rolling([4]).fit(table, y).transform(table) for table in (X, wild))
+    plain, after = (RollingStatistics([4]).fit(table, y).transform(table) for table in (X, wild))
     first = int((X.index.get_level_values(0) == "a").sum())
     assert first > 4
     np.testing.assert_array_equal(after.iloc[4:], plain.iloc[4:])
@@ -259,7 +258,7 @@ def test_early_life_is_the_median_so_far_and_then_stays():
 
 def test_drift_compares_with_the_past_of_the_cell():
     X, y = cells()
-    out = Drift([20], smoothing=5, columns="Charging").fit(X, y).transform(X)
+    out = Displacement([20], smoothing=5, columns="Charging").fit(X, y).transform(X)
     cell, drift = of(X, "c1")["Charging time (s)"], of(out, "c1")["Charging time (s) drift20"]
     assert drift.iloc[0] == 0
     assert drift.iloc[60] == pytest.approx(cell.iloc[56:61].mean() - cell.iloc[36:41].mean())
@@ -270,7 +269,7 @@ def test_drift_compares_with_the_past_of_the_cell():
 def test_drift_begins_where_the_column_first_moves():
     index = pd.MultiIndex.from_product([["a"], range(12)], names=["unique_id", "ds"])
     X = pd.DataFrame({"x": [50.0] * 4 + [10.0, 9, 8, 7, 6, 5, 4, 3]}, index)
-    out = Drift([6], smoothing=1, keep=False).fit(X, X["x"]).transform(X)["x drift6"]
+    out = Displacement([6], smoothing=1, keep=False).fit(X, X["x"]).transform(X)["x drift6"]
     np.testing.assert_allclose(out, [0, 0, 0, 0, 0, -1, -2, -3, -4, -5, -6, -6])
 
 
@@ -420,9 +419,9 @@ def test_too_few_different_rows_for_the_clusters_are_refused():
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (partial(Rolling, windows=[0], statistics=["mode"]), "0 is no window.*mode is not one of"),
+        (partial(RollingStatistics, windows=[0], statistics=["mode"]), "0 is no window.*mode is not one of"),
         (partial(EarlyLife, cycles=0), "early_life.cycles=0"),
-        (partial(Drift, windows=[]), "drift.windows=\\[\\]"),
+        (partial(Displacement, windows=[]), "drift.windows=\\[\\]"),
         (partial(Selection, keep=0), "selection.keep=0"),
         (partial(Standardize, clip=0.0), "standardize.clip=0.0"),
         (partial(Codes, None, validation=1.0), "codes.validation=1.0"),
@@ -441,7 +440,7 @@ def test_rows_out_of_order_are_refused():
     with pytest.raises(DataError, match="comes after its row"):
         cell_starts(X.iloc[::-1])
     with pytest.raises(DataError, match="No column holds the pattern 'Ampere'"):
-        Rolling(columns="Ampere").fit(X, y).transform(X)
+        RollingStatistics(columns="Ampere").fit(X, y).transform(X)
 
 
 def test_the_factors_of_hnei_correlate_with_life_as_published(configure):
@@ -452,23 +451,3 @@ def test_the_factors_of_hnei_correlate_with_life_as_published(configure):
     tau = pd.DataFrame(step.factors).set_index("factor")["kendall_tau"]
     assert tau["Discharge Time (s)"] > 0.95
     assert tau["Min. Voltage Charg. (V)"] < -0.6
-
-
-CRITERIA = [
-    {"n_clusters": 2, "fpc": 0.75, "silhouette": 0.4, "calinski_harabasz": 1220.0},
-    {"n_clusters": 3, "fpc": 0.59, "silhouette": 0.5, "calinski_harabasz": 900.0},
-    {"n_clusters": 4, "fpc": 0.47, "silhouette": None, "calinski_harabasz": None},
-]
-
-
-def test_the_table_of_criteria_marks_the_number_in_use_and_the_best():
-    lines = criteria_table(CRITERIA, chosen=3).splitlines()
-    assert lines[2] == "| 2 | **0.7500** | 0.4000 | **1220** |"
-    assert lines[3] == "| **3** | 0.5900 | **0.5000** | 900 |"
-    assert lines[4] == "| 4 | 0.4700 | – | – |"
-
-
-def test_the_figure_of_criteria_has_a_panel_each_with_what_is_known():
-    panels = criteria_figure(CRITERIA, chosen=3, title="HNEI").axes
-    assert [list(panel.lines[0].get_ydata()) for panel in panels] == [[0.75, 0.59, 0.47], [0.4, 0.5], [1220.0, 900.0]]
-    assert all(panel.lines[1].get_xdata()[0] == 3 for panel in panels)

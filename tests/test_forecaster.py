@@ -14,7 +14,7 @@ from torch import nn
 
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
-from data.scaling import Anchored
+from data.scaling import LastValue
 from models.allocation import Joint, Quantiles, Separate
 from models.best_weights import BestWeights
 from models.forecaster import Forecaster, refuse_clipping_scaled
@@ -452,7 +452,7 @@ def test_a_network_that_is_loaded_forecasts_the_same():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_with_a_zero_head_an_untrained_network_is_persistence_and_learns(name):
     windows = panel_windows()
-    scaling = Anchored().fit(windows)
+    scaling = LastValue().fit(windows)
     inputs = Inputs(windows, scaling.transform(windows), pd.DataFrame(), scaling)
     model = make(name, "joint", lookback=LOOKBACK, hidden=8, zero_head=True)
     naive = Persistence("P", 3, LOOKBACK, HORIZON).predict(inputs)
@@ -485,7 +485,7 @@ def panel_windows(n_components=3):
 @pytest.mark.parametrize("component", [Separate(), Joint()])
 def test_a_perfect_scaled_forecast_restores_the_future(component):
     windows = panel_windows()
-    scaling = Anchored().fit(windows)
+    scaling = LastValue().fit(windows)
     scaled = scaling.transform(windows)
     for target in (scaled.target, torch.tensor(scaled.target)):
         perfect = np.asarray(component.targets(target))

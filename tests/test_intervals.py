@@ -1,6 +1,11 @@
 """Intervals: what every kind promises, and what each does."""
 
 import json
+import math
+import subprocess
+import sys
+import time
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from evaluation.intervals.conformal import Adaptive, ByCell, NoIntervals, Split, extend
-from evaluation.intervals.scoring import interval_scores
-from evaluation.metrics import ForecastsError
+from evaluation.intervals.adaptive import Adaptive
+from evaluation.intervals.by_cell import ByCell
+from evaluation.intervals.none import NoIntervals
+from evaluation.intervals.offsets import extend
+from evaluation.intervals.scores import interval_scores
+from evaluation.intervals.split import SplitConformal
+from evaluation.rows import ForecastsError
 from tests.conftest import ROOT, choices
 
 CONFORMAL = [name for name in choices("intervals") if name != "own"]  # what a model learns itself needs a model
@@ -75,7 +84,7 @@ def of_cells(n_cells: int, seed: int = 0, n: int = 120) -> pd.DataFrame:
 def tables_for(name: str, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     if name != "by_cell":
         return in_time(np.random.default_rng(seed).standard_normal(200), 80)
-    rows = of_cells(4, seed)
+    rows = of_cells(21, seed, n=40)  # 19 cells support 95 %
     return rows[rows["unique_id"] == "c0"].reset_index(drop=True), rows[rows["unique_id"] != "c0"]
 
 
@@ -199,12 +208,12 @@ def test_of_cells_no_interval_depends_on_a_truth_of_the_test_cells() -> None:
     pd.testing.assert_frame_equal(before[bounds], after[bounds], check_exact=True)
 
 
-# --- Split
+# --- SplitConformal
 
 
 def test_split_is_the_conformal_quantile_of_the_calibration_errors() -> None:
     forecasts, calibration = in_time(np.random.default_rng(0).permutation(np.arange(1.0, 51)), 39)
-    result = Split([80, 95]).apply(forecasts, calibration)
+    result = SplitConformal([80, 95]).apply(forecasts, calibration)
     errors = np.sort((calibration["y"] - 100).abs())
     assert len(errors) == 39
     np.testing.assert_allclose(widths(result, 80) / 2, errors[32 - 1])  # ceil(40 * .8) = 32
@@ -215,7 +224,7 @@ def test_split_is_the_conformal_quantile_of_the_calibration_errors() -> None:
 def test_split_promises_nothing_it_has_too_few_errors_for(n: int, known: bool) -> None:
     forecasts, calibration = in_time(np.random.default_rng(0).standard_normal(40), n)
     assert len(calibration) == n
-    result = Split([80, 95]).apply(forecasts, calibration)
+    result = SplitConformal([80, 95]).apply(forecasts, calibration)
     assert result["lo_80"].notna().all()
     assert result["lo_95"].notna().all() == known
 
@@ -225,7 +234,7 @@ def test_split_covers_exchangeable_errors_as_promised() -> None:
     shares = []
     for _ in range(150):
         forecasts, calibration = in_time(rng.standard_cauchy(99), 39)
-        scores = interval_scores(Split([80, 95]).apply(forecasts, calibration)).set_index("level")
+        scores = interval_scores(SplitConformal([80, 95]).apply(forecasts, calibration)).set_index("level")
         shares.append(scores["coverage"])
     covered = pd.concat(shares, axis=1).mean(axis=1)
     assert covered[80] == pytest.approx(0.8, abs=0.02)
@@ -240,6 +249,101 @@ def test_calibration_truths_of_the_future_are_refused(name: str) -> None:
 
 
 # --- Adaptive
+
+
+class Reference:
+    """The definition of ``Adaptive`` in plain Python, one stream and one row after another."""
+
+    def __init__(self, levels: list[int], window: int, gamma: float, halflife: float) -> None:
+        self.target = [1 - level / 100 for level in levels]
+        self.fewest = [math.ceil(100 / (100 - level) - 1e-9) - 1 for level in levels]
+        self.alpha = list(self.target)
+        self.window, self.gamma, self.keep = window, gamma, 0.5 ** (1 / halflife)
+        self.total = self.weight = 0.0
+        self.count = 0
+        self.came: list[float] = []
+        self.sorted: list[float] = []
+
+    def size(self) -> float:
+        return math.sqrt(self.total / self.weight) if self.count >= 10 else math.nan
+
+    def reaches(self) -> list[float]:
+        found, n = [], len(self.sorted)
+        for alpha, fewest in zip(self.alpha, self.fewest, strict=True):
+            place = min(max(math.ceil((n + 1) * (1 - alpha) - 1e-9), 1), n) - 1
+            found.append(self.size() * self.sorted[place] if n >= fewest else math.nan)
+        return found
+
+    def learn(self, error: float, size: float, given: list[float]) -> None:
+        if not math.isfinite(error):
+            return
+        for k, reach in enumerate(given):
+            if math.isfinite(reach):
+                self.alpha[k] += self.gamma * (self.target[k] - (abs(error) > reach))
+        if size > 0:
+            self.came.append(abs(error) / size)
+            insort(self.sorted, abs(error) / size)
+            if len(self.came) > self.window:
+                del self.sorted[bisect_left(self.sorted, self.came.pop(0))]
+        self.total = self.keep * self.total + error * error
+        self.weight = self.keep * self.weight + 1
+        self.count += 1
+
+    def follow(self, rows: pd.DataFrame) -> tuple[list[list[float]], list[float]]:
+        """Return the reach of every row, in time order, and of the next."""
+        error, arrives = (rows["y"] - rows["y_hat"]).tolist(), rows["ds"].tolist()
+        given: list[tuple[float, list[float]]] = []
+        arrived = 0
+        for now in rows["origin"]:
+            while arrived < len(given) and arrives[arrived] <= now:
+                self.learn(error[arrived], *given[arrived])
+                arrived += 1
+            given.append((self.size(), self.reaches()))
+        for row in range(arrived, len(error)):
+            self.learn(error[row], *given[row])
+        return [reach for _, reach in given], self.reaches()
+
+
+@pytest.mark.parametrize("horizon", [1, 4])
+@pytest.mark.parametrize("window", [20, 500])
+def test_the_compiled_loop_is_equal_to_plain_python_to_the_bit(window: int, horizon: int) -> None:
+    rng = np.random.default_rng(window + horizon)
+    tables = []
+    for name in ("a", "b", "c"):
+        errors = rng.standard_normal((260, horizon)) * np.exp(rng.normal(0, 1, (260, 1)))
+        errors[: 12 * (name == "b")] = 0.0  # no size of errors at first
+        tables.append(in_time(errors, 70, horizon, name=name))
+    forecasts, calibration = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    forecasts.loc[rng.random(len(forecasts)) < 0.02, "y_hat"] = np.nan
+    intervals = Adaptive([80, 95], window=window, gamma=0.02, halflife=7.0)
+    found, ahead = intervals.apply(forecasts, calibration), intervals.latest(forecasts, calibration)
+    for (name, step), own in found.groupby(["unique_id", "step"]):
+        known = calibration[(calibration["unique_id"] == name) & (calibration["step"] == step)]
+        reach, last = Reference([80, 95], window, 0.02, 7.0).follow(pd.concat([known, own]))
+        for level, far in zip((80, 95), np.array(reach[len(known) :]).T, strict=True):
+            np.testing.assert_array_equal(own[f"hi_{level}"], own["y_hat"] + far)
+        assert last == [row["hi"][0] for row in ahead if (row["unique_id"], row["step"]) == (name, step)]
+
+
+def test_importing_the_intervals_does_not_compile_anything() -> None:
+    code = "import sys; import evaluation.intervals.adaptive; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_cost_of_a_thousand_series_is_linear() -> None:
+    def seconds(n_series: int) -> float:
+        table, _ = in_time(np.random.default_rng(0).standard_normal(60), 0)
+        many = pd.concat([table.assign(unique_id=f"s{k}") for k in range(n_series)], ignore_index=True)
+        began = time.process_time()
+        offsets = intervals.latest(many, pd.DataFrame())
+        extend(many.groupby("unique_id").head(1), offsets)
+        intervals.apply(many, pd.DataFrame())
+        return time.process_time() - began
+
+    intervals = built("adaptive")
+    seconds(1)
+    few, many = min(seconds(100) for _ in range(2)), seconds(1000)
+    assert many < 25 * few
 
 
 def by_definition(
@@ -335,9 +439,9 @@ def test_perfect_forecasts_have_intervals_without_width_or_none() -> None:
 
 
 def test_the_largest_quantile_of_few_cells_counts() -> None:
-    calibration = of_cells(3).assign(y=0.0)
-    sizes = calibration["unique_id"].map({"c0": 1.0, "c1": 3.0, "c2": 2.0})
-    calibration = calibration.assign(y_hat=sizes * (1 + np.tile(np.arange(120), 3) / 120))
+    calibration = of_cells(4).assign(y=0.0)
+    sizes = calibration["unique_id"].map({"c0": 1.0, "c1": 3.0, "c2": 2.0, "c3": 1.5})
+    calibration = calibration.assign(y_hat=sizes * (1 + np.tile(np.arange(120), 4) / 120))
     forecasts = of_cells(1).assign(unique_id="new", y_hat=50.0)
     result = ByCell([80], stages=1).apply(forecasts, calibration)
     errors = np.sort(calibration.loc[calibration["unique_id"] == "c1", "y_hat"])
@@ -345,7 +449,7 @@ def test_the_largest_quantile_of_few_cells_counts() -> None:
 
 
 def test_every_cell_counts_the_same_however_long_it_lived() -> None:
-    calibration = of_cells(3)
+    calibration = of_cells(4)
     odd = calibration["unique_id"] == "c1"  # errs early in life, the others late
     calibration["y_hat"] = calibration["y"] + np.where(odd, 0.2 * calibration["y"], 24 - 0.2 * calibration["y"])
     again = calibration[calibration["unique_id"] == "c1"]
@@ -369,7 +473,7 @@ def test_new_cells_are_covered_on_average_and_promised_as_often_as_documented() 
 
 
 def test_stages_of_life_have_widths_of_their_own() -> None:
-    calibration = of_cells(3)
+    calibration = of_cells(19)
     calibration = calibration.assign(y_hat=calibration["y"] * 1.2)  # errors grow with what is left
     forecasts = of_cells(1).assign(unique_id="new", y_hat=lambda table: table["y"])
     staged, flat = (ByCell([95], stages=stages).apply(forecasts, calibration) for stages in (3, 1))
@@ -384,15 +488,60 @@ def test_a_cell_cannot_calibrate_itself() -> None:
         ByCell([80], stages=1).apply(rows[rows["unique_id"] != "c2"], rows[rows["unique_id"] == "c1"])
 
 
+@pytest.mark.parametrize(
+    ("n_cells", "levels", "said"),
+    [
+        (
+            1,
+            [50],
+            "1 validation cell supports at most 50 %: no interval of 80 % and 95 %, which takes 4 or more.",
+        ),
+        (
+            3,
+            [50],
+            "3 validation cells support at most 75 %: no interval of 80 % and 95 %, which takes 4 or more.",
+        ),
+        (4, [50, 80], "4 validation cells support at most 80 %: no interval of 95 %, which takes 19 or more."),
+        (
+            18,
+            [50, 80],
+            "18 validation cells support at most 94 %: no interval of 95 %, which takes 19 or more.",
+        ),
+        (19, [50, 80, 95], None),
+    ],
+)
+def test_levels_that_the_validation_cells_do_not_support_are_left_out_and_it_is_said(
+    n_cells: int, levels: list[int], said: str | None
+) -> None:
+    calibration, forecasts = of_cells(n_cells, n=30), of_cells(1, seed=9, n=30).assign(unique_id="new")
+    intervals = ByCell([50, 80, 95], stages=2)
+    result = intervals.apply(forecasts, calibration)
+    there = [level for level in (50, 80, 95) if result[f"hi_{level}"].notna().all()]
+    assert there == levels
+    assert result[[f"hi_{level}" for level in (50, 80, 95) if level not in levels]].isna().all(axis=None)
+    assert {offset["level"] for offset in intervals.latest(forecasts, calibration)} == set(levels)
+    assert intervals.notes(calibration) == ([] if said is None else [said])
+
+
+def test_the_fold_with_the_fewest_cells_is_what_is_said() -> None:
+    calibration = pd.concat([of_cells(19).assign(fold="1"), of_cells(2).assign(fold="2")])
+    assert ByCell([50, 80], stages=1).notes(calibration)[0].startswith("2 validation cells support at most 66 %")
+
+
+@pytest.mark.parametrize("name", CONFORMAL)
+def test_nothing_to_say_of_enough_calibration(name: str) -> None:
+    assert built(name).notes(tables_for(name)[1]) == []
+
+
 # --- settings
 
 
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Split([0.95]), "whole numbers"),  # type: ignore[list-item]
+        (lambda: SplitConformal([0.95]), "whole numbers"),  # type: ignore[list-item]
         (lambda: NoIntervals([]), "whole numbers"),
-        (lambda: Split([80, 80]), "twice"),
+        (lambda: SplitConformal([80, 80]), "twice"),
         (lambda: Adaptive([95], window=10, gamma=0.1, halflife=5), "too few scores"),
         (lambda: Adaptive([95], window=10, gamma=2, halflife=0), "gamma=2.*halflife=0"),
         (lambda: ByCell([80], stages=0), "stages=0"),

@@ -11,7 +11,6 @@ from torch import nn
 
 from models.meta_autoencoder import AutoencoderNetwork, MetaAutoencoder
 from models.meta_optimizer import MetaOptimizer, hypergradients
-from report.autoencoder_figures import autoencoder_figure
 
 OPTIMIZERS = {
     "adam": partial(torch.optim.Adam, lr=3e-3),
@@ -252,12 +251,3 @@ def test_what_cannot_be_learned_from_is_refused(rows):
         small("momentum").fit(rows * 1e30, rows * 1e30, seed=0)
     with pytest.raises(ValueError, match="has learned nothing yet"):
         small().encode(rows)
-
-
-def test_the_figure_of_losses_has_a_panel_an_optimiser_and_one_for_rates_that_move():
-    plain = [{"epoch": k, "train/loss": 1 / (k + 1), "val/loss": 2 / (k + 1)} for k in range(4)]
-    learning = [epoch | {"eta": 0.5, "beta": 0.9} for epoch in plain[:3]]
-    figure = autoencoder_figure({"Adam": [plain, plain[:2]], "meta-optimiser": [learning]}, "HNEI")
-    titles = [panel.get_title(loc="left") for panel in figure.axes]
-    assert titles == ["Adam", "meta-optimiser", "rates of meta-optimiser"]
-    assert list(figure.axes[0].lines[1].get_ydata()) == [2.0, 1.0, pytest.approx(2 / 3), 0.5]

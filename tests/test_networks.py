@@ -59,9 +59,9 @@ def _one_thread():
 
 
 def make(name, component="separate", n_components=COMPONENTS, lookback=31, horizon=2, hidden=None, **settings):
-    """Build a network that is not training; ``hidden`` is the width of every layer, None that of its file."""
+    """Build a network that is not training; ``hidden`` is the width of its layers, None that of its file."""
     node = compose_model(name, f"model/component={component}")
-    if hidden is not None:
+    if hidden is not None and "hidden" in node.network:
         layered = isinstance(node.network.hidden, ListConfig)  # a width for each of them
         node.network.hidden = [hidden] * len(node.network.hidden) if layered else hidden
     node.network.update(settings)

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 import re
-from functools import cache
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,267 +13,30 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data.contracts import FloatArray
-from evaluation.judge import judge
-from evaluation.life_metrics import judge as judge_lives
-from evaluation.metrics import PERSISTENCE, naive_scale
-from report import page_figures
-from report.comparison import compare
-from report.life_comparison import compare as compare_lives
-from report.life_table import LifeMetrics
+from evaluation.rows import PERSISTENCE
+from report.figures.png import write_pngs
 from report.page import as_json, main, write_page
-from report.page_comparison import write_comparison_page
-from report.page_run import PageError
-from report.table import Metrics, write_metrics
+from report.run_folder import BY_TASK
+from tests.run_folders import (
+    AUDIT,
+    CARD,
+    EVIL,
+    HYBRID,
+    NET,
+    cell_metrics,
+    cell_run,
+    cell_table,
+    change,
+    epochs,
+    leave,
+    quality,
+    series_metrics,
+    series_run,
+    series_table,
+    write,
+)
 
-OWN = "ICEEMDAN-CNN-LSTM-AM"
-OTHERS = ["Drift", "Ridge", "SVR", "MLP", "LSTM", "CNN-LSTM", "CNN-LSTM-AM"]
 MEGABYTE = 1_000_000
-EVIL = "<script>document.title='taken over'</script><img src=x onerror=\"document.title='taken over'\">"
-
-
-def series_run(
-    folder: Path,
-    series: FloatArray,
-    n_test: int,
-    models: list[str] = OTHERS,
-    title: str = "A walk",
-    evidence: bool = True,
-) -> Path:
-    """Write what a run of many models on one series leaves."""
-    forecasts, scores = judged(tuple(series), n_test, tuple(models))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_metrics(
-        folder / "metrics.json",
-        Metrics("sp500", "sp500", title, "index points", 0, OWN, scores, ["One thing to know."]),
-    )
-    forecasts.to_parquet(folder / "forecasts.parquet", index=False)
-    write(folder / "run.json", card())
-    (folder / "config.yaml").write_text(f"seed: 0\nmodel:\n  label: {OWN}\n" * 20, encoding="utf-8")
-    if evidence:
-        _series_evidence(folder / "evidence", series, dates_of(series), n_test)
-    return folder
-
-
-def dates_of(series: FloatArray) -> pd.DatetimeIndex:
-    return pd.bdate_range("2015-01-01", periods=series.size)
-
-
-@cache
-def judged(values: tuple[float, ...], n_test: int, models: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return forecasts of a series and their scores; several tests use the same."""
-    series, rng = np.array(values), np.random.default_rng(0)
-    dates = dates_of(series)
-    truth, last = series[-n_test:], series[-n_test - 1 : -1]
-    noise = np.abs(np.diff(series)).mean()
-    labels = [OWN, *models, PERSISTENCE]
-    parts = []
-    for label in labels:
-        quality = 0.0 if label == PERSISTENCE else 0.45 if label == OWN else 0.1
-        forecast = last + quality * noise * rng.standard_normal(n_test)
-        part = pd.DataFrame(
-            {
-                "unique_id": "s",
-                "ds": dates[-n_test:],
-                "origin": dates[-n_test - 1 : -1],
-                "step": 1,
-                "model": label,
-                "y": truth,
-                "y_hat": forecast,
-            }
-        )
-        spread = pd.Series(np.abs(np.diff(series))).rolling(30).mean().to_numpy()[-n_test - 1 : -1]
-        for level, width in (("80", 1.6), ("95", 2.6)):
-            part[f"lo_{level}"] = forecast - width * spread if label == OWN else np.nan
-            part[f"hi_{level}"] = forecast + width * spread if label == OWN else np.nan
-        parts.append(part)
-    forecasts = pd.concat(parts, ignore_index=True)
-    train = pd.DataFrame({"unique_id": "s", "y": series[:-n_test]})
-    found = judge(forecasts, naive_scale(train), [])
-    scores = found.scores.assign(in_mcs=found.scores["mae"] < found.scores["mae"].median())
-    return forecasts, scores
-
-
-def life_run(folder: Path, n_cells: int = 6, cell: str = "cell") -> Path:
-    """Write what a run on unseen cells leaves."""
-    rng = np.random.default_rng(1)
-    parts = []
-    for number in range(n_cells):
-        life = int(rng.integers(500, 1000))
-        cycle = np.arange(15, life)
-        truth = (life - cycle).astype(float)
-        for label, bias in ((OWN, 40.0), ("Extra trees", 60.0), ("Clock", 25.0)):
-            wave = np.convolve(rng.standard_normal(cycle.size + 60), np.ones(61) / 8, "valid")
-            forecast = np.maximum(truth + bias * rng.standard_normal() * (truth / life) + bias * 0.4 * wave, 0)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "unique_id": f"{cell} {number + 1}",
-                        "ds": cycle,
-                        "origin": cycle,
-                        "step": 0,
-                        "model": label,
-                        "y": truth,
-                        "y_hat": forecast,
-                        "lo_80": forecast - 60,
-                        "hi_80": forecast + 60,
-                        "lo_95": forecast - 95,
-                        "hi_95": forecast + 95,
-                    }
-                )
-            )
-    forecasts = pd.concat(parts, ignore_index=True)
-    error = (forecasts["y"] - forecasts["y_hat"]).abs()
-    mae = error.groupby(forecasts["model"], sort=False).mean()
-    scores = [
-        {
-            "model": label,
-            "mae": value,
-            "rmse": 1.3 * value,
-            "mae_scaled": value / 1000,
-            "accuracy_15": 0.7,
-            "r2": 0.98,
-            "n_cells": n_cells,
-            "alpha_lambda": 0.8,
-            "eol_mae": 12.0,
-            "eol_bias": -3.0,
-            "n": int((forecasts["model"] == label).sum()),
-            "leaks": False,
-            "verdict": "reference" if label == "Clock" else "worse",
-            "p_corrected": None if label == "Clock" else 0.02,
-        }
-        for label, value in mae.items()
-    ]
-    folder.mkdir(parents=True, exist_ok=True)
-    metrics = {
-        "job": "life",
-        "experiment": "hnei",
-        "dataset": "hnei",
-        "title": "HNEI cells",
-        "unit": "cycles",
-        "seed": 0,
-        "model": OWN,
-        "notes": ["The clock wins here because all cells age alike."],
-        "scores": scores,
-    }
-    write(folder / "metrics.json", metrics)
-    forecasts.to_parquet(folder / "forecasts.parquet", index=False)
-    write(folder / "run.json", card())
-    _life_evidence(folder / "evidence", rng)
-    return folder
-
-
-def card() -> dict:
-    return {
-        "python": "3.11.7",
-        "platform": "Linux",
-        "cores": 2,
-        "packages": {"torch": "2.13.0", "numpy": "2.4.6"},
-        "commit": "2c3cf50b1d",
-        "uncommitted_changes": False,
-        "seed": 0,
-        "data": {"name": "x", "rows": 5031, "sha256": "47a1c625e2ff0493"},
-        "leaks": {OWN: False},
-        "seconds": {f"{OWN}, by time": 153.4, "SVR, by time": 2.2},
-        "command": "python train.py experiment=sp500 seed=0",
-        "audit": {
-            "verdict": "causal",
-            "sentence": "none of 240 inputs, scales and forecasts at or before 30 origins changed by a bit.",
-            "stages": [
-                {"stage": stage, "verdict": "causal", "checked": 60, "changed": 0, "detail": ""}
-                for stage in ("decomposition", "scaling", "forecast")
-            ],
-            "expected": [],
-            "seconds": 4.2,
-        },
-    }
-
-
-def _series_evidence(folder: Path, series: FloatArray, dates: pd.DatetimeIndex, n_test: int) -> None:
-    folder.mkdir(exist_ok=True)
-    rng = np.random.default_rng(2)
-    rest, columns = series[-512:], {}
-    for number, width in enumerate((3, 9, 27, 81), start=1):
-        smooth = np.convolve(np.pad(rest, width, mode="edge"), np.ones(2 * width + 1) / (2 * width + 1), "valid")
-        columns[f"c{number}"], rest = rest - smooth, smooth
-    pd.DataFrame({"ds": dates[-512:], **columns, "c5": rest}).to_parquet(folder / "components.parquet")
-    lags = np.arange(20)
-    rows = [
-        pd.DataFrame(
-            {
-                "name": name,
-                "unique_id": "s",
-                "ds": dates[place],
-                "lag": lags,
-                "weight": _softmax(-lags * 0.2 + rng.standard_normal(20) * 0.4),
-            }
-        )
-        for name in ("component 1", "component 2")
-        for place in range(-min(n_test, 300), 0)
-    ]
-    pd.concat(rows).to_parquet(folder / "attention.parquet")
-    epochs = [
-        {"epoch": k, "train/loss": 0.9 * 0.7**k + 0.1, "val/loss": 0.9 * 0.72**k + 0.12 + 0.004 * k} for k in range(25)
-    ]
-    write(folder / "losses.json", dict.fromkeys((OWN, "MLP", "LSTM", "CNN-LSTM"), epochs))
-
-
-def _life_evidence(folder: Path, rng: np.random.Generator) -> None:
-    folder.mkdir(exist_ok=True)
-    write(
-        folder / "factors.json",
-        [
-            {"factor": f"voltage mean {k}", "kendall_tau": float(t), "importance": abs(float(t)) / 2}
-            for k, t in enumerate(rng.uniform(-1, 1, 20))
-        ],
-    )
-    table = [
-        {
-            "n_clusters": k,
-            "fpc": 1 / k + 0.1,
-            "silhouette": 0.5 - 0.03 * k,
-            "calinski_harabasz": 900.0 - 20 * (k - 3) ** 2,
-        }
-        for k in range(2, 11)
-    ]
-    write(folder / "clusters.json", {"table": table, "chosen": 3})
-    cloud = rng.standard_normal((200, 2))
-    write(
-        folder / "augmentation.json",
-        {
-            "mmd": 0.013,
-            "tstr": {"mae": 31.0, "real mae": 29.0},
-            "pca": {"real": cloud.tolist(), "synthetic": (cloud * 0.8 + 0.2).tolist()},
-        },
-    )
-    write(folder / "losses.json", {"autoencoder": [{"epoch": k, "train/loss": 1 / (k + 1)} for k in range(30)]})
-    rows = [
-        pd.DataFrame(
-            {
-                "name": "adaptive",
-                "unique_id": "cell 1",
-                "ds": cycle,
-                "lag": np.arange(15),
-                "weight": _softmax(rng.standard_normal(15)),
-            }
-        )
-        for cycle in range(15, 515)
-    ]
-    pd.concat(rows).to_parquet(folder / "attention.parquet")
-
-
-def _softmax(values: FloatArray) -> FloatArray:
-    return np.exp(values) / np.exp(values).sum()
-
-
-def write(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content), encoding="utf-8")
-
-
-def closes(n: int = 700) -> FloatArray:
-    """A walk with calm and wild times."""
-    rng = np.random.default_rng(3)
-    return 1000 + np.cumsum(rng.standard_normal(n) * (1 + 2 * (np.sin(np.arange(n) / 60) > 0)))
 
 
 class Outline(HTMLParser):
@@ -294,12 +57,10 @@ class Outline(HTMLParser):
         self.tags.append(tag)
         if tag == "section":
             self.sections.append(str(given["id"]))
-        self.loads += [
-            str(given[name]) for name in ("src", "href", "srcset", "poster", "data", "action") if given.get(name)
-        ]
-        self._inside = (
-            tag if tag == "style" or (tag == "script" and "type" not in given) else "data" if tag == "script" else ""
-        )
+        names = ("src", "href", "srcset", "poster", "data", "action")
+        self.loads += [str(given[name]) for name in names if given.get(name)]
+        script = "script" if "type" not in given else "data"
+        self._inside = script if tag == "script" else tag if tag == "style" else ""
         if self._inside == "script":
             self.scripts.append("")
 
@@ -315,104 +76,116 @@ class Outline(HTMLParser):
 
 @pytest.fixture(scope="module")
 def series_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_page(series_run(tmp_path_factory.mktemp("series"), closes(), 300)).read_text(encoding="utf-8")
+    folder = series_run(tmp_path_factory.mktemp("series"))
+    metrics = replace(series_metrics(), notes=[f"note {k}" for k in range(7)])
+    return write_page(leave(folder, metrics)).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def life_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write_page(life_run(tmp_path_factory.mktemp("life"))).read_text(encoding="utf-8")
+def cell_page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_page(cell_run(tmp_path_factory.mktemp("cells"))).read_text(encoding="utf-8")
 
 
 def specs(page: str) -> list[dict]:
     return [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', page, re.S)]
 
 
+def read(folder: Path) -> str:
+    return write_page(folder).read_text(encoding="utf-8")
+
+
+def section(page: str, name: str) -> str:
+    return page[page.index(f'<section id="{name}">') :].split("</section>")[0]
+
+
 def test_a_page_of_a_series_has_all_its_parts_in_order(series_page: str) -> None:
     assert Outline(series_page).sections == [
-        "results",
-        "forecast",
-        "audit",
-        "time",
-        "regimes",
-        "calibration",
-        "copycat",
-        "residuals",
-        "components",
-        "attention",
-        "losses",
-        "reproduce",
+        *["results", "forecast", "audit", "significance", "time", "regimes", "calibration"],
+        *["copycat", "residuals", "components", "attention", "losses", "reproduce"],
     ]
 
 
-def test_a_page_of_cells_has_all_its_parts_in_order(life_page: str) -> None:
-    assert Outline(life_page).sections == [
-        "results",
-        "forecast",
-        "cells",
-        "audit",
-        "time",
-        "regimes",
-        "calibration",
-        "attention",
-        "factors",
-        "clusters",
-        "synthetic",
-        "losses",
-        "reproduce",
+def test_a_page_of_cells_has_all_its_parts_in_order(cell_page: str) -> None:
+    assert Outline(cell_page).sections == [
+        *["results", "forecast", "cells", "audit", "time", "regimes", "calibration"],
+        *["attention", "factors", "clusters", "synthetic", "losses", "reproduce"],
     ]
+
+
+def test_the_run_names_its_sections_and_their_order(tmp_path: Path) -> None:
+    folder = leave(tmp_path, replace(series_metrics(), sections=["reproduce", "results"]), artifacts=False)
+    assert Outline(read(folder)).sections == ["reproduce", "results"]
+    assert set(BY_TASK) == {"forecast", "rul"}
+    for names in BY_TASK.values():
+        for name in names:
+            assert (Path("report/sections") / f"{name.partition('.')[0]}.py").is_file()
 
 
 def test_the_first_words_are_the_verdict_of_the_audit(series_page: str, tmp_path: Path) -> None:
-    first = series_page[series_page.index("<main>") :][:200]
-    assert 'class="verdict causal"' in first
-    folder = series_run(tmp_path / "leaks", closes(), 300, models=[], evidence=False)
-    leaking = card()
-    leaking["audit"] = {
-        "verdict": "LEAKS",
-        "sentence": "LEAKS: decomposition (overall) changes 30 of 30 inputs",
-        "expected": ["decomposition"],
-        "stages": [{"stage": "decomposition", "verdict": "LEAKS", "checked": 30, "changed": 30, "detail": "overall"}],
-        "seconds": 1.0,
-    }
-    write(folder / "run.json", leaking)
-    page = write_page(folder).read_text(encoding="utf-8")
-    assert re.search(
-        r'class="verdict leaks"><strong>LEAKS</strong> <span>decomposition \(overall\) changes 30 of 30', page
-    )
+    assert 'class="verdict causal"' in series_page[series_page.index("<main>") :][:200]
+    folder = leave(tmp_path, series_metrics(), artifacts=False)
+    found = {"stage": "decomposition", "verdict": "LEAKS", "checked": 30, "changed": 30, "detail": "overall"}
+    audit = AUDIT | {"verdict": "LEAKS", "sentence": "LEAKS: decomposition (overall) changes 30 of 30 inputs"}
+    write(folder / "run.json", CARD | {"audit": audit | {"stages": [found], "expected": ["decomposition"]}})
+    page = read(folder)
+    assert re.search(r'"verdict leaks"><strong>LEAKS</strong> <span>decomposition \(overall\) changes 30 of 30', page)
     assert "expects it (decomposition)" in page
     assert "Leak audit: decomposition uses the future" in page
-    write(folder / "run.json", {"leaks": {OWN: True}})
-    assert "The run was not audited" in write_page(folder).read_text(encoding="utf-8")
-    (folder / "run.json").unlink()
-    assert "<strong>not audited</strong>" in write_page(folder).read_text(encoding="utf-8")
+    write(
+        folder / "run.json",
+        CARD | {"audit": AUDIT | {"verdict": "causal to rounding", "sentence": "causal to rounding: x"}},
+    )
+    assert '"verdict causal"><strong>causal to rounding</strong> <span>x.</span>' in read(folder)
+    write(folder / "run.json", CARD)
+    change(folder, audit=None, leaks={NET: "by its settings"})
+    assert "The run was not audited" in read(folder)
+    change(folder, leaks={})
+    assert "<strong>not audited</strong>" in read(folder)
+
+
+def test_cells_that_were_learnt_from_are_not_called_unseen(cell_page: str, tmp_path: Path) -> None:
+    assert "6 unseen cells: c0" in section(cell_page, "cells")
+    folder = leave(tmp_path, cell_metrics(), cell_table(), artifacts=False)
+    told = {
+        "stage": "split",
+        "verdict": "LEAKS",
+        "checked": 9,
+        "changed": 3,
+        "detail": "3 rows are of cells that were learnt from (c01), so",
+    }
+    write(folder / "run.json", CARD | {"audit": AUDIT | {"verdict": "LEAKS", "stages": [told]}})
+    assert "6 cells, of which c01 was learnt from, too: c0" in section(read(folder), "cells")
+    change(folder, audit=None)
+    write(folder / "run.json", CARD)
+    assert "<h2>6 cells: c0" in section(read(folder), "cells")
 
 
 def test_what_is_missing_is_left_out(tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "run", closes(), 300, evidence=False)
-    for name in ("forecasts.parquet", "run.json", "config.yaml"):
+    folder = leave(tmp_path, replace(series_metrics(), pairwise=None, audit=None), artifacts=False)
+    for name in ("run.json", "config.yaml"):
         (folder / name).unlink()
-    page = write_page(folder).read_text(encoding="utf-8")
+    page = read(folder)
     assert Outline(page).sections == ["results", "reproduce"]
     assert len(page) < 60_000  # no figures, no library
 
 
 def test_a_long_run_of_many_models_stays_small(tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "run", closes(5000), 1006)
-    page = write_page(folder)
-    assert page.stat().st_size < 4 * MEGABYTE
-    known = pd.read_parquet(folder / "forecasts.parquet")
-    own = known[known["model"] == OWN]
+    folder = leave(tmp_path, series_metrics(), series_table())
+    known = series_table()
+    own = known[known["model"] == NET]
+    longer = [own.assign(ds=own["ds"] + pd.Timedelta(days=365 * k)) for k in range(1, 5)]
+    own = pd.concat([own, *longer])
     more = [
         own.assign(model=f"model {k}", y_hat=own["y_hat"] + k / 3, unique_id=name)
         for k in range(10)
         for name in "abcdef"
     ]
-    pd.concat([known, *more]).to_parquet(folder / "forecasts.parquet")
-    assert write_page(folder).stat().st_size < 5 * MEGABYTE
+    pd.concat([known, *longer, *more]).to_parquet(folder / "forecasts.parquet")
+    assert write_page(folder).stat().st_size < 4 * MEGABYTE
 
 
-def test_nothing_is_loaded_and_only_the_two_scripts_of_the_page_may_run(series_page: str, life_page: str) -> None:
-    for page in (series_page, life_page):
+def test_nothing_is_loaded_and_only_the_two_scripts_of_the_page_may_run(series_page: str, cell_page: str) -> None:
+    for page in (series_page, cell_page):
         outline = Outline(page)
         assert all(load.startswith(("#", "data:,")) for load in outline.loads)
         assert "@import" not in page
@@ -428,36 +201,41 @@ def test_nothing_is_loaded_and_only_the_two_scripts_of_the_page_may_run(series_p
             assert f"'sha256-{digest}'" in policy.replace("&#39;", "'")
 
 
-def test_text_from_settings_and_data_is_only_ever_text(tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "run", closes(), 300, models=[EVIL], title=EVIL)
-    metrics = json.loads((folder / "metrics.json").read_text())
-    metrics["notes"] = metrics["experiment"] = metrics["unit"] = EVIL
-    write(folder / "metrics.json", metrics | {"notes": [EVIL]})
-    (folder / "config.yaml").write_text(EVIL)
-    write(
-        folder / "run.json",
-        {"audit": {"verdict": EVIL, "sentence": EVIL}, "commit": EVIL, "packages": {EVIL: EVIL}, "command": EVIL},
+def evil_run(folder: Path) -> Path:
+    """A run whose every text is hostile, but for the title."""
+    renamed = {"model": {"Drift": EVIL}, "other": {"Drift": EVIL}}
+    metrics = series_metrics()
+    hostile = replace(
+        metrics,
+        experiment=EVIL,
+        unit=EVIL,
+        title=f"honest {EVIL}",
+        notes=[EVIL],
+        scores=metrics.scores.replace(renamed),
+        pairwise=None if metrics.pairwise is None else metrics.pairwise.replace(renamed),
     )
-    write(folder / "evidence" / "losses.json", {EVIL: [{"epoch": 0, "train/loss": 1.0}]})
-    page = write_page(folder).read_text(encoding="utf-8")
-    assert EVIL in "".join(Outline(page).words)  # shown as it is ...
-    assert len(Outline(page).scripts) == 1  # ... and run never
-    assert "img" not in Outline(page).tags
+    leave(folder, hostile, series_table().replace({"model": {"Drift": EVIL}, "unique_id": {"s": EVIL}}))
+    (folder / "config.yaml").write_text(f"a: 1\n{EVIL}\n", encoding="utf-8")
+    audit = {"verdict": EVIL, "sentence": EVIL, "stages": [{"stage": EVIL, "verdict": EVIL, "detail": EVIL}]}
+    write(folder / "run.json", {"audit": audit, "commit": EVIL, "packages": {EVIL: EVIL}, "command": EVIL})
+    write(folder / "artifacts" / "losses.json", {EVIL: epochs(2)})
+    return folder
+
+
+def test_text_from_settings_and_data_is_only_ever_text(tmp_path: Path) -> None:
+    page = read(evil_run(tmp_path))
+    outline = Outline(page)
+    shown = EVIL.replace("\u202e", "\ufffd").replace("\x1b", "\ufffd")
+    assert shown in "".join(outline.words)  # shown as it is ...
+    assert len(outline.scripts) == 1  # ... and run never
+    assert "img" not in outline.tags
     assert page.count("<script>document") == 0
+    assert not set(page) & {"\u202e", "\x1b"}
+    assert "a: 1\n" in page  # a configuration keeps its lines
     for spec in specs(page):  # plotly.js reads a little HTML
         for text in re.findall(r'"(?:name|text|label)":\s*"((?:[^"\\]|\\.)*)"', json.dumps(spec)):
             assert "<script" not in text
             assert "<img" not in text
-
-
-@pytest.mark.parametrize("page", ["series_page", "life_page"])
-def test_plotly_knows_every_attribute_of_every_figure(page: str, request: pytest.FixtureRequest) -> None:
-    graph_objects = pytest.importorskip("plotly.graph_objects")
-    drawn = specs(request.getfixturevalue(page))
-    assert len(drawn) > 10
-    for spec in drawn:
-        spec.pop("x", None)  # shared by the lines; the page hands it out
-        graph_objects.Figure(spec)  # raises where it does not
 
 
 def test_json_cannot_end_the_element_it_stands_in() -> None:
@@ -468,37 +246,33 @@ def test_json_cannot_end_the_element_it_stands_in() -> None:
 
 
 def test_the_same_files_give_the_same_page(tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "run", closes(), 300)
+    folder = series_run(tmp_path)
     first = write_page(folder).read_bytes()
     assert write_page(folder).read_bytes() == first
-    assert not (folder / "report.html.part").exists()
+    assert not list(folder.glob("*.part"))
 
 
-def test_the_title_says_what_was_found(series_page: str) -> None:
-    assert re.search(rf"<h1>A walk: {OWN} is worse than persistence \(p\u00a0[=&<]", series_page)
+def test_the_title_and_the_table_say_what_was_found(series_page: str) -> None:
+    assert re.search(rf"<h1>A walk: {NET} is (worse|no better) than persistence \(p\u00a0[=&<]", series_page)
+    results = section(series_page, "results")
+    assert re.search(r'<tbody class="apart">\s*<tr>\s*<th scope="row"[^>]*>Persistence', results)
+    assert '<tr class="own">' in results
+    assert results.index("note 3") < results.index("more notes") < results.index("note 4")
 
 
 def test_a_forecast_that_copies_the_last_value_is_called_late_and_one_that_knows_is_not(tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "run", closes(), 300, models=[], evidence=False)
-    assert "the forecast follows the truth 1 step late" in write_page(folder).read_text(encoding="utf-8")
-    table = pd.read_parquet(folder / "forecasts.parquet")
-    own = table["model"] == OWN
-    for shift, words in ((0, "moves with the truth, not behind it"), (-1, "1 step BEFORE the truth")):
-        knows = np.roll(table.loc[own, "y"].to_numpy(), shift)
-        table.assign(y_hat=table["y_hat"].mask(own, pd.Series(knows, index=table.index[own]))).to_parquet(
-            folder / "forecasts.parquet"
-        )
-        assert words in write_page(folder).read_text(encoding="utf-8")
-
-
-def test_long_lines_keep_their_extremes_and_numbers_their_digits() -> None:
-    line = np.zeros(100_000)
-    line[77_777], line[3] = 5.0, -2.0
-    kept = page_figures.extremes(line)
-    assert kept.size < 3000
-    assert {0, 3, 77_777, 99_999} <= set(kept.tolist())
-    assert page_figures.numbers([1234.56789, np.nan, np.inf, 2.0]) == [1234.57, None, None, 2]
-    assert page_figures.every(10).tolist() == list(range(10))
+    metrics = replace(series_metrics(), sections=["copycat"])
+    table = series_table()
+    own = table["model"] == NET
+    truth = table.loc[own, "y"].to_numpy()
+    for forecast, words in (
+        (table.loc[own, "y_hat"].to_numpy(), "the forecast follows the truth 1 step late"),
+        (truth, "moves with the truth, not behind it"),
+        (np.roll(truth, -1), "1 step BEFORE the truth"),
+        (np.random.default_rng(0).standard_normal(truth.size), "follow those of the truth at no lag"),
+    ):
+        said = table.assign(y_hat=table["y_hat"].mask(own, pd.Series(forecast, index=table.index[own])))
+        assert words in read(leave(tmp_path, metrics, said, artifacts=False))
 
 
 def test_a_folder_without_a_run_and_a_broken_file_are_refused_in_words(
@@ -507,105 +281,86 @@ def test_a_folder_without_a_run_and_a_broken_file_are_refused_in_words(
     assert main([str(tmp_path)]) == 2
     assert "there is no metrics.json" in capsys.readouterr().err
     (tmp_path / "metrics.json").write_text("{")
-    with pytest.raises(PageError, match=r"metrics\.json cannot be read"):
-        write_page(tmp_path)
-    write(tmp_path / "metrics.json", {"model": "a"})
-    with pytest.raises(PageError, match="lacks scores"):
-        write_page(tmp_path)
+    assert main([str(tmp_path)]) == 2
+    assert "is damaged" in capsys.readouterr().err
 
 
 def test_the_command_prints_where_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = series_run(tmp_path / "run", closes(), 300, models=[], evidence=False)
+    folder = leave(tmp_path, replace(series_metrics(), sections=["results"]), artifacts=False)
     assert main([str(folder)]) == 0
     assert capsys.readouterr().out == f"Written to {folder / 'report.html'}\n"
 
 
-def test_a_model_that_diverged_a_short_run_and_several_series_have_a_page(tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "broken", closes(), 300, models=[])
-    table = pd.read_parquet(folder / "forecasts.parquet")
-    table.assign(y_hat=table["y_hat"].mask(table["model"] == OWN)).to_parquet(folder / "forecasts.parquet")
+def test_a_model_that_diverged_a_short_run_a_reference_alone_and_several_series_have_a_page(tmp_path: Path) -> None:
+    folder = series_run(tmp_path / "broken")
+    table = series_table()
+    table.assign(y_hat=table["y_hat"].mask(table["model"] == NET)).to_parquet(folder / "forecasts.parquet")
     write_page(folder)
-    write_page(series_run(tmp_path / "short", closes(), 12, models=[], evidence=False))
+    table.groupby("model").tail(12).to_parquet(folder / "forecasts.parquet")
+    write_page(folder)
     several = pd.concat([table, table.assign(unique_id="<b>")])
     several.to_parquet(folder / "forecasts.parquet")
-    page = write_page(folder).read_text(encoding="utf-8")
-    assert '<option value="1">&lt;b&gt;</option>' in page
+    assert '<option value="1">&lt;b&gt;</option>' in read(folder)
+    alone = replace(series_metrics(), model=PERSISTENCE)
+    write_page(leave(tmp_path / "alone", alone, table[table["model"] == PERSISTENCE]))
+    several.assign(step=2).to_parquet(folder / "forecasts.parquet")
+    assert "2 steps ahead" in read(folder)
 
 
-def test_a_comparison_has_a_section_an_experiment_and_names_the_rows_that_leak(tmp_path: Path) -> None:
-    forecasts = pd.read_parquet(
-        series_run(tmp_path / "run", closes(), 300, models=["LSTM"], evidence=False) / "forecasts.parquet"
-    )
-    runs = []
-    for experiment, leaking in (("csi300", []), ("csi300_paper", [OWN])):
-        found = judge(forecasts, {"s": 1.0}, leaking).scores
-        runs.append(Metrics(experiment, "csi300", "CSI <300>", "points", 0, OWN, found, ["A note."]))
-    path = write_comparison_page(tmp_path, compare(runs))
-    page = path.read_text(encoding="utf-8")
-    assert path.name == "report.html"
-    assert Outline(page).sections == ["comparison-1", "comparison-2"]
-    assert f"{OWN} (csi300_paper) uses the future" in page[page.index("<main>") :][:300]
-    assert page.count('<tr class="leaks">') == 1
-    assert "CSI &lt;300&gt;" in page
-    assert len(specs(page)) == 2
-
-
-def test_a_comparison_of_lives_stands_in_the_same_page_against_the_clock(tmp_path: Path) -> None:
-    forecasts = pd.read_parquet(life_run(tmp_path / "run") / "forecasts.parquet")
-    lives = (forecasts["y"] + forecasts["ds"]).groupby(forecasts["unique_id"]).first().to_dict()
-    table = forecasts.replace({"model": {OWN: "BiLSTM-Hybrid"}})
-    found = judge_lives(table, lives, 1000.0, {"Extra trees": "it knows the cycle"})
-    run = LifeMetrics(
-        "hnei", "hnei", "HNEI cells", 1000.0, lives, 0, [0], "BiLSTM-Hybrid", found.scores, found.cells, found.stages
-    )
-    scored = judge(pd.read_parquet(series_run(tmp_path / "series", closes(), 60) / "forecasts.parquet"), {"s": 1.0}, [])
-    series = compare([Metrics("csi300", "csi300", "CSI 300", "points", 0, OWN, scored.scores, [])])
-    page = write_comparison_page(tmp_path, [*series, *compare_lives([run])]).read_text(encoding="utf-8")
-    assert Outline(page).sections == ["comparison-1", "comparison-2"]
-    lived = page[page.index('id="comparison-2"') :]
-    assert "against the clock" in lived
-    assert "MAE/1000" in lived
-    assert '<td class="number" data-value="0.0211">0.0211</td>' in lived  # as published
-    assert page.count('<tr class="leaks">') == 1
-    assert "Extra trees (hnei) uses the future" in page[page.index("<main>") :][:300]
-    dots = specs(page)[1]
-    assert "fraction of 1000 cycles" in dots["layout"]["xaxis"]["title"]["text"]
-    published = next(trace for trace in dots["data"] if trace["name"] == "published")
-    assert dict(zip(published["y"], published["x"], strict=True))["BiLSTM-Hybrid"] == 0.0211
+def test_time_that_is_counted_in_steps_has_a_page(tmp_path: Path) -> None:
+    table = series_table().assign(ds=np.tile(np.arange(259), 4), origin=np.tile(np.arange(259), 4) - 1)
+    page = read(leave(tmp_path, series_metrics(), table, artifacts=False))
+    assert "fifth of the test set" in page
+    assert "step, in blocks of 30" in page
 
 
 def test_records_of_a_cycler_are_placed_by_the_cycles_that_are_over(tmp_path: Path) -> None:
-    folder = life_run(tmp_path / "run", n_cells=2)
-    in_cycles = write_page(folder).read_text(encoding="utf-8")
-    table = pd.read_parquet(folder / "forecasts.parquet")
-    lives = (table["y"] + table["ds"]).groupby(table["unique_id"]).first().to_dict()
-    metrics = json.loads((folder / "metrics.json").read_text()) | {"lives": lives}
-    write(folder / "metrics.json", metrics)
-    table.assign(ds=1000 * table["ds"], origin=1000 * table["origin"]).to_parquet(folder / "forecasts.parquet")
-    in_records = write_page(folder).read_text(encoding="utf-8")
-    for part in ("time", "regimes", "calibration"):
-        begin = f'<section id="{part}">'
-        one, other = (page[page.index(begin) :].split("</section>")[0] for page in (in_cycles, in_records))
-        assert one == other
+    metrics = replace(cell_metrics(), sections=["forecast", "cells", "cells.over_life", "calibration"])
+    table = cell_table()
+    in_cycles = read(leave(tmp_path, metrics, table, artifacts=False))
+    in_records = read(leave(tmp_path, metrics, table.assign(ds=1000 * table["ds"]), artifacts=False))
+    for part in ("time", "calibration"):
+        assert section(in_cycles, part) == section(in_records, part)
     (cone,) = (spec for spec in specs(in_records) if "forecast remaining life / life" in str(spec["layout"]))
     assert cone in specs(in_cycles)
     assert {s["layout"]["xaxis"]["title"]["text"] for s in specs(in_records)} >= {"record"}
 
 
 def test_what_a_page_says_first_of_a_table(tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "run", closes(), 300, models=["Drift"], evidence=False)
-    metrics = json.loads((folder / "metrics.json").read_text())
+    kept = series_metrics(("Drift",))
+    folder = leave(tmp_path, replace(kept, sections=["results"]), artifacts=False)
+    scores = json.loads((folder / "metrics.json").read_text())["scores"]
     for verdicts, p, words in (
         (("better", "better"), 0.01, "all 2 honest models are significantly better than persistence"),
         (("better", "worse"), 0.01, "1 of 2 honest models is significantly better than persistence"),
         (("same", "worse"), 0.5, "none of 2 honest models is significantly better than persistence"),
         (("same", "same"), None, "nothing was tested"),
     ):
-        told = dict(zip((OWN, "Drift"), verdicts, strict=True))
-        for score in metrics["scores"]:
-            score |= {"verdict": told.get(score["model"], "reference"), "p_corrected": p}
-            score["mae"] = 1.0 + len(score["model"])
-        write(folder / "metrics.json", metrics | {"notes": [f"note {k}" for k in range(7)]})
-        page = write_page(folder).read_text(encoding="utf-8")
-        assert f"Drift has the lowest MAE, 6.00 index points; {words}" in page
-        assert page.index("note 3") < page.index("3 more notes") < page.index("note 4")
+        told = dict(zip((NET, "Drift"), verdicts, strict=True))
+        for row in scores:
+            row |= {"verdict": told.get(row["model"], "reference"), "p_corrected": p, "mae": 1.0 + len(row["model"])}
+        change(folder, scores=scores)
+        assert f"Drift has the lowest MAE, 6.00 index points; {words}" in read(folder)
+
+
+def test_artifacts_of_cells_are_told_in_words(cell_page: str) -> None:
+    assert "follows the remaining life most closely (Kendall&#39;s tau" in section(cell_page, "factors")
+    assert "3 clusters were chosen among 2 to 7" in section(cell_page, "clusters")
+    assert "(MMD) 0.013" in section(cell_page, "synthetic")
+    assert "1 network trained for 30 epochs" in section(cell_page, "losses")
+    assert section(cell_page, "clusters").count('class="number best"') == 3
+
+
+def test_samples_of_several_conditions_stand_side_by_side(tmp_path: Path) -> None:
+    folder = leave(tmp_path, replace(cell_metrics(), sections=["features.synthetic"]))
+    write(folder / "artifacts" / "augmentation.json", quality(conditions=3))
+    page = read(folder)
+    assert page.count('<figure class="plot small"') == 3
+    assert "samples lie beyond the frames" in page
+
+
+def test_files_of_figures_are_drawn_when_asked_for(tmp_path: Path) -> None:
+    leaking = replace(cell_metrics(leaking=(HYBRID,)), sections=["forecast", "training.losses"])
+    paths = write_pngs(leave(tmp_path, leaking, cell_table()))
+    assert [path.name for path in paths] == ["forecast.png", "losses.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)

@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 from report.page import write_page
-from tests.test_page import EVIL, OWN, closes, life_run, series_run, write
+from tests.run_folders import NET, cell_run, series_run
+from tests.test_page import evil_run
 
 PROGRAM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -166,12 +167,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def on_a_desk(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Tab:
-    return Tab(browser, write_page(series_run(tmp_path_factory.mktemp("series"), closes(), 300)), 1280)
+    return Tab(browser, write_page(series_run(tmp_path_factory.mktemp("series"))), 1280)
 
 
 @pytest.fixture(scope="module")
 def on_a_phone(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Tab:
-    return Tab(browser, write_page(life_run(tmp_path_factory.mktemp("life"), n_cells=3)), 390, phone=True)
+    return Tab(browser, write_page(cell_run(tmp_path_factory.mktemp("cells"), n_cells=3)), 390, phone=True)
 
 
 @pytest.fixture
@@ -182,13 +183,13 @@ def series(on_a_desk: Tab) -> Iterator[Tab]:
 
 
 @pytest.fixture
-def life(on_a_phone: Tab) -> Iterator[Tab]:
+def cells(on_a_phone: Tab) -> Iterator[Tab]:
     on_a_phone.call("Page.bringToFront")
     yield on_a_phone
     on_a_phone.resize(390, phone=True)
 
 
-@pytest.fixture(params=["series", "life"])
+@pytest.fixture(params=["series", "cells"])
 def tab(request: pytest.FixtureRequest) -> Tab:
     """A series on a desk and cells on a phone."""
     return request.getfixturevalue(request.param)
@@ -229,9 +230,9 @@ def test_hovering_over_the_forecast_shows_the_truth_and_every_visible_forecast(s
     shown = series.run(
         "[...document.querySelectorAll('#forecast-figure-1 .hoverlayer text')].map((t) => t.textContent).join(' ')"
     )
-    assert all(word in shown for word in ("truth", OWN, "Persistence", "95 %"))
+    assert all(word in shown for word in ("truth", NET, "Persistence", "95 %"))
     table = pd.read_parquet(series.page.parent / "forecasts.parquet")
-    truths = {f"{value:.6g}" for value in table.loc[table["model"] == OWN, "y"]}
+    truths = {f"{value:.6g}" for value in table.loc[table["model"] == NET, "y"]}
     assert any(truth in shown for truth in truths)
 
 
@@ -263,15 +264,15 @@ def test_a_click_on_a_heading_sorts_the_table_and_persistence_stays_on_top(serie
     assert series.run("document.querySelectorAll('#results thead th')[1].getAttribute('aria-sort')") == "descending"
 
 
-def test_another_cell_can_be_chosen(life: Tab) -> None:
-    life.draw_all()
+def test_another_cell_can_be_chosen(cells: Tab) -> None:
+    cells.draw_all()
     canvas = "document.querySelector('#forecast-figure-1 .canvas')"
-    before = life.run(f"{canvas}.data[0].y.length")
-    life.run(
+    before = cells.run(f"{canvas}.data[0].y.length")
+    cells.run(
         "(() => { const choice = document.querySelector('#forecast select'); choice.selectedIndex = 1;"
         " choice.dispatchEvent(new Event('change')); })()"
     )
-    assert life.run(f"{canvas}.data[0].y.length") != before
+    assert cells.run(f"{canvas}.data[0].y.length") != before
 
 
 def test_nothing_is_cut_off_on_paper(tab: Tab) -> None:
@@ -292,11 +293,7 @@ def test_nothing_is_cut_off_on_paper(tab: Tab) -> None:
 
 
 def test_a_malicious_label_does_not_run(browser: Browser, tmp_path: Path) -> None:
-    folder = series_run(tmp_path / "run", closes(), 300, models=[EVIL], title="honest", evidence=False)
-    (folder / "evidence").mkdir()
-    write(
-        folder / "evidence" / "losses.json", {EVIL: [{"epoch": 0, "train/loss": 1.0}, {"epoch": 1, "train/loss": 0.5}]}
-    )
+    folder = evil_run(tmp_path)
     tab = Tab(browser, write_page(folder), 1280)
     tab.draw_all()
     assert tab.run("document.title").startswith("honest")

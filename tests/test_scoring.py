@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evaluation.intervals.scoring import interval_levels, interval_scores, pinball
-from evaluation.metrics import ForecastsError
+from evaluation.intervals.bounds import bounded_levels
+from evaluation.intervals.scores import coverage, interval_scores, pinball, years
+from evaluation.rows import ForecastsError, thirds
 
 
 def table(n: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -91,28 +92,42 @@ def test_rows_without_an_interval_count_as_missing_only() -> None:
     assert found.loc[80, "crps"] == pytest.approx(later.loc[80, "crps"])
     empty = interval_scores(rows.assign(lo_80=np.nan, hi_80=np.nan)).set_index("level")
     assert empty.loc[80, "n"] == 0
-    assert empty.loc[80, ["coverage", "width", "winkler", "pinball", "crps"]].isna().all()
+    assert empty.loc[80, ["coverage", "width", "winkler", "pinball"]].isna().all()
 
 
-def test_years_and_stages_divide_the_rows() -> None:
+def test_years_and_thirds_of_life_divide_the_rows() -> None:
     rows = table()
-    years = interval_scores(rows, "year")
-    assert years["part"].unique().tolist() == ["2020", "2021"]
-    assert years.loc[years["level"] == 80, "n"].tolist() == [31, 169]
+    by_year = interval_scores(rows, years(rows))
+    assert by_year["part"].unique().tolist() == ["2020", "2021"]
+    assert by_year.loc[by_year["level"] == 80, "n"].tolist() == [31, 169]
     cycles = np.arange(1, 301)
-    cell = table(300).assign(ds=cycles, origin=cycles, step=0, y=300.0 - cycles)
-    stages = interval_scores(cell, "stage")
-    assert stages["part"].unique().tolist() == ["early", "middle", "late"]
-    assert stages.loc[stages["level"] == 95, "n"].tolist() == [100, 100, 100]
+    cell = table(300).assign(ds=1000 * cycles, origin=1000 * cycles, step=0, y=300.0 - cycles)  # ds counts records
+    by_third = interval_scores(cell, thirds(cell, {"s": 300.0}))
+    assert by_third["part"].unique().tolist() == ["early", "middle", "late"]
+    assert by_third.loc[by_third["level"] == 95, "n"].tolist() == [99, 100, 101]
+    assert years(cell) is None
 
 
-def test_a_table_without_intervals_or_parts_is_refused() -> None:
+def test_coverage_is_of_all_rows_and_then_of_parts() -> None:
     rows = table()
+    found = coverage(rows, years(rows))
+    assert found is not None
+    pd.testing.assert_frame_equal(found.iloc[:2], interval_scores(rows))
+    assert found["part"].unique().tolist() == ["all", "2020", "2021"]
+    empty = rows.assign(**dict.fromkeys(["lo_80", "hi_80", "lo_95", "hi_95"], np.nan))
+    assert coverage(empty, None) is None
+    assert coverage(rows[["model", "y", "y_hat"]], None) is None
+
+
+def test_a_level_without_any_bound_is_no_part_of_the_crps() -> None:
+    rows = table()
+    holes = rows.assign(lo_95=np.nan, hi_95=np.nan)
+    alone = interval_scores(rows.drop(columns=["lo_95", "hi_95"]))["crps"].iloc[0]
+    assert interval_scores(holes)["crps"].tolist() == pytest.approx([alone] * 2)
+
+
+def test_a_table_without_intervals_is_refused() -> None:
+    rows = table()
+    assert bounded_levels(rows.drop(columns=["hi_95"])) == [80]
     with pytest.raises(ForecastsError, match="no intervals"):
-        interval_levels(rows.drop(columns=["hi_95"]))
-    with pytest.raises(ForecastsError, match="no intervals"):
-        interval_levels(rows[["y", "y_hat"]])
-    with pytest.raises(ForecastsError, match="by year"):
-        interval_scores(rows, "stage")
-    with pytest.raises(ForecastsError, match="by stage"):
-        interval_scores(rows.assign(ds=np.arange(200)), "year")
+        interval_scores(rows[["model", "y", "y_hat"]])

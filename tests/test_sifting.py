@@ -2,9 +2,20 @@
 
 import numpy as np
 import pytest
+from numba.core.config import DISABLE_JIT
+from numba.core.dispatcher import Dispatcher
 from scipy.interpolate import CubicSpline
 
 from data.decomposition import _sifting as sifting
+
+
+@pytest.mark.skipif(bool(DISABLE_JIT), reason="nothing is compiled")
+def test_a_loop_that_others_call_becomes_part_of_them():
+    """Else the process that compiles runs other code than those that read it from the cache: other last bits."""
+    loops = {name: loop for name, loop in vars(sifting).items() if isinstance(loop, Dispatcher)}
+    called = {name for loop in loops.values() for name in loop.py_func.__code__.co_names if name in loops}
+    assert {"sift", "find_extrema", "solve_both", "evaluate"} <= called
+    assert all(loops[name].targetoptions.get("forceinline") for name in called)
 
 
 def extrema_by_definition(signal):

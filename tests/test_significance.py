@@ -8,20 +8,16 @@ import pytest
 from arch.bootstrap import MCS, SPA, IIDBootstrap, StationaryBootstrap, optimal_block_length
 from scipy import stats
 
-from evaluation.inference.bootstrap import block_length, metric_intervals, resamples
+from evaluation.inference.bootstrap import Blocks, block_length, metric_intervals, resamples
+from evaluation.inference.diebold_mariano import against_reference, diebold_mariano, pairwise
+from evaluation.inference.direction import direction, pesaran_timmermann
+from evaluation.inference.losses import Loss, losses_by_origin
 from evaluation.inference.model_confidence_set import model_confidence_set, standard_errors, superior_predictive_ability
-from evaluation.inference.significance import (
-    against_persistence,
-    diebold_mariano,
-    direction,
-    holm,
-    losses_by_origin,
-    pairwise,
-    pesaran_timmermann,
-)
-from evaluation.judge import judge
-from evaluation.metrics import PERSISTENCE, ForecastsError, scores
-from tests.test_metrics import one_step, two_steps
+from evaluation.inference.significance import holm
+from evaluation.rows import CLOCK, FORECAST, PERSISTENCE, RUL, Facts, enriched
+from evaluation.scores import aggregate, scores_of
+from tests.conftest import ROOT
+from tests.tables import cell_facts, one_step, series_facts, two_steps
 
 
 def by_definition(differences: np.ndarray, horizon: int, lags: int) -> tuple[float, float]:
@@ -90,6 +86,10 @@ def test_holm_is_that_of_a_worked_example_and_skips_what_is_missing() -> None:
     np.testing.assert_allclose(corrected, [0.03, np.nan, 0.06, 0.06, 0.02])
 
 
+def against(forecasts: pd.DataFrame, loss: Loss = "absolute") -> pd.DataFrame:
+    return against_reference(enriched(forecasts, series_facts()), PERSISTENCE, loss)
+
+
 def walk(n: int) -> np.ndarray:
     return 100 + np.cumsum(np.random.default_rng(1).standard_normal(n))
 
@@ -106,7 +106,7 @@ def test_verdicts_tell_better_worse_and_the_same() -> None:
             "broken": np.full(499, np.nan),
         },
     )
-    table = against_persistence(forecasts).set_index("model")
+    table = against(forecasts).set_index("model")
     assert dict(table["verdict"]) == {
         PERSISTENCE: "reference",
         "seer": "better",
@@ -114,16 +114,16 @@ def test_verdicts_tell_better_worse_and_the_same() -> None:
         "mimic": "same",
         "broken": "same",
     }
-    assert table.loc[[PERSISTENCE, "broken"], "p_persistence"].isna().all()
-    assert (table["p_corrected"].dropna() >= table["p_persistence"].dropna()).all()
+    assert table.loc[[PERSISTENCE, "broken"], "p_reference"].isna().all()
+    assert (table["p_corrected"].dropna() >= table["p_reference"].dropna()).all()
 
 
 def test_a_difference_that_is_luck_in_a_long_table_gets_no_verdict() -> None:
     series = walk(300)
     rng = np.random.default_rng(5)
     guesses = {f"m{k}": series[:-1] + 0.01 * rng.standard_normal(299) for k in range(20)}
-    table = against_persistence(one_step(series, guesses))
-    assert (table["p_persistence"] < 0.05).any()  # one of twenty looks real on its own
+    table = against(one_step(series, guesses))
+    assert (table["p_reference"] < 0.05).any()  # one of twenty looks real on its own
     assert set(table["verdict"]) == {"reference", "same"}
 
 
@@ -131,9 +131,9 @@ def test_squared_loss_can_judge_differently() -> None:
     series = walk(200)
     spiky = series[1:] + np.where(np.arange(199) % 20 == 0, 12.0, 0.0)
     forecasts = one_step(series, {"spiky": spiky})
-    absolute = against_persistence(forecasts, "absolute").set_index("model")
-    squared = against_persistence(forecasts, "squared").set_index("model")
-    assert absolute.loc["spiky", "p_persistence"] != squared.loc["spiky", "p_persistence"]
+    absolute = against(forecasts, "absolute").set_index("model")
+    squared = against(forecasts, "squared").set_index("model")
+    assert absolute.loc["spiky", "p_reference"] != squared.loc["spiky", "p_reference"]
     assert squared.loc["spiky", "verdict"] == "worse"
 
 
@@ -143,20 +143,16 @@ def test_steps_of_one_origin_are_one_observation() -> None:
     naive = forecasts[forecasts["model"] == PERSISTENCE]
     lost = (model["y"] - model["y_hat"]).abs().to_numpy() - (naive["y"] - naive["y_hat"]).abs().to_numpy()
     expected = diebold_mariano(lost.reshape(-1, 2).mean(axis=1), 2)
-    found = against_persistence(forecasts).set_index("model").loc["constant", "p_persistence"]
+    found = against(forecasts).set_index("model").loc["constant", "p_reference"]
     assert found == pytest.approx(expected)
 
 
-def test_judgement_marks_what_leaks_and_says_so() -> None:
-    series = walk(60)
-    judgement = judge(one_step(series, {"seer": series[1:]}), {"s": 1.0}, {"seer"})
-    assert dict(zip(judgement.scores["model"], judgement.scores["leaks"], strict=True)) == {
-        PERSISTENCE: False,
-        "seer": True,
-    }
-    assert judgement.notes[0].startswith("seer USES THE FUTURE")
-    assert judgement.steps is None
-    assert judge(two_steps(series, 1.0), {"s": 1.0}, []).steps is not None
+def test_one_missing_forecast_of_several_steps_leaves_a_model_untested() -> None:
+    forecasts = two_steps(walk(100), 100.0)
+    forecasts.loc[forecasts.index[-1], "y_hat"] = np.nan
+    found = against(forecasts).set_index("model").loc["constant"]
+    assert np.isnan(found["p_reference"])
+    assert found["verdict"] == "same"
 
 
 # --- every pair
@@ -179,12 +175,12 @@ def contest(n: int = 400, seed: int = 3) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("loss", ["absolute", "squared"])
-def test_pairs_with_persistence_are_those_of_the_table_against_persistence(loss: str) -> None:
+def test_pairs_with_persistence_are_those_of_the_table_against_the_reference(loss: str) -> None:
     forecasts = contest()
     pairs = pairwise(forecasts, loss).set_index(["model", "other"])  # type: ignore[arg-type]
-    alone = against_persistence(forecasts, loss).set_index("model")  # type: ignore[arg-type]
+    alone = against(forecasts, loss).set_index("model")  # type: ignore[arg-type]
     for model in ["seer", "one", "two", "fool"]:
-        assert pairs.loc[(PERSISTENCE, model), "p"] == pytest.approx(alone.loc[model, "p_persistence"], abs=1e-12)
+        assert pairs.loc[(PERSISTENCE, model), "p"] == pytest.approx(alone.loc[model, "p_reference"], abs=1e-12)
     assert len(pairs) == 10
     np.testing.assert_allclose(pairs["p_corrected"], holm(pairs["p"]))
 
@@ -200,6 +196,7 @@ def test_pairs_are_told_apart_only_where_they_differ() -> None:
 def test_losses_are_averaged_over_an_origin_and_missing_where_a_forecast_is() -> None:
     forecasts = two_steps(walk(30), 100.0)
     losses = losses_by_origin(forecasts)
+    assert losses.index.is_monotonic_increasing
     assert losses.columns.tolist() == [PERSISTENCE, "constant"]
     own = forecasts[(forecasts["model"] == "constant") & (forecasts["origin"] == 7)]
     assert losses.loc[7, "constant"] == pytest.approx((own["y"] - own["y_hat"]).abs().mean())
@@ -265,7 +262,8 @@ def test_the_table_of_directions_judges_the_first_step_of_each_series() -> None:
     forecasts = contest()
     both = pd.concat([forecasts, forecasts.assign(unique_id="t")], ignore_index=True)
     later = forecasts.assign(step=2, y_hat=forecasts["y"])
-    table = direction(pd.concat([both, later], ignore_index=True))
+    rows = enriched(pd.concat([both, later], ignore_index=True), series_facts())
+    table = direction(rows, PERSISTENCE)
     assert table["model"].value_counts().to_dict() == dict.fromkeys(["seer", "one", "two", "fool"], 2)
     seer = table[table["model"] == "seer"]
     last = forecasts.loc[forecasts["model"] == PERSISTENCE, "y_hat"].to_numpy()
@@ -355,7 +353,7 @@ def test_superior_predictive_ability_is_that_of_arch_and_of_hansen(monkeypatch: 
     scaled = gains / (standard_errors(gains, 10, 500, 7) * np.sqrt(len(gains)))
     oracle = SPA(np.zeros(len(gains)), -scaled, block_size=10, reps=500, seed=7)
     oracle.compute()
-    (row,) = superior_predictive_ability(weak, [], replications=500, seed=7).to_dict("records")
+    (row,) = superior_predictive_ability(weak, PERSISTENCE, [], replications=500, seed=7).to_dict("records")
     found = [row["p_lower"], row["p"], row["p_upper"]]
     assert found == pytest.approx(oracle.pvalues.tolist(), abs=1e-12)
     assert row["p"] == pytest.approx(hansen(gains, resamples(len(gains), 10, 500, 7)), abs=1e-12)
@@ -368,13 +366,17 @@ def test_one_erratic_model_does_not_hide_a_good_one() -> None:
     naive = forecasts[forecasts["model"] == PERSISTENCE]
     wild = naive.assign(model="wild", y_hat=naive["y"] + 3 * np.random.default_rng(0).standard_cauchy(len(naive)))
     some = forecasts[forecasts["model"].isin([PERSISTENCE, "seer"])]
-    (row,) = superior_predictive_ability(pd.concat([some, wild]), []).to_dict("records")
+    (row,) = superior_predictive_ability(pd.concat([some, wild]), PERSISTENCE, []).to_dict("records")
     assert (row["best"], row["verdict"]) == ("seer", "better")
-    (without,) = superior_predictive_ability(pd.concat([some, wild]), ["seer"]).to_dict("records")
+    (without,) = superior_predictive_ability(pd.concat([some, wild]), PERSISTENCE, ["seer"]).to_dict("records")
     assert (without["n_models"], without["verdict"]) == (1, "same")
 
 
-@pytest.mark.parametrize("tested", [model_confidence_set, superior_predictive_ability])
+def superior(rows: pd.DataFrame, leaking: list[str], seed: int = 0) -> pd.DataFrame:
+    return superior_predictive_ability(rows, PERSISTENCE, leaking, seed=seed)
+
+
+@pytest.mark.parametrize("tested", [model_confidence_set, superior])
 def test_too_few_origins_or_models_give_no_p(tested: Callable[..., pd.DataFrame]) -> None:
     few = tested(contest(12), [])
     assert few.filter(like="p_mcs").isna().all(axis=None)
@@ -386,14 +388,23 @@ def test_too_few_origins_or_models_give_no_p(tested: Callable[..., pd.DataFrame]
 
 def test_the_same_seed_gives_the_same_judgement() -> None:
     forecasts = contest()
-    for tested in (model_confidence_set, superior_predictive_ability):
+    for tested in (model_confidence_set, superior):
         pd.testing.assert_frame_equal(tested(forecasts, [], seed=1), tested(forecasts, [], seed=1))
-    first, again, other = (metric_intervals(forecasts, {"s": 1.0}, "time", seed=seed) for seed in (1, 1, 2))
+    first, again, other = (bounds(forecasts, seed=seed) for seed in (1, 1, 2))
     pd.testing.assert_frame_equal(first, again)
     assert not first["low"].equals(other["low"])
 
 
 # --- intervals of metrics
+
+
+def bounds(
+    forecasts: pd.DataFrame, facts: Facts | None = None, replications: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    facts = facts or series_facts()
+    scores = [score for score in scores_of(facts.task) if score.name != "crps"]
+    blocks: Blocks = "series" if facts.task == RUL else "time"
+    return metric_intervals(enriched(forecasts, facts), scores, blocks, replications, seed)
 
 
 def test_values_are_those_of_the_table() -> None:
@@ -403,13 +414,14 @@ def test_values_are_those_of_the_table() -> None:
     forecasts.loc[still, "y"] = last
     forecasts.loc[still & (forecasts["model"] == "seer"), "y_hat"] = last
     two = pd.concat([forecasts, forecasts.assign(unique_id="t", y=forecasts["y"] + 3)], ignore_index=True)
-    scale = {"s": 1.3, "t": 0.7}
-    expected = scores(two, scale).melt("model", var_name="metric").set_index(["model", "metric"])["value"]
-    table = metric_intervals(two, scale, "time", replications=50).set_index(["model", "metric"])
-    for key, row in table.iterrows():
-        np.testing.assert_allclose(row["value"], expected[key], rtol=1e-9)
+    facts = series_facts({"s": 1.3, "t": 0.7})
+    scores = scores_of(FORECAST)
+    expected = aggregate(enriched(two, facts), scores, ["model"]).set_index("model")
+    table = bounds(two, facts, replications=50)
+    for (model, metric), row in table.set_index(["model", "metric"]).iterrows():
+        np.testing.assert_allclose(row["value"], expected.loc[model, metric], rtol=1e-9)
         assert np.isnan(row["value"]) or row["low"] <= row["value"] <= row["high"]
-    assert len(table) == 5 * 7
+    assert len(table) == 5 * (len(scores) - 1)
 
 
 def test_metric_intervals_are_those_of_the_bootstrap_of_arch() -> None:
@@ -418,9 +430,8 @@ def test_metric_intervals_are_those_of_the_bootstrap_of_arch() -> None:
     length = block_length(losses.to_numpy(), 1)
     oracle = StationaryBootstrap(length, losses["seer"].to_numpy(), seed=0)
     low, high = oracle.conf_int(np.mean, reps=1000, method="percentile").ravel()
-    table = metric_intervals(forecasts, None, "time").set_index(["model", "metric"])
+    table = bounds(forecasts).set_index(["model", "metric"])
     assert table.loc[("seer", "mae"), ["low", "high"]].tolist() == pytest.approx([low, high], abs=1e-9)
-    assert "mase" not in table.index.get_level_values("metric")
 
 
 def test_intervals_of_a_dependent_series_hold_its_mean_about_as_often_as_said() -> None:
@@ -434,7 +445,7 @@ def test_intervals_of_a_dependent_series_hold_its_mean_about_as_often_as_said() 
             errors.append(np.exp(0.4 * level))
         truth = np.exp(0.5 * 0.4**2 / (1 - 0.7**2))
         forecasts = one_step(np.arange(601.0), {"m": np.arange(1.0, 601) + errors})
-        table = metric_intervals(forecasts, None, "time", replications=300)
+        table = bounds(forecasts, replications=300)
         row = table.set_index(["model", "metric"]).loc[("m", "mae")]
         held["blocks"] += row["low"] <= truth <= row["high"]
         low, high = IIDBootstrap(np.array(errors), seed=0).conf_int(np.mean, reps=300, method="percentile").ravel()
@@ -454,7 +465,7 @@ def test_cells_are_drawn_whole() -> None:
                 "ds": cycles,
                 "origin": cycles,
                 "step": 0,
-                "model": "m",
+                "model": CLOCK,
                 "y": 100.0 - cycles,
                 "y_hat": 100.0 - cycles + bias[k],
             }
@@ -462,22 +473,14 @@ def test_cells_are_drawn_whole() -> None:
         for k in range(6)
     ]
     cells = pd.concat(parts, ignore_index=True)
-    table = metric_intervals(cells, None, "series").set_index("metric")
+    facts = cell_facts({f"c{k}": 100.0 for k in range(6)})
+    table = bounds(cells, facts).set_index("metric")
     means = np.abs(bias)[rng.integers(6, size=(4000, 6))].mean(axis=1)
     expected = np.quantile(means, [0.025, 0.975])
     np.testing.assert_allclose(table.loc["mae", ["low", "high"]].astype(float), expected, rtol=0.12)
-    assert table.index.tolist() == ["mae", "rmse", "mape", "r2"]
-    one = metric_intervals(parts[0], None, "series").set_index("metric")
+    one = bounds(parts[0], facts).set_index("metric")
     assert one.loc["mae", "value"] == pytest.approx(abs(bias[0]))
     assert one[["low", "high"]].isna().all(axis=None)
-
-
-def test_a_table_that_cannot_be_drawn_from_is_refused() -> None:
-    forecasts = contest(40)
-    with pytest.raises(ForecastsError, match="no forecasts"):
-        metric_intervals(forecasts.iloc[:0], None, "time")
-    with pytest.raises(ForecastsError, match="forecast twice"):
-        metric_intervals(pd.concat([forecasts, forecasts]), None, "time")
 
 
 @pytest.mark.parametrize(("horizon", "n", "expected"), [(1, 400, 1), (5, 400, 5), (5, 8, 2)])
@@ -485,3 +488,12 @@ def test_blocks_are_at_least_a_horizon_and_at_most_a_quarter(horizon: int, n: in
     alternating = np.tile([0.0, 1.0], n // 2)[:, None]  # neighbours differ: blocks need not be long
     assert block_length(np.zeros((n, 1)), horizon) == expected
     assert block_length(alternating, horizon) >= expected
+
+
+@pytest.mark.parametrize("page", ["significance", "intervals"])
+def test_what_a_page_imports_is_there(page: str) -> None:
+    lines = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()
+    imports = [line for line in lines if line.startswith("from evaluation.")]
+    assert imports
+    for line in imports:
+        exec(line, {})

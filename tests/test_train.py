@@ -1,11 +1,7 @@
 """The command line, as a person runs it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,22 +9,10 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from tests.conftest import ROOT
+from tests.commands import Done, run, stopped_at_a_checkpoint
 
+SMOKE = ["experiment=smoke", "scope.history=128"]  # of so short windows ICEEMDAN is cheap
 SMALL = ["experiment=smoke", "decomposition=wavelet_packet", "baselines=naive"]
-
-
-def command(name: str, *arguments: str, cache: Path | None = None) -> tuple[list[str], dict[str, str]]:
-    environment = {**os.environ, "PYTHONWARNINGS": "default"}
-    environment.pop("MODECAST_CACHE", None)
-    if cache is not None:
-        environment["MODECAST_CACHE"] = str(cache)
-    return [sys.executable, str(ROOT / name), *arguments], environment
-
-
-def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None) -> subprocess.CompletedProcess[str]:
-    line, environment = command(name, *arguments, cache=cache)
-    return subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def prices(path: Path, n_days: int = 700, scale: float = 1.0) -> Path:
@@ -39,15 +23,15 @@ def prices(path: Path, n_days: int = 700, scale: float = 1.0) -> Path:
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     folder = tmp_path_factory.mktemp("smoke") / "run"
-    return folder, run("train.py", "experiment=smoke", f"hydra.run.dir={folder}", cache=folder.parent / "cache")
+    return folder, run("train.py", *SMOKE, f"hydra.run.dir={folder}", cache=folder.parent / "cache")
 
 
 def test_a_run_leaves_everything_it_promises(smoke):
     folder, done = smoke
     assert done.returncode == 0, done.stderr
-    figures = {f"figures/{name}.png" for name in ("forecast", "moves", "error_by_month", "components", "losses")}
+
     expected = {
         "config.yaml",
         "run.json",
@@ -57,10 +41,10 @@ def test_a_run_leaves_everything_it_promises(smoke):
         "table.md",
         "table.csv",
     }
-    evidence = {f"evidence/{name}" for name in ("components.parquet", "losses.json", "intervals.json")}
-    expected |= {"report.html"} | evidence
+    artifacts = {f"artifacts/{name}" for name in ("components.parquet", "losses.json", "intervals.json")}
+    expected |= {"report.html"} | artifacts
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert left == expected | figures
+    assert left == expected
     assert all((folder / name).stat().st_size > 0 for name in left)
 
 
@@ -101,7 +85,7 @@ def test_several_seeds_are_averaged_and_kept_apart(tmp_path):
     table = pd.read_parquet(tmp_path / "both" / "forecasts.parquet")
     np.testing.assert_allclose(table[table["model"] == label]["y_hat"], np.mean(alone, axis=0), rtol=1e-12)
     metrics = json.loads((tmp_path / "both" / "metrics.json").read_text())
-    assert [row["seed"] for row in metrics["seeds"] if row["model"] == label] == [0, 1]
+    assert [row["seed"] for row in metrics["groups"]["seed"] if row["model"] == label] == [0, 1]
     assert f"{label} (2 seeds)" in (tmp_path / "both" / "table.md").read_text()
     weights = load_file(tmp_path / "both" / "model.safetensors")
     assert {name.split("/")[0] for name in weights} == {"seed0", "seed1"}
@@ -125,15 +109,9 @@ def test_the_run_card_names_versions_data_and_leaks(smoke):
     assert card["packages"]["torch"]
     assert card["data"]["rows"] == 800
     assert card["audit"]["verdict"] == "causal"
-    assert [stage["stage"] for stage in card["audit"]["stages"]] == [
-        "split",
-        "decomposition",
-        "targets",
-        "scaling",
-        "inputs",
-        "augmentation",
-        "forecast",
-    ]
+    stages = {stage["stage"] for stage in card["audit"]["stages"]}
+    inputs = {"split", "windows", "decomposition", "targets", "scaling", "scaled inputs", "augmentation"}
+    assert stages == inputs | {"training", "weights", "forecast"}
     assert all(stage["checked"] for stage in card["audit"]["stages"])
     assert card["seconds"]
 
@@ -141,7 +119,7 @@ def test_the_run_card_names_versions_data_and_leaks(smoke):
 def test_a_finished_run_is_not_run_again(smoke):
     folder, _ = smoke
     before = (folder / "metrics.json").stat().st_mtime_ns
-    again = run("train.py", "experiment=smoke", f"hydra.run.dir={folder}")
+    again = run("train.py", *SMOKE, f"hydra.run.dir={folder}")
     assert again.returncode == 0
     assert "nothing to do" in again.stdout.replace("\n", " ")
     assert (folder / "metrics.json").stat().st_mtime_ns == before
@@ -149,7 +127,7 @@ def test_a_finished_run_is_not_run_again(smoke):
 
 def test_a_folder_is_not_shared_by_two_settings(smoke):
     folder, _ = smoke
-    other = run("train.py", "experiment=smoke", "seed=1", f"hydra.run.dir={folder}")
+    other = run("train.py", *SMOKE, "seed=1", f"hydra.run.dir={folder}")
     assert other.returncode == 2
     assert "holds a run with other settings" in other.stderr
 
@@ -162,17 +140,12 @@ def test_a_leaking_run_says_so_everywhere(tmp_path):
     audit = json.loads((tmp_path / "run" / "run.json").read_text())["audit"]
     assert audit["verdict"] == "LEAKS"
     assert audit["sentence"].startswith("LEAKS: decomposition: wavelet_packet with scope overall")
-    assert "LEAKS: decomposition" in (tmp_path / "run" / "table.md").read_text().splitlines()[2]
+    assert "LEAKS: decomposition" in (tmp_path / "run" / "table.md").read_text()
     scores = json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]
     assert {row["model"] for row in scores if row["leaks"]} == {"WAVELET-PACKET-CNN-LSTM-AM"}
 
 
-def _heed_ctrl_c() -> None:
-    """Undo what a shell does to a command in the background: it would ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def interrupted(folder: Path, how: signal.Signals, *more: str) -> subprocess.CompletedProcess[str]:
+def interrupted(folder: Path, how: signal.Signals, *more: str) -> Done:
     """Start a small run on a series and stop it once its first checkpoint is written."""
     return stopped_at_a_checkpoint(folder, how, *SMALL, "trainer.max_epochs=12", *more)
 
@@ -182,30 +155,6 @@ def assert_same_weights(first: Path, second: Path) -> None:
     assert kept.keys() == others.keys()
     for name, value in kept.items():
         np.testing.assert_array_equal(others[name], value, err_msg=name)
-
-
-def stopped_at_a_checkpoint(folder: Path, how: signal.Signals, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start a run and stop it once its first checkpoint is written."""
-    line, environment = command("train.py", *arguments, f"hydra.run.dir={folder}")
-    started = subprocess.Popen(
-        line,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_heed_ctrl_c,
-    )
-    for _ in range(1200):
-        if list(folder.glob("unfinished/*.ckpt")) or started.poll() is not None:
-            break
-        time.sleep(0.05)
-    started.send_signal(how)
-    try:
-        out, err = started.communicate(timeout=120)
-    finally:
-        started.kill()
-    return subprocess.CompletedProcess(line, started.returncode, out, err)
 
 
 @pytest.mark.slow
@@ -271,7 +220,7 @@ def test_walk_forward_refits_and_covers_every_test_day(tmp_path):
     ],
 )
 def test_other_choices_run_to_the_end(tmp_path, more):
-    done = run("train.py", *SMALL, *more, f"hydra.run.dir={tmp_path}/run")
+    done = run("train.py", *SMALL, "trainer.max_epochs=1", *more, f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     forecasts = pd.read_parquet(tmp_path / "run" / "forecasts.parquet")
     assert forecasts["step"].max() == (5 if "horizon=5" in more else 1)
@@ -311,8 +260,7 @@ def test_a_sweep_skips_what_is_finished(tmp_path):
     arguments = ["-m", *SMALL, "model=drift,ridge", f"hydra.sweep.dir={tmp_path}"]
     first = run("train.py", *arguments)
     assert first.returncode == 0, first.stderr
-    runs = sorted(path.parent.name for path in tmp_path.glob("*/metrics.json"))
-    assert runs == ["0", "1"]
+    assert len(list(tmp_path.glob("*/*/metrics.json"))) == 2
     again = run("train.py", *arguments)
     assert again.stdout.count("nothing to do") == 2
 
@@ -332,7 +280,7 @@ def test_predict_goes_on_after_the_end_of_a_file(smoke, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.head(100), "has 100 steps, but a forecast needs 512"),
+        (lambda t: t.head(100), "has 100 steps, but a forecast needs 128"),
         (lambda t: t.assign(close=t["close"] * 1000), "another series or another unit"),
         (
             lambda t: t.assign(date=pd.date_range("1960-01-01", periods=len(t), freq="MS")),

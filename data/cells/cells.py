@@ -2,12 +2,15 @@
 
 What cannot be mended without guessing is refused, all of it in one message: missing columns, text among
 the numbers, cycle numbers that are no whole numbers, a cycle told twice in two ways, units off by a
-thousand, a column that mostly lies beyond its physical limits, a cell in which nothing changes.  What can
-be mended is mended and told, a sentence each: identical rows, single values beyond their limits, cycles
-after the end of life, cells that never reach it, cycles that were not recorded.
+thousand, a column that mostly lies beyond its physical limits.  What can be mended is mended and told, a
+sentence each: identical rows, missing values, single values beyond their limits, cycles after the end of
+life, cells that never reach it or in which nothing changes, cycles that were not recorded.
+
+The end of life rests on the capacity alone: no fault of an input moves it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.contracts import Panel
-from data.panel import DataError, validated
+from data.panel import DataError, listed, validated
 
 SHORTEST = 5  # [cycles] a cell with fewer has no life to learn from
 MOSTLY = 0.2  # [fraction] of a column beyond its limits is no glitch but a wrong column
@@ -76,7 +79,7 @@ def checked_cycles(
     absent = [column for column in ("unique_id", "ds", *quantities) if column not in table.columns]
     if absent:
         raise DataError(
-            f"{name} lacks the column {', '.join(map(repr, absent))}; it has {', '.join(map(repr, table.columns))}."
+            f"{name} lacks the column {listed(map(repr, absent))}; it has {listed(map(repr, table.columns))}."
         )
     if table.empty:
         raise DataError(f"{name} has no rows.  Give a file with at least one cell.")
@@ -87,13 +90,19 @@ def checked_cycles(
     once = numbers.drop_duplicates(ignore_index=True)
     faults += _faults_of_repeats(once)
     faults += [fault for column, quantity in quantities.items() for fault in _faults_of_size(once, column, quantity)]
-    faults += _faults_of_constancy(once, list(quantities))
+    still = _constant_cells(once, list(quantities))
+    if still and len(still) == once["unique_id"].nunique():
+        faults.append(f"Cell {listed(still)} is constant in every column: there is nothing to learn.  Leave it out.")
     if faults:
         raise DataError(f"{name} cannot be used as it is:\n  " + "\n  ".join(faults))
+    once = once[~once["unique_id"].isin(still)]
     frame = once.astype({"ds": np.int64}).sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
     notes = []
-    if len(once) < len(numbers):
-        notes.append(f"{len(numbers) - len(once)} rows stood in the table twice, to the last digit, and count once.")
+    twice = int(numbers.duplicated().sum())
+    if twice:
+        notes.append(f"{twice} rows stood in the table twice, to the last digit, and count once.")
+    if still:
+        notes.append(f"{len(still)} cells are constant in every column and are left out: {listed(still)}.")
     return frame, (*notes, *_gaps(frame))
 
 
@@ -110,8 +119,9 @@ def sound_cycles(
     frame : DataFrame
         As returned by ``checked_cycles``.
     outliers : str
-        ``"replace"``: the row takes the last sound values of its cell (rows before the first sound
-        one are left out); ``"drop"``: it is left out; ``"keep"``: it stays as recorded.
+        ``"replace"``: a row with a value beyond its limits takes the last sound values of its cell, a missing
+        value the last one known (rows before the first sound one are left out); ``"drop"``: the row is left
+        out; ``"keep"``: it stays as recorded.
 
     Raises
     ------
@@ -123,8 +133,9 @@ def sound_cycles(
     values = frame[columns].to_numpy(dtype=np.float64)
     low = np.array([quantity.low for quantity in quantities.values()])
     high = np.array([quantity.high for quantity in quantities.values()])
-    wrong = ~((values >= low) & (values <= high))  # NaN is wrong as well
-    rows = np.asarray(wrong.any(axis=1))
+    missing = np.isnan(values)
+    beyond = ((values < low) | (values > high) | np.isinf(values)).any(axis=1)
+    rows = np.asarray(beyond | missing.any(axis=1))
     if not rows.any():
         return frame, ()
     found = (
@@ -133,7 +144,7 @@ def sound_cycles(
     )
     if outliers == "keep":
         if not np.isfinite(values).all():
-            lacking = ", ".join(repr(column) for column in frame[columns].columns[~np.isfinite(values).all(axis=0)])
+            lacking = listed([repr(column) for column in frame[columns].columns[~np.isfinite(values).all(axis=0)]])
             raise DataError(
                 f"{name} has missing values in {lacking}, which cannot be kept.  Set source.outliers=replace or drop."
             )
@@ -141,7 +152,7 @@ def sound_cycles(
     if outliers == "drop":
         return frame.loc[~rows].reset_index(drop=True), (f"{found}; they are left out.",)
     mended = frame.copy()
-    mended.loc[rows, columns] = np.nan
+    mended.loc[beyond, columns] = np.nan
     mended[columns] = mended.groupby("unique_id", sort=False)[columns].ffill()
     early = np.asarray(mended[columns].isna().any(axis=1))
     told = f"{found}; they take the last sound values of their cell"
@@ -184,6 +195,21 @@ def last_cycles(frame: pd.DataFrame) -> Ends:
     )
 
 
+def sound_capacity(frame: pd.DataFrame, name: str, quantities: Mapping[str, Quantity]) -> pd.DataFrame:
+    """Return the cycles with their capacity mended from its own past, whatever the inputs beside it hold.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As returned by ``checked_cycles``.
+    name : str
+        What messages call the data.
+    quantities : mapping
+        The capacity, and what else decides whether it was measured over a whole discharge.
+    """
+    return sound_cycles(frame[["unique_id", "ds", *quantities]], name, quantities, "replace")[0]
+
+
 def capacity_ends(frame: pd.DataFrame, column: str, eol: float, nominal: float | None) -> Ends:
     """Find the first cycle from which the capacity is lost.
 
@@ -194,7 +220,7 @@ def capacity_ends(frame: pd.DataFrame, column: str, eol: float, nominal: float |
     Parameters
     ----------
     frame : DataFrame
-        Sound cycles.
+        Cycles with a sound capacity, as of ``sound_capacity``.
     column : str
         Column of the discharge capacity [Ah].
     eol : float
@@ -253,7 +279,7 @@ def labelled(
     life = (end - frame[counter]).rename("y")
     if censored:
         told.append(
-            f"{len(censored)} cells never reach their end of life on record and are left out: {', '.join(censored)}."
+            f"{len(censored)} cells never reach their end of life on record and are left out: {listed(censored)}."
         )
     late = (life < 0).to_numpy()
     if late.any():
@@ -263,17 +289,40 @@ def labelled(
     sizes = frame["unique_id"].value_counts()
     short = sorted(sizes.index[sizes < SHORTEST])
     if short:
-        told.append(f"{len(short)} cells have fewer than {SHORTEST} rows and are left out: {', '.join(short)}.")
+        told.append(f"{len(short)} cells have fewer than {SHORTEST} rows and are left out: {listed(short)}.")
         frame = frame[~frame["unique_id"].isin(short)]
     if frame.empty:
         raise DataError(
             f"{name} has no cell whose end of life is on record.  {' '.join(told)}  "
             f"Give cells that were cycled to their end, or another source.eol (null ends each at its last cycle)."
         )
-    frame = frame.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
-    keys = validated(frame[["unique_id", "ds", "y"]], name, "cycles").frame
-    full = pd.concat([keys, frame[list(quantities)]], axis=1)
-    return Panel(full, name, "cycles", {column: q.meaning for column, q in quantities.items()}, tuple(told))
+    panel = validated(frame[["unique_id", "ds", "y", *_beside(counter), *quantities]], name, "cycles")
+    notes = (*told, *panel.notes)
+    return replace(panel, covariates=_meanings(quantities), notes=notes, age=counter)
+
+
+def unlabelled(
+    frame: pd.DataFrame,
+    name: str,
+    quantities: Mapping[str, Quantity],
+    notes: tuple[str, ...] = (),
+    counter: str = "ds",
+) -> Panel:
+    """Return cycles whose end need not be known as a panel; ``y`` is NaN.
+
+    Parameters are those of ``labelled``.
+    """
+    columns = ["unique_id", "ds", "y", *_beside(counter), *quantities]
+    known = frame.assign(y=np.nan)[columns].sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
+    return Panel(known, name, "cycles", _meanings(quantities), notes, age=counter)
+
+
+def _beside(counter: str) -> list[str]:
+    return [] if counter == "ds" else [counter]
+
+
+def _meanings(quantities: Mapping[str, Quantity]) -> dict[str, str]:
+    return {column: quantity.meaning for column, quantity in quantities.items()}
 
 
 def chosen_cells(frame: pd.DataFrame, cells: list[str] | None, name: str) -> pd.DataFrame:
@@ -287,12 +336,13 @@ def chosen_cells(frame: pd.DataFrame, cells: list[str] | None, name: str) -> pd.
     if cells is None:
         return frame
     there = frame["unique_id"].astype(str)
-    absent = [cell for cell in cells if cell not in set(there)]
+    wanted = [str(cell) for cell in cells]
+    absent = [cell for cell in wanted if cell not in set(there)]
     if absent:
         raise DataError(
-            f"{name} has no cell {', '.join(absent)}; it has {', '.join(sorted(there.unique()))}.  Set source.cells."
+            f"{name} has no cell {listed(absent)}; it has {listed(sorted(there.unique()))}.  Set source.cells."
         )
-    return frame[there.isin(cells)].reset_index(drop=True)
+    return frame[there.isin(wanted)].reset_index(drop=True)
 
 
 def _faults_of_text(given: pd.DataFrame, numbers: pd.DataFrame) -> list[str]:
@@ -347,12 +397,12 @@ def _faults_of_size(once: pd.DataFrame, column: str, quantity: Quantity) -> list
     ]
 
 
-def _faults_of_constancy(once: pd.DataFrame, columns: list[str]) -> list[str]:
-    faults = []
-    for cell, rows in once.groupby("unique_id"):
-        if columns and len(rows) >= SHORTEST and (rows[columns].nunique(dropna=False) == 1).all():
-            faults.append(f"Cell {cell} is constant in every column: there is nothing to learn.  Leave it out.")
-    return faults
+def _constant_cells(once: pd.DataFrame, columns: list[str]) -> list[str]:
+    if not columns:
+        return []
+    cells = once.groupby("unique_id", sort=True)
+    same = (cells[columns].nunique(dropna=False) == 1).all(axis=1) & (cells.size() >= SHORTEST)
+    return [str(cell) for cell in same.index[same]]
 
 
 def _gaps(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -361,12 +411,12 @@ def _gaps(frame: pd.DataFrame) -> tuple[str, ...]:
     missing = missing[missing > 0]
     if missing.empty:
         return ()
-    listed = ", ".join(f"{cell} {n}" for cell, n in missing.items())
-    return (f"Cycles that were not recorded between the first and the last of a cell, bridged: {listed}.",)
+    shown = listed([f"{cell} {n}" for cell, n in missing.items()])
+    return (f"Cycles that were not recorded between the first and the last of a cell, bridged: {shown}.",)
 
 
 def _per_cell(ids: "pd.Series[str]", rows: NDArray[np.bool_]) -> str:
-    return ", ".join(f"{cell} {n}" for cell, n in ids.loc[rows].value_counts().sort_index().items())
+    return listed([f"{cell} {n}" for cell, n in ids.loc[rows].value_counts().sort_index().items()])
 
 
 def _places(rows: pd.DataFrame, at: np.ndarray) -> str:

@@ -6,6 +6,12 @@ from pathlib import Path
 import pandas as pd
 
 from data.panel import DataError
+from data.reading.files import local
+from data.reading.options import Options
+from data.reading.table import read_table
+
+AS_PUBLISHED = Options(decimal=".")
+"""How the data sets are written that this project knows by name."""
 
 
 def data_folder() -> Path:
@@ -32,7 +38,7 @@ def first_file(path: str | None, candidates: list[str], fetch: str, what: str) -
     DataError
         If there is none, saying how to get one.
     """
-    tried = [Path(path)] if path else [data_folder() / name for name in candidates]
+    tried = [local(path)] if path else [data_folder() / name for name in candidates]
     for file in tried:
         if file.is_file():
             return file
@@ -42,19 +48,19 @@ def first_file(path: str | None, candidates: list[str], fetch: str, what: str) -
     )
 
 
-def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table with a header line.
+def read_cycles(path: Path, options: Options = AS_PUBLISHED) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Read a table of cycles: numbers as numbers, all else as text, and so the column ``cell``.
+
+    Returns
+    -------
+    frame : DataFrame
+    notes : tuple of str
 
     Raises
     ------
     DataError
-        If the file is empty or no CSV.
+        If it is no table that can be read, or can be read in two ways.
     """
-    try:
-        return pd.read_csv(path)
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.  Set source.path to a CSV file.") from None
-    except pd.errors.EmptyDataError:
-        raise DataError(f"{path} is empty.  Give a CSV file with a header line and rows.") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise DataError(f"{path} cannot be read as CSV: {error}.") from None
+    table = read_table(path, options)
+    frame, notes = table.frame(texts=["cell"])
+    return frame, (*table.notes, *notes)

@@ -6,12 +6,10 @@ from numpy.typing import ArrayLike
 from data.contracts import FloatArray
 from data.decomposition._ensemble import Team, announced_compilation, on_extended, rule_of, thread_count
 from data.decomposition._noise import NoiseModes, checked_noise, noise_modes
-from data.decomposition._sifting import ENDING, FADING
+from data.decomposition._sifting import ENDING, FADING, MOST
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
-
-_MOST = 100
-"""No series has as many modes."""
+from data.decomposition.units import in_own_unit
 
 
 def modes_of_given(
@@ -82,7 +80,8 @@ def decompose(
         with Team(values.size, threads, rule) as team, announced_compilation():
             return complete_ensemble(values, added, team, epsilon, improved, most=max_modes)
 
-    return on_extended(series, boundary, modes_of)
+    name = f"decomposition={'iceemdan' if improved else 'ceemdan'}"
+    return in_own_unit(series, lambda values: on_extended(values, boundary, modes_of), name)
 
 
 def complete_ensemble(
@@ -91,7 +90,7 @@ def complete_ensemble(
     team: Team,
     epsilon: float,
     improved: bool,
-    most: int = _MOST,
+    most: int = MOST,
     rescaled: bool = True,
     least_range: float = 0.01,
     least_power: float = 0.05,

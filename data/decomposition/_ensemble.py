@@ -38,9 +38,14 @@ _CHUNKS = 4
 """Pieces of work a thread gets of one stage: more even out, fewer cost less."""
 
 
-def rule_of(stop: str, siftings: int, boundary: str) -> Rule:
-    """Return the rule the compiled loops obey; the names have been checked."""
-    return Rule(stop=STOPS[stop], siftings=siftings, boundary=BOUNDARIES[boundary])
+def rule_of(stop: str, siftings: int, boundary: str, series: FloatArray | None = None) -> Rule:
+    """Return the rule the compiled loops obey; the names have been checked.
+
+    Thresholds are measured in the standard deviation of the series; without one, which then has a
+    deviation of 1, as they are.
+    """
+    unit = 1.0 if series is None else float(np.std(series)) or 1.0
+    return Rule(stop=STOPS[stop], siftings=siftings, boundary=BOUNDARIES[boundary], unit=unit)
 
 
 def thread_count(threads: int | None) -> int:

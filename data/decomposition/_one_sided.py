@@ -37,11 +37,14 @@ def smoothed(values: FloatArray, taps: FloatArray, gap: int) -> FloatArray:
 
     Before the first point the series is taken to have stood still at its first value.
     """
-    mean = taps[0] * values
-    for i, weight in enumerate(taps[1:], start=1):
-        shift = min(i * gap, values.shape[-1])
-        mean[..., :shift] += weight * values[..., :1]
-        mean[..., shift:] += weight * values[..., : values.shape[-1] - shift]
+    size = values.shape[-1]
+    first, *others = taps.tolist()
+    mean: FloatArray = first * values
+    for i, weight in enumerate(others, start=1):
+        shift = min(i * gap, size)
+        weighted = weight * values
+        mean[..., :shift] += weighted[..., :1]
+        mean[..., shift:] += weighted[..., : size - shift]
     return mean
 
 

@@ -6,7 +6,10 @@ and touches only the rows it is given: what it computes for one signal does not 
 many threads share the work.
 
 All loops live in one file because numba's cache on disk watches the file of the outermost loop
-only: a change in an imported file would go unnoticed.
+only: a change in an imported file would go unnoticed.  What a loop calls becomes part of it
+(``inlined``).  As a function of its own it would be there twice, optimised alone and within its
+caller, and the process that compiles would run the one where later processes, which read the
+caller from the cache, run the other: last bits would differ between the first run and the second.
 
 How a sifting is fast: nothing is allocated; the extrema are found once; both splines are solved
 in one loop, each from both ends to its middle, so that four chains of divisions overlap; a piece
@@ -29,12 +32,16 @@ from numpy.typing import NDArray
 
 from data.contracts import FloatArray
 
-compiled = njit(
-    cache=True,
-    nogil=True,
-    error_model="numpy",
-    fastmath={"contract", "reassoc", "nsz", "arcp"},  # not "nnan": isnan would be false for ever
-)
+# Strict IEEE arithmetic: with ``contract`` and ``reassoc`` another CPU gets other last bits, for 15 % of the time.
+_options: dict[str, Any] = {
+    "cache": True,
+    "nogil": True,
+    "error_model": "numpy",
+}
+compiled = njit(**_options)
+"""For what Python calls."""
+inlined = njit(**_options, forceinline=True)
+"""For what other loops call."""
 
 HUANG, FIXED, FIXED_H, S_NUMBER = 0, 1, 2, 3
 """When a sifting stops."""
@@ -51,6 +58,9 @@ MIRROR, SLOPE = 0, 1
 WIDTH = 8
 """Points of an envelope that are computed at once."""
 
+MOST = 100
+"""No series has as many modes."""
+
 
 class Rule(NamedTuple):
     """When a sifting and a decomposition stop, and what happens at the edges."""
@@ -61,16 +71,18 @@ class Rule(NamedTuple):
     longest: int = 1000
     """No signal is sifted as often."""
     variance: float = 0.001
-    """Huang's rule: energy of the mean envelope over the range of the signal [unit]."""
+    """Huang's rule: energy of the mean envelope over the range of the signal [``unit``]."""
     deviation: float = 0.2
     """Huang's rule: energy of the mean envelope relative to the mode, point by point."""
     energy: float = 0.2
     """Huang's rule: energy of the mean envelope over that of the signal."""
     range: float = 0.001
-    """A remainder of a smaller range ends the decomposition [unit]."""
+    """A remainder of a smaller range ends the decomposition [``unit``]."""
     power: float = 0.005
-    """A remainder of a smaller sum of magnitudes ends the decomposition [unit]."""
+    """A remainder of a smaller sum of magnitudes ends the decomposition [``unit``]."""
     boundary: int = MIRROR
+    unit: float = 1.0
+    """What thresholds are measured in [unit of the signal]; 1 as in PyEMD, whose results depend on the unit."""
 
 
 class Spline(NamedTuple):
@@ -136,7 +148,7 @@ def new_workspace(size: int) -> Workspace:
 # ---------------------------------------------------------------------------- extrema
 
 
-@compiled
+@inlined
 def find_turns(w: FloatArray, turns: Any, at: Any) -> tuple[int, bool]:
     """Write the positions of all extrema to ``at``, in order.
 
@@ -158,7 +170,7 @@ def find_turns(w: FloatArray, turns: Any, at: Any) -> tuple[int, bool]:
     return count, ties > 0 or w[1] == w[0]
 
 
-@compiled
+@inlined
 def find_plateaus(w: FloatArray, at: Any) -> int:
     """Write the extrema of a signal with equal neighbours to ``at``: a plateau counts at its middle.
 
@@ -188,7 +200,7 @@ def find_plateaus(w: FloatArray, at: Any) -> int:
     return count
 
 
-@compiled
+@inlined
 def find_extrema(w: FloatArray, turns: Any, at: Any) -> int:
     """Write the positions of all extrema to ``at``, in order, and return how many."""
     count, equal = find_turns(w, turns, at)
@@ -197,7 +209,7 @@ def find_extrema(w: FloatArray, turns: Any, at: Any) -> int:
     return count
 
 
-@compiled
+@inlined
 def count_zero_crossings(w: FloatArray) -> int:
     """Return how often the sign changes; a run of zeros counts once."""
     crossings = 0
@@ -219,7 +231,7 @@ def count_zero_crossings(w: FloatArray) -> int:
 # ---------------------------------------------------------------------------- knots
 
 
-@compiled
+@inlined
 def mirror_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond: FloatArray) -> tuple[int, int]:
     """Mirror the extrema nearest to an edge at the outermost extremum or, failing that, at the edge.
 
@@ -268,7 +280,7 @@ def mirror_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond
     return own, other
 
 
-@compiled
+@inlined
 def extend_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond: FloatArray) -> tuple[int, int]:
     """Continue the last two slopes between extrema beyond an edge; returns as ``mirror_edge`` does.
 
@@ -279,7 +291,7 @@ def extend_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond
     y0, y1, y2 = w[at[nearest]], w[at[nearest + side]], w[at[nearest + 2 * side]]
     own = 0
     other = 0
-    while True:
+    for _ in range(2 * beyond.shape[1]):  # every step leads at least one point outwards
         x = x0 + (x1 - x2)
         y = y0 + (y1 - y2)
         if own + other == 0 and (w[edge] < y if y0 > y1 else w[edge] > y):
@@ -295,10 +307,11 @@ def extend_edge(w: FloatArray, edge: int, at: Any, count: int, side: int, beyond
         x0, x1, x2 = x, x0, x1
         y0, y1, y2 = y, y0, y1
         if own == other and own >= 2 and side * (x1 - edge) <= 0:
-            return own, other
+            break
+    return own, other
 
 
-@compiled
+@inlined
 def add_beyond(
     w: FloatArray, edge: int, at: Any, count: int, side: int, beyond: FloatArray, boundary: int
 ) -> tuple[int, int]:
@@ -308,7 +321,7 @@ def add_beyond(
     return mirror_edge(w, edge, at, count, side, beyond)
 
 
-@compiled
+@inlined
 def place_knots(w: FloatArray, at: Any, count: int, first: int, left: Any, n_left: int, spline: Spline) -> int:
     """Write every second extremum from ``first`` on behind the knots beyond the left edge.
 
@@ -328,7 +341,7 @@ def place_knots(w: FloatArray, at: Any, count: int, first: int, left: Any, n_lef
     return n_left + n
 
 
-@compiled
+@inlined
 def append_knots(right: Any, n_right: int, n: int, spline: Spline) -> int:
     """Write the knots beyond the right edge behind the n knots there are; returns their number."""
     for k in range(n_right):
@@ -342,7 +355,7 @@ def append_knots(right: Any, n_right: int, n: int, spline: Spline) -> int:
 # at run time that arrays do not overlap, and numba cannot promise that they do not.
 
 
-@compiled
+@inlined
 def prepare(spline: Spline, n: int) -> None:
     """Write lengths and slopes of the n pieces and the right side of the equations of inner knots."""
     x, y, step, inverse, slope = spline.x, spline.y, spline.step, spline.inverse, spline.slope
@@ -358,7 +371,7 @@ def prepare(spline: Spline, n: int) -> None:
         right[k] = 3.0 * (following[k] - slope[k])
 
 
-@compiled
+@inlined
 def close_ends(spline: Spline, n: int) -> None:
     """Start both eliminations: the not-a-knot condition takes the outermost unknowns out."""
     step, right, upper, solved = spline.step, spline.right, spline.upper, spline.solved
@@ -372,7 +385,7 @@ def close_ends(spline: Spline, n: int) -> None:
     solved[n - 1] = right[n - 1] * far / (near + far) * p
 
 
-@compiled
+@inlined
 def eliminate_down(spline: Spline, first: int, stop: int) -> None:
     """Eliminate the rows ``first`` to ``stop - 1`` from above."""
     step, right, upper, solved = spline.step, spline.right, spline.upper, spline.solved
@@ -383,7 +396,7 @@ def eliminate_down(spline: Spline, first: int, stop: int) -> None:
         upper[i] = below * p
 
 
-@compiled
+@inlined
 def eliminate_up(spline: Spline, first: int, stop: int) -> None:
     """Eliminate the rows ``first`` down to ``stop + 1`` from below."""
     step, right, upper, solved = spline.step, spline.right, spline.upper, spline.solved
@@ -394,7 +407,7 @@ def eliminate_up(spline: Spline, first: int, stop: int) -> None:
         upper[i] = above * p
 
 
-@compiled
+@inlined
 def meet(spline: Spline, m: int) -> None:
     """Solve the two equations left in the middle, rows m and m + 1."""
     upper, solved, c = spline.upper, spline.solved, spline.c
@@ -402,7 +415,7 @@ def meet(spline: Spline, m: int) -> None:
     c[m + 1] = solved[m + 1] - upper[m + 1] * c[m]
 
 
-@compiled
+@inlined
 def substitute(spline: Spline, n: int, m: int, done: int) -> None:
     """Substitute back from the middle m to both ends, skipping ``done`` rows, then at the ends."""
     step, inverse, upper, solved, c = spline.step, spline.inverse, spline.upper, spline.solved, spline.c
@@ -414,7 +427,7 @@ def substitute(spline: Spline, n: int, m: int, done: int) -> None:
     c[n] = c[n - 1] + step[n - 1] * inverse[n - 2] * (c[n - 1] - c[n - 2])
 
 
-@compiled
+@inlined
 def solve_short(spline: Spline, n: int) -> None:
     """Solve for the curvature of n pieces, n small: not-a-knot, natural with three knots."""
     step, right, c = spline.step, spline.right, spline.c
@@ -432,7 +445,7 @@ def solve_short(spline: Spline, n: int) -> None:
     substitute(spline, n, m, 0)
 
 
-@compiled
+@inlined
 def solve_both(top: Spline, n: int, low: Spline, m: int) -> None:
     """Solve for the curvature of both splines, n and m pieces, in one loop.
 
@@ -501,7 +514,7 @@ def solve_both(top: Spline, n: int, low: Spline, m: int) -> None:
     substitute(low, m, low_middle, rows)
 
 
-@compiled
+@inlined
 def halve_pieces(spline: Spline, n: int) -> None:
     """Write the coefficients of half of each of the n pieces."""
     step, inverse, slope, y = spline.step, spline.inverse, spline.slope, spline.y
@@ -533,7 +546,6 @@ def _store_cubic_at_once(typing: Any, out: Any, at: Any, t: Any, a: Any, b: Any,
         vector = ir.VectorType(ir.DoubleType(), WIDTH)
         nothing = ir.Constant(vector, ir.Undefined)
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
-        fused = ("contract",)
 
         def spread(number: Any) -> Any:
             first = builder.insert_element(nothing, number, ir.Constant(ir.IntType(32), 0))
@@ -542,7 +554,7 @@ def _store_cubic_at_once(typing: Any, out: Any, at: Any, t: Any, a: Any, b: Any,
         start, a_all, b_all, c_all, value = map(spread, arguments[2:])
         t_all = builder.fadd(start, ir.Constant(vector, [float(k) for k in range(WIDTH)]))
         for coefficient in (c_all, b_all, a_all):
-            value = builder.fadd(coefficient, builder.fmul(t_all, value, flags=fused), flags=fused)
+            value = builder.fadd(coefficient, builder.fmul(t_all, value))
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         place = builder.gep(array.data, [arguments[1]])
         builder.store(value, builder.bitcast(place, vector.as_pointer()), align=8)
@@ -554,7 +566,7 @@ def _store_cubic_at_once(typing: Any, out: Any, at: Any, t: Any, a: Any, b: Any,
 store_cubic: Any = _store_cubic_in_python if DISABLE_JIT else _store_cubic_at_once
 
 
-@compiled
+@inlined
 def evaluate(spline: Spline, n: int, size: int, out: FloatArray) -> None:
     """Write the n pieces at the points 0 to ``size - 1`` to ``out``.
 
@@ -575,7 +587,7 @@ def evaluate(spline: Spline, n: int, size: int, out: FloatArray) -> None:
         left = right
 
 
-@compiled
+@inlined
 def subtract_mean(w: FloatArray, upper: FloatArray, lower: FloatArray) -> tuple[float, float]:
     """Subtract the sum of both halved envelopes; returns its energy and that of what is left."""
     taken = 0.0
@@ -592,7 +604,7 @@ def subtract_mean(w: FloatArray, upper: FloatArray, lower: FloatArray) -> tuple[
 # ---------------------------------------------------------------------------- sifting
 
 
-@compiled
+@inlined
 def lie_on_their_sides(maxima: FloatArray, minima: FloatArray) -> bool:
     """Return whether no maximum lies below zero and no minimum above."""
     wrong = 0
@@ -603,7 +615,7 @@ def lie_on_their_sides(maxima: FloatArray, minima: FloatArray) -> bool:
     return wrong == 0
 
 
-@compiled
+@inlined
 def find_range(maxima: FloatArray, minima: FloatArray, start: float, end: float) -> float:
     """Return the range of a signal with these extrema and end points."""
     greatest = max(start, end)
@@ -615,7 +627,7 @@ def find_range(maxima: FloatArray, minima: FloatArray, start: float, end: float)
     return greatest - least
 
 
-@compiled
+@inlined
 def sum_relative(upper: FloatArray, lower: FloatArray, mode: FloatArray) -> float:
     """Return the sum of ``((upper + lower) / mode)**2``, infinite where the mode is zero."""
     total = 0.0
@@ -627,13 +639,15 @@ def sum_relative(upper: FloatArray, lower: FloatArray, mode: FloatArray) -> floa
     return total
 
 
-@compiled
+@inlined
 def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
     """Sift the fastest mode of ``x`` out; it is left in ``work.signal``.
 
     Returns ``MODE``; ``FADED`` if it has fewer than three extrema; ``TREND`` if at some step
     there were fewer than three, so that ``x`` holds no mode.
     """
+    if rule.longest < 2:  # as in PyEMD, nothing is sifted then
+        return TREND
     w, at, beyond = work.signal, work.extrema, work.beyond
     size = w.size
     energy = 0.0
@@ -690,14 +704,14 @@ def sift(x: FloatArray, work: Workspace, rule: Rule) -> int:
                 sided = lie_on_their_sides(first.y[:n], second.y[:m])
             else:
                 sided = lie_on_their_sides(second.y[:m], first.y[:n])
-            if sided and left >= 1e-10:
+            if sided and left >= 1e-10 * rule.unit * rule.unit:
                 small = taken < rule.energy * energy
                 if not small:
                     if high_first:
                         span = find_range(inner_first, inner_second, start, end)
                     else:
                         span = find_range(inner_second, inner_first, start, end)
-                    small = taken < rule.variance * span
+                    small = taken < rule.variance * rule.unit * span
                 if not small and taken < rule.deviation * left:  # else the sum is larger, too
                     small = sum_relative(work.upper, work.lower, w) < rule.deviation
                 if small and abs(count - count_zero_crossings(w)) < 2:
@@ -749,7 +763,7 @@ def take_modes(
                     least = min(least, remainder)
                     greatest = max(greatest, remainder)
                     power += abs(remainder)
-                over = greatest - least < rule.range or power < rule.power
+                over = greatest - least < rule.range * rule.unit or power < rule.power * rule.unit
                 if over and found == FADED:  # what has faded when all is over is trend
                     found = TREND
         if found != TREND:
@@ -763,9 +777,10 @@ def take_modes(
             if state[t] <= ENDING:
                 for i in range(size):
                     large = max(large, abs(r[i]))
-            state[t] = ENDED if large > 1e-8 else DONE
+            present = large > 1e-8 * rule.unit
+            state[t] = ENDED if present else DONE
             for i in range(size):
-                m[i] = r[i] if large > 1e-8 else 0.0
+                m[i] = r[i] if present else 0.0
 
 
 @compiled

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from data.contracts import BatchDecomposition, Decomposition, FloatArray
+from data.decomposition.series import confirm_sum
 
 _PATIENCE = 2.0
 """How long nothing is drawn [s]: a bar for what is over in a moment only flickers."""
@@ -35,6 +36,11 @@ def tails(decomposition: Decomposition, windows: Sequence[FloatArray], keep: int
     Returns
     -------
     array ``(n, n_components, keep)``, equal to the bit to one call per window.
+
+    Raises
+    ------
+    ValueError
+        If a window cannot be decomposed, or components do not sum to it.
     """
     if keep < 1:
         raise ValueError(f"keep={keep} must be at least 1 step.")
@@ -44,10 +50,12 @@ def tails(decomposition: Decomposition, windows: Sequence[FloatArray], keep: int
     if not len(windows):
         return np.empty((0, decomposition.n_components, keep))
     if isinstance(decomposition, BatchDecomposition):
-        return decomposition.tails(windows, keep)
-    found = np.empty((len(windows), decomposition.n_components, keep))
-    for row, components in enumerate(watched(map(decomposition, windows), len(windows))):
-        found[row] = components[:, -keep:]
+        found = decomposition.tails(windows, keep)
+    else:
+        found = np.empty((len(windows), decomposition.n_components, keep))
+        for row, components in enumerate(watched(map(decomposition, windows), len(windows))):
+            found[row] = components[:, -keep:]
+    confirm_sum(found, np.stack([window[-keep:] for window in windows]), type(decomposition).__name__)
     return found
 
 

@@ -9,6 +9,7 @@ from data.decomposition._noise import white_noise
 from data.decomposition.alignment import align_modes
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
+from data.decomposition.units import in_own_unit
 
 
 class CeemdanPyEMD:
@@ -30,6 +31,9 @@ class CeemdanPyEMD:
     align : str
         How modes are given to rows, ``period`` or ``index``; see ``alignment.align_modes``.
     """
+
+    causal = False
+    memory = None
 
     def __init__(
         self,
@@ -57,8 +61,8 @@ class CeemdanPyEMD:
         if values.max() == values.min():  # PyEMD would divide by zero
             return align_modes(values[None], self.n_components, self.align)
         noise = white_noise(self.trials, values.size, self.seed)
-        modes = _reference(self.trials, self.epsilon, noise)(values)
-        return align_modes(modes, self.n_components, self.align)
+        engine = _reference(self.trials, self.epsilon, noise)
+        return align_modes(in_own_unit(values, engine, "decomposition=ceemdan_pyemd"), self.n_components, self.align)
 
 
 def _reference(trials: int, epsilon: float, noise: FloatArray) -> Any:

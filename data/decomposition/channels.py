@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from data.contracts import FloatArray
 from data.decomposition._ensemble import tails_of, thread_count
@@ -31,6 +32,9 @@ class Channels(ABC):
     siftings: int = 10
     boundary: str = "mirror"
     threads: int | None = None
+
+    causal: ClassVar[bool] = False
+    memory: ClassVar[int | None] = None
 
     @abstractmethod
     def modes(self, series: FloatArray, threads: int, keep_noise: bool) -> FloatArray:

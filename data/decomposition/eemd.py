@@ -18,10 +18,11 @@ from data.decomposition._ensemble import (
     thread_count,
 )
 from data.decomposition._noise import checked_noise, white_noise
-from data.decomposition._sifting import DONE, ENDED
+from data.decomposition._sifting import DONE, ENDED, MOST, Rule
 from data.decomposition.channels import Channels
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
+from data.decomposition.units import in_own_unit
 
 
 def eemd(
@@ -113,29 +114,35 @@ def _decompose(
     noise: FloatArray | None,
     threads: int,
 ) -> FloatArray:
-    rule = rule_of(stop, siftings, boundary)
     if np.ptp(series) == 0:
         return series[None].copy()
 
-    def modes_of(values: FloatArray) -> FloatArray:
+    def mean_modes(values: FloatArray, rule: Rule) -> FloatArray:
         added = white_noise(trials, values.size, seed) if noise is None else noise
         rest = values + noise_width * np.ptp(values) * added  # (trial, time)
         state = np.zeros(len(rest), dtype=np.int64)
         modes: list[FloatArray] = []
         trend = np.zeros_like(values)
         with Team(values.size, threads, rule) as team, announced_compilation():
-            while not (state == DONE).all():
+            while len(modes) < MOST and not (state == DONE).all():
                 taken = team.take_modes(rest, state)
                 ended = state == ENDED
                 trend += team.sum_trials(taken * ended[:, None]) / len(rest)
                 modes.append(team.sum_trials(taken * ~ended[:, None]) / len(rest))
+            unfinished = (state != DONE) & (state != ENDED)
+            if unfinished.any():
+                trend += team.sum_trials(rest * unfinished[:, None]) / len(rest)
         modes = [mode for mode in modes if mode.any()]
         if not modes:
             return values[None].copy()
         modes[0] += values - np.sum(modes, axis=0) - trend
         return np.array([*modes, values - np.sum(modes, axis=0)])
 
-    return on_extended(series, boundary, modes_of)
+    def modes_of(values: FloatArray) -> FloatArray:
+        rule = rule_of(stop, siftings, boundary, values)
+        return on_extended(values, boundary, lambda longer: mean_modes(longer, rule))
+
+    return in_own_unit(series, modes_of, "decomposition=eemd")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from data.decomposition._sifting import DONE, ENDED, FADING
 from data.decomposition.channels import Channels
 from data.decomposition.checks import check_settings
 from data.decomposition.series import checked
+from data.decomposition.units import in_own_unit
 
 
 def emd(
@@ -35,7 +36,8 @@ def emd(
     Huang et al. (1998): The empirical mode decomposition and the Hilbert spectrum for nonlinear and
     non-stationary time series analysis, Proc. R. Soc. Lond. A 454, 903-995.  The extrema beyond the
     ends are those of Rilling, Flandrin, Goncalves (2003): On empirical mode decomposition and its
-    algorithms, IEEE-EURASIP NSIP-03.  The result equals PyEMD's.
+    algorithms, IEEE-EURASIP NSIP-03.  The result is that of PyEMD for the series measured in its
+    standard deviation: PyEMD's thresholds have a unit, and modes smaller than they are lost there.
 
     Parameters
     ----------
@@ -76,13 +78,16 @@ def emd(
 
 
 def _decompose(series: FloatArray, stop: str, siftings: int, boundary: str, max_modes: int) -> FloatArray:
-    rule = rule_of(stop, siftings, boundary)
-
     def modes_of(values: FloatArray) -> FloatArray:
-        with Team(values.size, 1, rule) as team, announced_compilation():
-            return sift_modes(values, team, max_modes)
+        rule = rule_of(stop, siftings, boundary, values)
 
-    return on_extended(series, boundary, modes_of)
+        def extended(longer: FloatArray) -> FloatArray:
+            with Team(longer.size, 1, rule) as team, announced_compilation():
+                return sift_modes(longer, team, max_modes)
+
+        return on_extended(values, boundary, extended)
+
+    return in_own_unit(series, modes_of, "decomposition=emd")
 
 
 def sift_modes(series: FloatArray, team: Team, max_modes: int) -> FloatArray:

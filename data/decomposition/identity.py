@@ -12,7 +12,8 @@ class Identity:
     """Pass the series through as its own single component."""
 
     n_components = 1
-    pointwise_causal = True
+    causal = True
+    memory = 0
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(1, time)``."""

@@ -38,7 +38,7 @@ class MODWT:
         J, number of octaves; component j holds periods of about ``2**j`` to ``2**(j+1)`` steps.
     """
 
-    pointwise_causal = True
+    causal = True
 
     def __init__(self, wavelet: str = "haar", level: int = 6) -> None:
         if level < 1:
@@ -47,6 +47,7 @@ class MODWT:
         self.level = level
         self.n_components = level + 1
         self._taps = _one_sided.averaging_taps(wavelet)
+        self.memory = _one_sided.reach(self._taps, level)
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(level + 1, time)``, the smooth last."""
@@ -54,8 +55,7 @@ class MODWT:
 
     def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
         """Map n windows ``(time,)`` to ``(n, level + 1, keep)``."""
-        reach = _one_sided.reach(self._taps, self.level)
-        return _one_sided.last_points(self._bands, self.n_components, windows, keep, reach)
+        return _one_sided.last_points(self._bands, self.n_components, windows, keep, self.memory)
 
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(n, time)`` to ``(n, level + 1, time)``."""

@@ -31,7 +31,7 @@ class StationaryWaveletPacket:
         Depth of the tree; every level halves the width of a band.
     """
 
-    pointwise_causal = True
+    causal = True
 
     def __init__(self, level: int = 3) -> None:
         if level < 1:
@@ -39,6 +39,7 @@ class StationaryWaveletPacket:
         self.level = level
         self.n_components = 2**level
         self._taps = _one_sided.averaging_taps("haar")
+        self.memory = _one_sided.reach(self._taps, level)
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(2**level, time)``, fastest first."""
@@ -46,8 +47,7 @@ class StationaryWaveletPacket:
 
     def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
         """Map n windows ``(time,)`` to ``(n, 2**level, keep)``."""
-        reach = _one_sided.reach(self._taps, self.level)
-        return _one_sided.last_points(self._bands, self.n_components, windows, keep, reach)
+        return _one_sided.last_points(self._bands, self.n_components, windows, keep, self.memory)
 
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(n, time)`` to ``(n, 2**level, time)``.

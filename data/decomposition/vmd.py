@@ -14,6 +14,7 @@ import numpy as np
 from data.contracts import FloatArray
 from data.decomposition.batch import watched
 from data.decomposition.series import checked
+from data.decomposition.units import in_own_unit
 
 
 class VMD:
@@ -40,6 +41,9 @@ class VMD:
     iterations : int
         Most of them.
     """
+
+    causal = False
+    memory = None
 
     def __init__(
         self,
@@ -75,12 +79,7 @@ class VMD:
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(modes, time)``."""
-        values = checked(series, 4, "decomposition=vmd")
-        mean = values.mean()
-        components = self._bands(values - mean)
-        components[-1] += mean
-        components[0] += values - components.sum(axis=0)
-        return components
+        return in_own_unit(checked(series, 4, "decomposition=vmd"), self._modes, "decomposition=vmd")
 
     def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
         """Map n windows ``(time,)`` to ``(n, modes, keep)``, a window a thread."""
@@ -92,6 +91,14 @@ class VMD:
                 found[row] = components[:, -keep:]
         return found
 
+    def _modes(self, values: FloatArray) -> FloatArray:
+        """Map ``(time,)`` to ``(modes, time)``."""
+        mean = values.mean()
+        components = self._bands(values - mean)
+        components[-1] += mean
+        components[0] += values - components.sum(axis=0)
+        return components
+
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(time,)`` with mean zero to ``(modes, time)``, which need not sum to it."""
         from data.decomposition._variational import find_modes  # compiles for a second: only if needed
@@ -102,18 +109,20 @@ class VMD:
         spectrum = np.fft.rfft(mirrored)[:-1]  # (F,) without f = 1/2
         frequency = np.fft.rfftfreq(2 * size)[:-1].astype(np.float64)  # (F,)
         centre = np.asarray(0.5 / self.modes * np.arange(self.modes), dtype=np.float64)
-        modes = np.zeros((size, self.modes), dtype=np.complex128)  # (F, K)
+        real, imag = np.zeros((2, self.modes, size))  # (K, F) each
         energy = float(np.vdot(spectrum, spectrum).real)
         find_modes(
-            spectrum,
+            np.ascontiguousarray(spectrum.real),
+            np.ascontiguousarray(spectrum.imag),
             frequency,
             centre,
-            modes,
+            real,
+            imag,
             self.bandwidth,
             self.ascent,
             self.tolerance * energy,
             self.iterations,
         )
         fast_first = np.argsort(-centre, kind="stable")
-        whole = np.fft.irfft(modes[:, fast_first], n=2 * size, axis=0)  # (2 time, K)
-        return np.ascontiguousarray(whole[half : half + size].T)
+        whole = np.fft.irfft((real + 1j * imag)[fast_first], n=2 * size, axis=1)  # (K, 2 time)
+        return np.ascontiguousarray(whole[:, half : half + size])

@@ -15,6 +15,7 @@ import pywt
 from data.contracts import FloatArray
 from data.decomposition.batch import stacks
 from data.decomposition.series import checked
+from data.decomposition.units import levels
 
 _MODE = "symmetric"
 
@@ -33,6 +34,9 @@ class WaveletPacket:
     level : int
         Depth of the tree; every level halves the width of a band.
     """
+
+    causal = False
+    memory = None
 
     def __init__(self, wavelet: str = "db4", level: int = 3) -> None:
         if wavelet not in pywt.wavelist(kind="discrete"):
@@ -63,9 +67,12 @@ class WaveletPacket:
 
     def _bands(self, values: FloatArray) -> FloatArray:
         """Map ``(n, T)`` to ``(n, C, T)``."""
-        tree = pywt.WaveletPacket(values, self._filters, mode=_MODE, maxlevel=self.level, axis=-1)
+        level = levels(values)  # (n, 1)
+        tree = pywt.WaveletPacket(values - level, self._filters, mode=_MODE, maxlevel=self.level, axis=-1)
         nodes = tree.get_level(self.level, order="freq")  # slowest first
-        return np.stack([self._rebuilt(node) for node in reversed(nodes)], axis=1)
+        bands = np.stack([self._rebuilt(node) for node in reversed(nodes)], axis=1)
+        bands[:, -1] += level
+        return bands
 
     def _rebuilt(self, node: pywt.WaveletPacket) -> FloatArray:
         """Bring one node back to the root ``(n, T)`` as if all others were zero."""

@@ -15,7 +15,7 @@ from data.features._named import Named
 from data.features._rows import begun, cell_starts, chosen, trailing
 
 
-class Drift(Named):
+class Displacement(Named):
     """Add the mean of the last rows less that of as many rows some time before: ``Charging time (s) drift200``.
 
     How fast a cell ages tells more of its end than the levels of its factors, in which cells differ from

@@ -26,7 +26,7 @@ STATISTICS: dict[str, Callable[[FloatArray], FloatArray]] = {
 """Map trailing windows ``(n, w)``, NaN where a cell has not begun, to ``(n,)``."""
 
 
-class Rolling(Named):
+class RollingStatistics(Named):
     """Add mean, deviation, maximum and minimum of trailing windows, such as ``Charging time (s) mean15``.
 
     Only the recorded past of the cell is used: near its beginning a window is shorter.  Every window is

@@ -5,14 +5,13 @@ cycles from one.  Charge and energy of a cycle are therefore sums of increments 
 cycle of a cell is counted through its workbooks, ordered by date.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from openpyxl.utils.exceptions import InvalidFileException
 
-from data.panel import DataError
+from data.panel import DataError, listed
+from data.reading.table import read_sheets
 
 COUNTERS = ["Charge_Capacity(Ah)", "Discharge_Capacity(Ah)", "Charge_Energy(Wh)", "Discharge_Energy(Wh)"]
 MEASURED = ["Current(A)", "Voltage(V)", *COUNTERS, "dV/dt(V/s)", "Internal_Resistance(Ohm)"]
@@ -31,16 +30,10 @@ def read_workbook(path: Path) -> pd.DataFrame:
     DataError
         If the file is no workbook, or no sheet holds the records of an Arbin cycler.
     """
-    try:
-        with pd.ExcelFile(path, engine="openpyxl") as book:
-            names = [str(name) for name in book.sheet_names]
-            wanted = [name for name in names if name.startswith("Channel") and "Chart" not in name]
-            sheets = {name: pd.read_excel(book, sheet_name=name) for name in wanted}
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, OSError, EOFError) as error:
-        raise DataError(f"{path.name} is not a workbook that can be read ({error}).  Download it again.") from None
+    sheets, names = read_sheets(path, lambda name: name.startswith("Channel") and "Chart" not in name)
     if not sheets:
-        raise DataError(f"{path.name} has no sheet named Channel_*; it has {', '.join(names)}.")
-    parts = [checked_records(sheet, f"{path.name}, sheet {name},") for name, sheet in sheets.items()]
+        raise DataError(f"{path.name} has no sheet named Channel_*; it has {listed(names)}.")
+    parts = [checked_records(table.frame()[0], table.name) for table in sheets.values()]
     return pd.concat(parts, ignore_index=True)
 
 

@@ -14,14 +14,18 @@ from data.cells.cells import (
     chosen_cells,
     labelled,
     last_cycles,
+    sound_capacity,
     sound_cycles,
+    unlabelled,
 )
-from data.cells.files import data_folder, read_csv
+from data.cells.files import data_folder, read_cycles
 from data.contracts import Panel
 from data.panel import DataError
+from data.reading.files import local
 
 NAME = "Battery Archive"
 ENDING = "_cycle_data.csv"
+CAPACITY = "Discharge_Capacity (Ah)"
 
 # Single cells of a few Ah; the archive books an empty cycle (no charge, no discharge) where a capacity test
 # was made.  Start_Time, End_Time and Test_Time (s) are left out: they only ever grow, as a clock does.
@@ -65,7 +69,7 @@ class BatteryArchive:
         self.path, self.cells, self.nominal = path, cells, nominal
         self.eol, self.outliers = check_eol(eol), check_outliers(outliers)
 
-    def read(self) -> pd.DataFrame:
+    def read(self) -> Panel:
         """Return the sound cycles without their remaining life, which need not be known.
 
         Raises
@@ -73,7 +77,8 @@ class BatteryArchive:
         DataError
             Naming every fault of the tables.
         """
-        return self._cycles()[0]
+        cycles, _, notes = self._cycles()
+        return unlabelled(cycles, NAME, CYCLE, notes)
 
     def load(self) -> Panel:
         """Return every cell with its remaining life [cycles].
@@ -87,18 +92,24 @@ class BatteryArchive:
         return labelled(cycles, NAME, CYCLE, ends, notes)
 
     def _cycles(self) -> tuple[pd.DataFrame, Ends, tuple[str, ...]]:
-        tables = [read_csv(file).assign(unique_id=cell) for cell, file in self._files().items()]
+        tables: list[pd.DataFrame] = []
+        read: tuple[str, ...] = ()
+        for cell, file in self._files().items():
+            cycles, notes = read_cycles(file)
+            tables.append(cycles.assign(unique_id=cell))
+            read += notes
         table = pd.concat(tables).rename(columns={"Cycle_Index": "ds"})
         recorded, told = checked_cycles(table, NAME, CYCLE)
         sound, mended = sound_cycles(recorded, NAME, CYCLE, self.outliers)
         if self.eol is None:
             ends = last_cycles(recorded)
         else:
-            ends = capacity_ends(sound, "Discharge_Capacity (Ah)", self.eol, self.nominal)
-        return sound, ends, (*told, *mended)
+            capacity = sound_capacity(recorded, NAME, {CAPACITY: CYCLE[CAPACITY]})
+            ends = capacity_ends(capacity, CAPACITY, self.eol, self.nominal)
+        return sound, ends, (*read, *told, *mended)
 
     def _files(self) -> dict[str, Path]:
-        root = Path(self.path) if self.path else data_folder() / "batteryarchive"
+        root = local(self.path) if self.path else data_folder() / "batteryarchive"
         found = [root] if root.is_file() else sorted(root.rglob(f"*{ENDING}"))
         if not found:
             raise DataError(

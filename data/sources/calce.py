@@ -15,11 +15,14 @@ from data.cells.cells import (
     chosen_cells,
     labelled,
     last_cycles,
+    sound_capacity,
     sound_cycles,
+    unlabelled,
 )
-from data.cells.files import data_folder, read_csv
+from data.cells.files import data_folder, read_cycles
 from data.contracts import Panel
 from data.panel import DataError
+from data.reading.files import local
 from data.sources._arbin import PHASES, checked_records, joined, per_cycle, per_record, read_workbook
 
 NAME = "CALCE"
@@ -39,6 +42,7 @@ CYCLE = {
     "cv_charge_s": Quantity("time of the charge at constant voltage [s]", 0, 43_200),
     "discharge_s": Quantity("time of the discharge [s]", 1, 43_200),
 }
+CAPACITY = "discharge_capacity_Ah"
 LOWEST = {"min_V": Quantity("lowest voltage [V]", 2.0, 2.75)}
 RECORD = {
     "Charge_Capacity(Ah)": Quantity("charge put in since the cycle began [Ah]", 0, 3),
@@ -95,7 +99,7 @@ class CALCE:
         self.path, self.cells, self.view, self.every = path, cells, view, every
         self.eol, self.nominal, self.outliers = check_eol(eol), nominal, check_outliers(outliers)
 
-    def read(self) -> pd.DataFrame:
+    def read(self) -> Panel:
         """Return the sound rows without their remaining life, which need not be known.
 
         Raises
@@ -104,8 +108,10 @@ class CALCE:
             Naming every fault of the files.
         """
         if self.view == "records":
-            return self._records()[0].drop(columns="cycle")
-        return self._cycles()[0][["unique_id", "ds", *CYCLE]]
+            records, _, notes = self._records()
+            return unlabelled(records, f"{NAME} records", RECORD, notes, counter="cycle")
+        cycles, _, notes = self._cycles()
+        return unlabelled(cycles, NAME, CYCLE, notes)
 
     def load(self) -> Panel:
         """Return every cell with its remaining life [cycles].
@@ -126,7 +132,8 @@ class CALCE:
         notes: list[str] = []
         for cell, files in self._files().items():
             if files[0].suffix == ".csv":
-                table = _cycle_table(files[0])
+                table, read = _cycle_table(files[0])
+                notes += read
             else:
                 records, repeats = _joined(cell, files)
                 table = per_cycle(records)
@@ -134,7 +141,7 @@ class CALCE:
             tables.append(table.assign(unique_id=cell))
         recorded, told = checked_cycles(pd.concat(tables), NAME, CYCLE | LOWEST)
         sound, mended = sound_cycles(recorded, NAME, CYCLE | LOWEST, self.outliers)
-        return sound, self._ends(recorded, sound), (*notes, *told, *mended)
+        return sound, self._ends(recorded), (*notes, *told, *mended)
 
     def _records(self) -> tuple[pd.DataFrame, Ends, tuple[str, ...]]:
         tables: list[pd.DataFrame] = []
@@ -147,21 +154,22 @@ class CALCE:
             rows = per_record(records).rename(columns={"record": "ds"})
             tables.append(rows.iloc[:: self.every].assign(unique_id=cell))
         recorded, told = checked_cycles(pd.concat(cycles), NAME, CYCLE | LOWEST)
-        ends = self._ends(recorded, sound_cycles(recorded, NAME, CYCLE | LOWEST, "replace")[0])
+        ends = self._ends(recorded)
         counted = RECORD | {"cycle": Quantity("cycle the record belongs to [cycles]", 0)}
         rows, _ = checked_cycles(pd.concat(tables), f"{NAME} records", counted)
         sound, mended = sound_cycles(rows, f"{NAME} records", RECORD, self.outliers)
         thinned = (f"Of the records every {self.every}th is kept.",) if self.every > 1 else ()
         return sound, ends, (*notes, *told, *thinned, *mended)
 
-    def _ends(self, recorded: pd.DataFrame, sound: pd.DataFrame) -> Ends:
+    def _ends(self, recorded: pd.DataFrame) -> Ends:
         if self.eol is None:
             return last_cycles(recorded)
-        return capacity_ends(sound, "discharge_capacity_Ah", self.eol, self.nominal)
+        whole = LOWEST | {CAPACITY: CYCLE[CAPACITY]}
+        return capacity_ends(sound_capacity(recorded, NAME, whole), CAPACITY, self.eol, self.nominal)
 
     def _files(self) -> dict[str, list[Path]]:
         """Return what to read of each cell: one table, one file of records, or its workbooks."""
-        root = Path(self.path) if self.path else data_folder() / "calce"
+        root = local(self.path) if self.path else data_folder() / "calce"
         if not root.exists():
             raise DataError(
                 f"The CALCE cells are not here: there is no {root}.  Fetch them with `python -m data.fetch calce`, "
@@ -201,13 +209,14 @@ def read_records(files: list[Path]) -> dict[str, pd.DataFrame]:
     return books
 
 
-def _cycle_table(file: Path) -> pd.DataFrame:
-    table = read_csv(file).rename(columns={"global_cycle": "ds"})
+def _cycle_table(file: Path) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    table, notes = read_cycles(file)
+    table = table.rename(columns={"global_cycle": "ds"})
     phases = [column for column in PHASES if column in table.columns]
     table[phases] = table[phases].fillna(0.0)  # a phase that did not occur
     if {"discharge_energy_Wh", "discharge_capacity_Ah"} <= set(table.columns):  # as of records, whatever the mean
         table["mean_discharge_V"] = table["discharge_energy_Wh"] / table["discharge_capacity_Ah"]
-    return table
+    return table, notes
 
 
 def _joined(cell: str, files: list[Path]) -> tuple[pd.DataFrame, list[str]]:
@@ -216,10 +225,7 @@ def _joined(cell: str, files: list[Path]) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _parquet(file: Path) -> dict[str, pd.DataFrame]:
-    try:
-        table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:  # pyarrow's errors are both
-        raise DataError(f"{file.name} is not a parquet file that can be read ({error}).") from None
+    table, _ = read_cycles(file)
     if "src_file" not in table.columns:
         raise DataError(f"{file.name} lacks the column src_file, the workbook of each record.")
     books = {str(name): rows for name, rows in table.groupby("src_file", sort=False)}

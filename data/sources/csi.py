@@ -3,17 +3,16 @@
 import os
 from pathlib import Path
 
-import pandas as pd
-
 from data.contracts import Panel
-from data.panel import DataError, validated
+from data.panel import DataError
+from data.reading.files import local
 from data.sources.csv import CSV
 
 NUMBERS = {"csi300": "000300", "csi500": "000905"}
 
 
 class CSI:
-    """CSI 300 or CSI 500: a CSV file with the columns ``date`` (ISO) and ``close`` [index points].
+    """CSI 300 or CSI 500: a table of dates and closes [index points], as any vendor has them.
 
     Parameters
     ----------
@@ -37,16 +36,11 @@ class CSI:
             If the file is not there, saying what to fetch and from where.
         """
         name = self.code.upper().replace("CSI", "CSI ")
-        path = self._path(name)
-        frame = CSV(str(path), name=name).load().frame
-        until = frame[frame["ds"] <= pd.Timestamp(self.last)]
-        if until.empty:
-            raise DataError(f"{path} has no day up to source.last={self.last}.")
-        return validated(until, name, "index points")
+        return CSV(str(self._path(name)), name=name, unit="index points", last=self.last).load()
 
     def _path(self, name: str) -> Path:
         folder = os.environ.get("MODECAST_DATA")
-        path = Path(self.path) if self.path else Path(folder or ".") / "index" / f"{self.code}_close.csv"
+        path = local(self.path) if self.path else Path(folder or ".") / "index" / f"{self.code}_close.csv"
         if (self.path or folder) and path.is_file():
             return path
         why = f"there is no file {path}" if self.path or folder else "MODECAST_DATA is not set"

@@ -5,10 +5,19 @@ import string
 import numpy as np
 import pandas as pd
 
-from data.cells.cells import Quantity, check_outliers, checked_cycles, chosen_cells, labelled, last_cycles, sound_cycles
-from data.cells.files import first_file, read_csv
+from data.cells.cells import (
+    Quantity,
+    check_outliers,
+    checked_cycles,
+    chosen_cells,
+    labelled,
+    last_cycles,
+    sound_cycles,
+    unlabelled,
+)
+from data.cells.files import first_file, read_cycles
 from data.contracts import Panel
-from data.panel import DataError
+from data.panel import DataError, listed
 
 NAME = "HNEI"
 FILES = ["hnei/hnei_14cells_features_with_cell_id.csv", "hnei/Battery_RUL.csv", "hnei/Final Database.csv"]
@@ -60,7 +69,7 @@ class HNEI:
         self.path, self.cells, self.cycle_index = path, cells, cycle_index
         self.outliers = check_outliers(outliers)
 
-    def read(self) -> pd.DataFrame:
+    def read(self) -> Panel:
         """Return the sound cycles without their remaining life, which need not be known.
 
         Raises
@@ -68,7 +77,9 @@ class HNEI:
         DataError
             Naming every fault of the table.
         """
-        return self._with_age(self._sound(self._recorded()[0])[0])
+        recorded, told = self._recorded()
+        sound, mended = self._sound(recorded)
+        return unlabelled(self._with_age(sound), NAME, self._factors(), (*told, *mended))
 
     def load(self) -> Panel:
         """Return the cycles of every cell with their remaining life [cycles].
@@ -80,19 +91,22 @@ class HNEI:
         """
         recorded, told = self._recorded()
         sound, mended = self._sound(recorded)
-        factors = AGE | FACTORS if self.cycle_index else FACTORS
         # The last cycle of every cell is one of the capacity tests, so the end is taken before rows go.
-        return labelled(self._with_age(sound), NAME, factors, last_cycles(recorded), (*told, *mended))
+        return labelled(self._with_age(sound), NAME, self._factors(), last_cycles(recorded), (*told, *mended))
+
+    def _factors(self) -> dict[str, Quantity]:
+        return AGE | FACTORS if self.cycle_index else FACTORS
 
     def _recorded(self) -> tuple[pd.DataFrame, tuple[str, ...]]:
         path = first_file(self.path, FILES, "hnei", "The HNEI table")
-        table = read_csv(path)
+        table, read = read_cycles(path)
         if "Cycle_Index" not in table.columns:
-            raise DataError(f"{path} lacks the column 'Cycle_Index'; it has {', '.join(map(repr, table.columns))}.")
+            raise DataError(f"{path} lacks the column 'Cycle_Index'; it has {listed(map(repr, table.columns))}.")
         table = table.rename(columns={"Cycle_Index": "ds", "cell": "unique_id"})
         if "unique_id" not in table.columns:
             table["unique_id"] = _cell_names(table["ds"])
-        return checked_cycles(chosen_cells(table, self.cells, str(path)), str(path), FACTORS)
+        recorded, told = checked_cycles(chosen_cells(table, self.cells, str(path)), str(path), FACTORS)
+        return recorded, (*read, *told)
 
     def _sound(self, recorded: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
         return sound_cycles(recorded, NAME, FACTORS, self.outliers)

@@ -5,6 +5,7 @@ from arch.data import sp500
 
 from data.contracts import Panel
 from data.panel import validated
+from data.remarks import remarked
 
 
 class SP500:
@@ -14,4 +15,4 @@ class SP500:
         """Return the closes as one series."""
         table = sp500.load()
         frame = pd.DataFrame({"unique_id": "S&P 500", "ds": table.index, "y": table["Close"].to_numpy()})
-        return validated(frame, "S&P 500", "index points")
+        return remarked(validated(frame, "S&P 500", "index points"))

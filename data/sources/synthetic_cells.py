@@ -10,7 +10,15 @@ the number of the cycle alone tells little.
 import numpy as np
 import pandas as pd
 
-from data.cells.cells import capacity_ends, check_eol, check_outliers, checked_cycles, labelled, sound_cycles
+from data.cells.cells import (
+    capacity_ends,
+    check_eol,
+    check_outliers,
+    checked_cycles,
+    labelled,
+    sound_cycles,
+    unlabelled,
+)
 from data.contracts import FloatArray, Panel
 from data.sources.hnei import FACTORS
 
@@ -83,7 +91,7 @@ class SyntheticCells:
         """Return the true capacity [Ah] and resistance [Ohm] of cell number ``cell``: ``(cycle,)`` each."""
         return self._states(np.random.default_rng([self.seed, cell]))
 
-    def read(self) -> pd.DataFrame:
+    def read(self) -> Panel:
         """Return the sound cycles without their remaining life.
 
         Raises
@@ -91,7 +99,8 @@ class SyntheticCells:
         DataError
             If a setting gives no cell that can be used.
         """
-        return self._cycles()[1][["unique_id", "ds", *FACTORS]]
+        _, sound, notes = self._cycles()
+        return unlabelled(sound, NAME, FACTORS, notes)
 
     def load(self) -> Panel:
         """Return every cell with its remaining life [cycles].

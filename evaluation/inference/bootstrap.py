@@ -5,39 +5,39 @@ therefore draws whole blocks of origins, or whole cells, and every model is judg
 
 Shapes
 ------
-R resample, B block, S series
+R resample, B block, n row, k statistic
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from data.contracts import FloatArray
-from evaluation.metrics import CONFIDENCE, PERSISTENCE, TARGET, ForecastsError
+from data.contracts import FloatArray, IntArray
+from evaluation.inference.losses import losses_by_origin
+from evaluation.scores import CONFIDENCE, Means, Score, from_means, statistics, sums_over
 
 REPLICATIONS = 1000
-METRICS = ["mae", "rmse", "mape", "r2", "mase", "skill", "direction"]
 Blocks = Literal["time", "series"]
 
 
 def metric_intervals(
-    forecasts: pd.DataFrame,
-    scale: Mapping[str, float] | None,
+    rows: pd.DataFrame,
+    scores: Sequence[Score],
     blocks: Blocks,
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Return every metric of every model with its 95 % percentile interval.
+    """Return metrics of every model with their 95 % percentile intervals.
 
     Parameters
     ----------
-    forecasts : DataFrame
-        The Forecasts table (see ``evaluation.metrics``); persistence is needed for skill and direction only.
-    scale : mapping or None
-        As of ``metrics.scores``; None leaves MASE out.
+    rows : DataFrame
+        As ``rows.enriched`` returns them.
+    scores : sequence of Score
+        Those of them that are functions of means (``scores.Means``) have intervals.
     blocks : str
         What stays together: ``time`` draws runs of origins of random length (the stationary
         bootstrap of Politis and Romano, 1994, mean length by ``block_length``), ``series`` draws
@@ -51,28 +51,28 @@ def metric_intervals(
     Returns
     -------
     DataFrame
-        A row a model and metric: ``model``, ``metric``, ``value`` as ``metrics.scores`` has it, ``low``,
-        ``high`` [unit of the metric].  NaN where a metric does not exist.
-
-    Raises
-    ------
-    ForecastsError
-        If there are no forecasts, or one is given twice.
+        A row a model and metric: ``model``, ``metric``, ``value`` as ``scores.aggregate`` has it, ``low``,
+        ``high`` [unit of the metric].  NaN where a metric is undefined.
     """
-    rows = _with_last_value(forecasts, scale)
     block, names = pd.factorize(rows["origin" if blocks == "time" else "unique_id"], sort=True)
     drawn = np.vstack([np.ones(len(names)), _draws(rows, block, len(names), blocks, replications, seed)])
-    series, series_names = pd.factorize(rows["unique_id"])
+    code, models = pd.factorize(rows["model"])
+    rows = rows.assign(group=code)
+    whole = np.bincount(code, weights=~np.isfinite(rows["y_hat"].to_numpy(dtype=np.float64))) == 0
+    own = [np.flatnonzero(code == number) for number in range(len(models))]
+    tail = (1 - CONFIDENCE) / 2
     table = []
-    for model, part in rows.groupby("model", sort=False):
-        at = rows.index.get_indexer(part.index)
-        sums = _Sums(drawn, block[at], series[at], len(series_names))
-        for metric, values in _metrics(part, sums).items():
+    for score in scores:
+        if not isinstance(score.over, Means):
+            continue
+        found = statistics(rows, score)
+        for number, model in enumerate(models):
+            values = _resampled(score.over, found[own[number]], block[own[number]], drawn)
             spread = values[1:][np.isfinite(values[1:])]
-            known = len(names) > 1 and spread.size > 0 and np.isfinite(values[0])
-            tail = (1 - CONFIDENCE) / 2
+            value = float(values[0]) if whole[number] else np.nan
+            known = len(names) > 1 and spread.size > 0 and np.isfinite(value)
             low, high = np.quantile(spread, [tail, 1 - tail]) if known else (np.nan, np.nan)
-            table.append((model, metric, float(values[0]), float(low), float(high)))
+            table.append((model, score.name, value, float(low), float(high)))
     return pd.DataFrame(table, columns=["model", "metric", "value", "low", "high"])
 
 
@@ -114,80 +114,23 @@ def _draws(
     if blocks == "series":
         drawn = np.random.default_rng(seed).integers(n_blocks, size=(replications, n_blocks))
         return np.stack([np.bincount(row, minlength=n_blocks) for row in drawn]).astype(np.float64)
-    errors = rows.assign(error=(rows["y"] - rows["y_hat"]).abs(), block=block)
-    by_origin = errors.pivot_table(index="block", columns="model", values="error").to_numpy()  # (B, model)
-    whole = by_origin[:, np.isfinite(by_origin).all(axis=0)]
-    length = block_length(whole, int(rows["step"].max()))
+    by_origin = losses_by_origin(rows).to_numpy()  # (B, model)
+    length = block_length(by_origin[:, np.isfinite(by_origin).all(axis=0)], int(rows["step"].max()))
     return resamples(n_blocks, length, replications, seed)
 
 
-class _Sums:
-    """Sums over the rows of a model, for the table as it is and for every resample."""
+def _resampled(over: Means, found: FloatArray, block: IntArray, drawn: FloatArray) -> FloatArray:
+    """Return a score of one model, for the table as it is and for every resample, ``(R + 1,)``.
 
-    def __init__(self, drawn: FloatArray, block: np.ndarray, series: np.ndarray, n_series: int) -> None:
-        self.drawn = drawn  # (R + 1, B)
-        self.cell = block * n_series + series
-        self.n_series = n_series
-
-    def by_series(self, values: FloatArray) -> FloatArray:
-        """Return ``(R + 1, S)``."""
-        size = self.drawn.shape[1] * self.n_series
-        sums = np.bincount(self.cell, weights=values, minlength=size).reshape(-1, self.n_series)
-        total: FloatArray = self.drawn @ sums
-        return total
-
-    def all(self, values: FloatArray) -> FloatArray:
-        """Return ``(R + 1,)``."""
-        total: FloatArray = self.by_series(values).sum(axis=1)
-        return total
-
-
-def _metrics(rows: pd.DataFrame, sums: _Sums) -> dict[str, FloatArray]:
-    """Return the metrics of ``evaluation.metrics``, ``(R + 1,)`` each."""
-    y = rows["y"].to_numpy(dtype=np.float64)
-    error = y - rows["y_hat"].to_numpy(dtype=np.float64)
-    if not np.isfinite(error).all():
-        return {metric: np.full(len(sums.drawn), np.nan) for metric in METRICS}
-    n = sums.all(np.ones(y.size))
-    lost, squares = sums.all(np.abs(error)), sums.all(error**2)
-    centred = y - rows.groupby("unique_id")["y"].transform("mean").to_numpy()
-    count, first, second = (sums.by_series(values) for values in (np.ones(y.size), centred, centred**2))
-    spread = (second - _ratio(first**2, count, empty=0.0)).sum(axis=1)
-    metrics = {
-        "mae": _ratio(lost, n),
-        "rmse": np.sqrt(_ratio(squares, n)),
-        "mape": 100 * _ratio(sums.all(np.abs(error / y)), n) if (y != 0).all() else np.full(n.size, np.nan),
-        "r2": 1 - _ratio(squares, spread),
-    }
-    if "scale" in rows:
-        metrics["mase"] = _ratio(sums.all(np.abs(error) / rows["scale"].to_numpy()), n)
-    if "last" in rows:
-        truth, forecast = y - rows["last"].to_numpy(), (y - error) - rows["last"].to_numpy()
-        moved = truth * forecast != 0
-        metrics["skill"] = 1 - _ratio(lost, sums.all(np.abs(truth)))
-        hits = (np.sign(truth) == np.sign(forecast)) & moved
-        metrics["direction"] = _ratio(sums.all(hits.astype(np.float64)), sums.all(moved.astype(np.float64)))
-    return metrics
-
-
-def _ratio(above: FloatArray, below: FloatArray, empty: float = np.nan) -> FloatArray:
-    """Divide; where there is nothing to divide by, the result is ``empty``."""
-    return np.divide(above, below, out=np.full(above.shape, empty), where=below > 0)
-
-
-def _with_last_value(forecasts: pd.DataFrame, scale: Mapping[str, float] | None) -> pd.DataFrame:
-    """Return the table with ``last``, if persistence is in it, and ``scale``, if there is one."""
-    if forecasts.empty:
-        raise ForecastsError("There are no forecasts to judge.")
-    rows = forecasts.reset_index(drop=True)
-    twice = rows.duplicated([*TARGET, "model"])
-    if twice.any():
-        row = rows[twice].iloc[0]
-        raise ForecastsError(f"{row['unique_id']} at {row['ds']} is forecast twice by {row['model']}.")
-    if scale is not None:
-        rows = rows.assign(scale=rows["unique_id"].map(dict(scale)))
-    naive = rows["model"] == PERSISTENCE
-    if naive.any():
-        last = rows.loc[naive, [*TARGET, "y_hat"]].rename(columns={"y_hat": "last"})
-        rows = rows.merge(last, on=TARGET, how="left", validate="many_to_one")
-    return rows
+    Parameters
+    ----------
+    found : array ``(n, k)``
+        Statistics of the model's rows.
+    block : array ``(n,)``
+        Of each row.
+    drawn : array ``(R + 1, B)``
+        How often each block is drawn.
+    """
+    sums, counts = sums_over(found, block, drawn.shape[1])
+    with np.errstate(invalid="ignore"):
+        return from_means(over, drawn @ sums, drawn @ counts)

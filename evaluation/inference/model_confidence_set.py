@@ -1,8 +1,8 @@
-"""Which models may be the best, and whether any of many beats persistence.
+"""Which models may be the best, and whether any of many beats the reference.
 
 A table of nine models has a best row by luck alone.  The model confidence set (Hansen, Lunde and
 Nason, 2011) keeps every model that cannot be told from the best; the test of superior predictive
-ability (Hansen, 2005) asks whether even the best of many is better than persistence.  Both come
+ability (Hansen, 2005) asks whether even the best of many is better than the reference.  Both come
 from the package arch; the blocks they draw are as long as errors resemble each other.
 """
 
@@ -13,12 +13,12 @@ import pandas as pd
 
 from data.contracts import FloatArray
 from evaluation.inference.bootstrap import REPLICATIONS, block_length, resamples
-from evaluation.inference.significance import FEWEST, LEVEL, Loss, losses_by_origin
-from evaluation.metrics import PERSISTENCE
+from evaluation.inference.losses import Loss, losses_by_origin
+from evaluation.inference.significance import FEWEST, LEVEL
 
 
 def model_confidence_set(
-    forecasts: pd.DataFrame,
+    rows: pd.DataFrame,
     leaking: Collection[str],
     loss: Loss = "absolute",
     replications: int = REPLICATIONS,
@@ -31,8 +31,8 @@ def model_confidence_set(
 
     Parameters
     ----------
-    forecasts : DataFrame
-        The Forecasts table (see ``evaluation.metrics``).
+    rows : DataFrame
+        The Forecasts table (see ``evaluation.rows``).
     leaking : collection of str
         Models that use the future; they do not compete.
     loss : str
@@ -52,13 +52,13 @@ def model_confidence_set(
     """
     from arch.bootstrap import MCS  # a second to import
 
-    losses = losses_by_origin(forecasts, loss)
+    losses = losses_by_origin(rows, loss)
     p = pd.Series(np.nan, index=losses.columns, name="p_mcs")
     fair = _fair(losses, leaking)
     distinct = fair.loc[:, ~fair.T.duplicated().to_numpy()]
     if len(fair) >= FEWEST and distinct.shape[1] > 1:
         differences = distinct.sub(distinct.mean(axis="columns"), axis="index")
-        block = block_length(differences.to_numpy(), int(forecasts["step"].max()))
+        block = block_length(differences.to_numpy(), int(rows["step"].max()))
         test = MCS(distinct.to_numpy(), size=LEVEL, reps=replications, block_size=block, method="R", seed=seed)
         with np.errstate(divide="ignore", invalid="ignore"):  # two models may differ by a constant
             test.compute()
@@ -72,49 +72,52 @@ def model_confidence_set(
 
 
 def superior_predictive_ability(
-    forecasts: pd.DataFrame,
+    rows: pd.DataFrame,
+    reference: str,
     leaking: Collection[str],
     loss: Loss = "absolute",
     replications: int = REPLICATIONS,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Test whether any model is better than persistence, given how many were tried.
+    """Test whether any model is better than the reference, given how many were tried.
 
     Each model's gains are divided by their standard error, as Hansen (2005, section 2.3) advises, so
     that one erratic model does not drown the others; arch by itself compares gains as they are.
 
     Parameters
     ----------
-    forecasts, leaking, loss, replications, seed
+    rows, leaking, loss, replications, seed
         As of ``model_confidence_set``.
+    reference : str
+        Label of the model the others are compared with.
 
     Returns
     -------
     DataFrame
         One row:
 
-        - ``benchmark`` (persistence) and ``n_models``, those that are compared with it.
-        - ``best``: the one with the largest gain over its standard error.
+        - ``benchmark`` (the reference) and ``n_models``, those that are compared with it.
+        - ``best``: the one with the smallest mean loss.
         - ``p_lower``, ``p``, ``p_upper``: p-values; ``p`` is Hansen's consistent one, and the other two bound
           it.  NaN if there are fewer than 20 origins or no models.
         - ``verdict``: ``better`` if ``p`` is below 5 %, else ``same``.
     """
     from arch.bootstrap import SPA  # a second to import
 
-    losses = losses_by_origin(forecasts, loss)
-    fair = _fair(losses, [*leaking, PERSISTENCE])
-    gains = -fair.sub(losses[PERSISTENCE], axis="index")
+    losses = losses_by_origin(rows, loss)
+    fair = _fair(losses, [*leaking, reference])
+    gains = -fair.sub(losses[reference], axis="index")
     gains = gains[[model for model in gains if np.ptp(gains[model]) > 0]]
-    row = {"benchmark": PERSISTENCE, "n_models": gains.shape[1], "best": None, "p_lower": np.nan, "p": np.nan}
+    row = {"benchmark": reference, "n_models": gains.shape[1], "best": None, "p_lower": np.nan, "p": np.nan}
     row |= {"p_upper": np.nan, "verdict": "same"}
     if len(gains) >= FEWEST and gains.shape[1]:
-        block = block_length(gains.to_numpy(), int(forecasts["step"].max()))
+        block = block_length(gains.to_numpy(), int(rows["step"].max()))
         scaled = gains / standard_errors(gains.to_numpy(), block, replications, seed) / np.sqrt(len(gains))
         test = SPA(np.zeros(len(gains)), -scaled.to_numpy(), block_size=block, reps=replications, seed=seed)
         test.compute()
         found = test.pvalues
         row |= {"p_lower": float(found["lower"]), "p": float(found["consistent"]), "p_upper": float(found["upper"])}
-        row |= {"best": scaled.mean().idxmax(), "verdict": "better" if found["consistent"] < LEVEL else "same"}
+        row |= {"best": gains.mean().idxmax(), "verdict": "better" if found["consistent"] < LEVEL else "same"}
     return pd.DataFrame([row])
 
 

@@ -1,0 +1,101 @@
+"""What a run keeps for its report page, besides the forecasts."""
+
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from data.contracts import Panel, Windows
+from evaluation.augmentation_quality import augmentation_quality
+from models.forecaster import Forecaster
+from pipeline.fitted import Fitted
+from pipeline.fitting import Parts, chosen
+from runtime.build import build
+from runtime.files import atomic, write_json
+from tasks.task import Prepared, Task
+
+PREFIX = "artifact_"
+ENOUGH = 200  # windows of a kind from which on their likeness is measured
+MAPPED = 120  # windows whose attention is kept
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A network that can say which steps it weighed how."""
+
+    def step_weights(self, past: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Map ``(K, B, L, F)`` to weights ``(K, B, L)`` by the name of each attention."""
+        ...
+
+
+def keep(folder: Path, task: Task, panel: Panel, prepared: Prepared, parts: Parts, fitted: Fitted) -> None:
+    """Write what the report draws of one fitted model: features, synthetic windows, attention."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if prepared.features is not None:
+        for name, found in prepared.features.evidence().items():
+            write_json(folder / f"{PREFIX}{name}.json", found)
+    if fitted.model.needs.scaled:
+        keep_quality(folder, task, prepared, parts, fitted)
+        keep_attention(folder, panel, parts.test, fitted)
+
+
+def keep_quality(folder: Path, task: Task, prepared: Prepared, parts: Parts, fitted: Fitted) -> None:
+    """Write how much synthetic windows are like real ones, where there are enough of both to say."""
+    cfg, conditions = task.cfg, prepared.n_conditions
+    if len(parts.validation.origin) < ENOUGH:
+        return
+    train, held_out = (fitted.scaling.transform(windows) for windows in (parts.train, parts.validation))
+    samples = build(cfg.augmentation).samples(train, conditions, cfg.seed)
+    if len(samples.past) >= ENOUGH:
+        quality = augmentation_quality(train, held_out, samples, conditions, cfg.seed)
+        write_json(folder / f"{PREFIX}augmentation.json", quality)
+
+
+def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) -> None:
+    """Write which steps of its windows the network weighed how, over the first tested series or cell."""
+    model = fitted.model
+    network: Any = model.network if isinstance(model, Forecaster) else None
+    if not isinstance(model, Forecaster) or not isinstance(network, Attentive):
+        return
+    ids = panel.frame["unique_id"].to_numpy()
+    own = np.flatnonzero(ids[tested.origin] == ids[tested.origin[0]])
+    shown = own[np.unique(np.linspace(0, own.size - 1, MAPPED).astype(int))]
+    few = chosen(tested, shown)
+    past = torch.as_tensor(fitted.scaling.transform(few).past, dtype=torch.float32)
+    model.eval()
+    with torch.inference_mode():
+        found = network.step_weights(model.component.inputs(past))
+    parts = [_long(name, weights.mean(dim=0).numpy(), panel, few) for name, weights in found.items()]
+    if parts:
+        keep_table(folder / f"{PREFIX}attention.parquet", pd.concat(parts, ignore_index=True))
+
+
+def keep_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a parquet file, whole or not at all."""
+    with atomic(path) as part:
+        table.to_parquet(part, index=False)
+
+
+def collect(unfinished: Path, folder: Path) -> None:
+    """Move what the workers have left to where the report page looks."""
+    folder.mkdir(exist_ok=True)
+    for path in sorted(unfinished.glob(f"{PREFIX}*")):
+        path.replace(folder / path.name.removeprefix(PREFIX))
+
+
+def _long(name: str, weights: NDArray[Any], panel: Panel, windows: Windows) -> pd.DataFrame:
+    """Return weights ``(n, L)`` as a row a window and step; lag 0 is the last step."""
+    n, length = weights.shape
+    rows = panel.frame.iloc[np.repeat(windows.origin, length)]
+    return pd.DataFrame(
+        {
+            "name": name,
+            "unique_id": rows["unique_id"].to_numpy(),
+            "ds": rows["ds"].to_numpy(),
+            "lag": np.tile(np.arange(length)[::-1], n),
+            "weight": weights.ravel(),
+        }
+    )

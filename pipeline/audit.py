@@ -1,0 +1,228 @@
+"""Audit a run end to end: make everything again from data in which what must not matter was replaced.
+
+Two things are held against each other for every row of the table:
+
+- what training *used* - windows, batches, choices - against what the panel gives when it is made anew;
+- a brief training of the whole unit (features, windows, scaling, synthetic windows, fit, choice of weights,
+  forecast) on the panel as it is, and on panels whose future or held-out part was replaced.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
+from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
+from pipeline.fitting import Learnt, Parts, chosen, digest_of, learn, rows_of
+from pipeline.work import applies
+from runtime.build import build
+from runtime.quiet import quiet
+from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
+
+SCALED = ("scaling", "scaled inputs", "augmentation")
+"""Stages that only models of scaled windows rest on."""
+
+BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
+"""How long the audit trains: long enough to show what has been looked at."""
+
+
+def audit(task: Task, panel: Panel, folds: Sequence[Fold], used: Mapping[str, str]) -> Audit:
+    """Audit every candidate on the last fold or (``audit: full``) on all of them.
+
+    Parameters
+    ----------
+    used : mapping
+        Digest of what each work unit has learnt from, by its name (``Outcome.learnt_from``).
+    """
+    began = time.perf_counter()
+    cfg = task.cfg
+    findings: list[Finding] = []
+    if cfg.audit != "none":
+        findings += task.checks(panel, folds)
+        places = range(len(folds)) if cfg.audit == "full" else [len(folds) - 1]
+        work = [(labels, place) for place in places for labels in _groups(task, panel, folds[place])]
+        one = partial(_of_group, cfg, panel, folds, used)
+        for found in build(cfg.parallel).map(one, work):
+            findings = joined(findings, found)
+    return Audit(findings, time.perf_counter() - began, list(cfg.expected_leaks))
+
+
+def leaking(task: Task, verdict: Audit) -> dict[str, str]:
+    """Return, for the label of each candidate that leaks, the sentence that says how."""
+    return {row.label: told for row in task.candidates() if (told := verdict.against(row.label))}
+
+
+def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
+    """Return the labels of the candidates that share their inputs."""
+    groups: dict[str, list[str]] = {}
+    for row in task.candidates():
+        if not applies(task, row, panel, fold):
+            continue
+        groups.setdefault(str(row.decomposition), []).append(row.label)
+    return list(groups.values())
+
+
+def _of_group(
+    cfg: DictConfig,
+    panel: Panel,
+    folds: Sequence[Fold],
+    known: Mapping[str, str],
+    unit: tuple[Sequence[str], int],
+) -> list[Finding]:
+    """Audit the candidates that share their inputs on one fold; runs in a process of its own."""
+    quiet()
+    short = brief(cfg)
+    task: Task = build(short.task)(short)
+    rows = [row for row in task.candidates() if row.label in unit[0]]
+    fold, rng = folds[unit[1]], np.random.default_rng(cfg.seed)
+    origins = task.sampled(panel, fold, rng)
+    ids = panel.frame["unique_id"].to_numpy()
+    with TemporaryDirectory() as folder:
+        make = partial(_made, task, rows, folder=Path(folder))
+        before, windows = make(panel, fold, origins)
+
+        def changes() -> Iterator[Change]:
+            for changed in task.changes(panel, fold, rng):
+                there = origins if changed.rows is None else _there(origins, changed.rows)
+                yield Change(changed.name, changed.replaced, make(changed.panel, changed.fold, there)[0], changed.rows)
+            moved = task.past_replaced(panel, fold, rng)
+            altered = (moved.panel.frame.to_numpy() != panel.frame.to_numpy()).any(axis=1)
+            yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0], altered=altered)
+
+        found = compare(before, changes(), ids)
+    whole: Task = build(cfg.task)(cfg)
+    prepared = whole.prepare(panel, fold, rows[0])
+    found = [whole.explained(finding, prepared.windows) for finding in found]
+    found = [*_used(whole, panel, fold, rows, prepared, windows, known), *found]
+    return [accused for finding in found for accused in _accused(finding, task, rows)]
+
+
+def _accused(finding: Finding, task: Task, rows: Sequence[Candidate]) -> list[Finding]:
+    """Hold a leak in the inputs of a group against its candidates, and one in scaled inputs against their users."""
+    if finding.verdict != "LEAKS" or finding.subject is not None:
+        return [finding]
+    users = [row for row in rows if finding.stage not in SCALED or needs_of(row).scaled]
+    if len(users) == len(task.candidates()):
+        return [finding]
+    return [finding._replace(subject=row.label) for row in users]
+
+
+def brief(cfg: DictConfig) -> DictConfig:
+    """Return the settings with everything that trains cut short."""
+    settings: Any = OmegaConf.to_container(cfg)
+    for group in ("features", "augmentation", "model", "baselines", "trainer"):
+        settings[group] = _shortened(settings.get(group))
+    settings["trainer"] |= {"limit_train_batches": BRIEF["limit_train_batches"], "devices": 1, "strategy": "auto"}
+    short = OmegaConf.create(settings)
+    assert isinstance(short, DictConfig)
+    return short
+
+
+def _made(
+    task: Task, rows: Sequence[Candidate], panel: Panel, fold: Fold, origins: IntArray | None, folder: Path
+) -> tuple[list[Stage], Windows]:
+    """Run every unit of a group briefly; return what was made, stage by stage, and the windows."""
+    prepared = task.prepare(panel, fold, rows[0], origins, cached=False)
+    windows, knows = prepared.windows, task.knowledge(panel, fold)
+    parts = Parts(*(task.select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
+    asked = windows if origins is None else chosen(windows, np.isin(windows.origin, origins))
+    stages = _inputs(task, prepared, knows)
+    for row in rows:
+        for path in folder.iterdir():
+            path.unlink()
+        learnt = learn(task, panel, fold, row, prepared, parts, folder / "brief.ckpt")
+        if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
+            stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
+        if learnt.fitted.model.needs.state:
+            stages.append(
+                Stage("weights", flatten(learnt.fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
+            )
+        forecast = task.finish(panel, asked, learnt.fitted.forecast(asked, rows_of(panel, asked)))
+        stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label))
+    return stages, windows
+
+
+def _inputs(task: Task, prepared: Prepared, knows: Knowledge) -> list[Stage]:
+    windows, features = prepared.windows, prepared.features
+    end, of_target = task.own_past(windows)
+    if features is not None:
+        return [
+            Stage("features", flatten(features.state()), fitted_on=knows.fitted_on),
+            Stage("inputs", windows.past, end, knows.fitted_on, must_move=True),
+        ]
+    targets = [Stage("targets", windows.target, of_target)] if of_target is not None else []
+    return [Stage("decomposition", windows.past, end, must_move=True), *targets]
+
+
+def _scaled(learnt: Learnt, windows: Windows, knows: Knowledge, end: IntArray) -> list[Stage]:
+    assert learnt.batch is not None
+    scaling = learnt.fitted.scaling
+    return [
+        Stage("scaling", flatten(scaling.state()), fitted_on=knows.fitted_on),
+        Stage("scaled inputs", scaling.transform(windows).past, end, knows.fitted_on),
+        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=knows.fitted_on),
+    ]
+
+
+def _used(
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    rows: Sequence[Candidate],
+    prepared: Prepared,
+    again: Windows,
+    known: Mapping[str, str],
+) -> list[Finding]:
+    """Hold what training used against what the panel gives: windows, one by one, and batches as a whole."""
+    found = [_same_windows(prepared.windows, again)]
+    parts = Parts(*(task.select(prepared.windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
+    n = len(parts.train.origin) + len(parts.validation.origin)
+    for row in rows:
+        used = known.get(f"{row.label}, {fold.name}, seed {task.cfg.seed}")
+        if used is None:
+            continue
+        if needs_of(row).scaled:
+            scaling = build(task.cfg.scaling).fit(parts.train)
+            made = digest_of(scaling.transform(parts.train), scaling.transform(parts.validation))
+        else:
+            made = digest_of(parts.train, parts.validation)
+        if made == used:
+            found.append(Finding("training", "causal", n, 0, "made again, the same", subject=row.label))
+        else:
+            detail = "what was fitted on and chosen by is not what the training and validation rows give"
+            found.append(Finding("training", "LEAKS", n, n, detail, subject=row.label))
+    return found
+
+
+def _same_windows(used: Windows, again: Windows) -> Finding:
+    """Compare windows that were used, maybe from a cache, with the same ones made again from the panel alone."""
+    place = np.searchsorted(used.origin, again.origin)
+    differ = np.zeros(len(again.origin), dtype=bool)
+    for one, other in zip(used[:3], again[:3], strict=True):
+        shape = (len(again.origin), -1)
+        differ |= (one[place].reshape(shape) != other.reshape(shape)).any(axis=1)
+    n, count = len(differ), int(differ.sum())
+    if not count:
+        return Finding("windows", "causal", n, 0, "made again, the same")
+    detail = f"{count} of {n} windows that were used differ from those the data give when they are made again"
+    return Finding("windows", "LEAKS", n, count, detail)
+
+
+def _there(origins: IntArray | None, rows: IntArray) -> IntArray | None:
+    """Return the origins that are left, by their number after rows were left out."""
+    return None if origins is None else np.searchsorted(rows, np.intersect1d(origins, rows))
+
+
+def _shortened(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: min(BRIEF[key], value) if key in BRIEF and isinstance(value, int) else _shortened(value)
+            for key, value in node.items()
+        }
+    return [_shortened(value) for value in node] if isinstance(node, list) else node

@@ -1,0 +1,128 @@
+"""Write down what a run has shown: the files of the run folder, for reports to read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from data.contracts import Fold, Panel
+from data.panel import fingerprint
+from evaluation.intervals.bounds import Intervals
+from evaluation.judge import judge
+from evaluation.leakage.prove import Audit
+from pipeline.artifacts import collect, keep_table
+from pipeline.audit import leaking
+from pipeline.fitted import gather
+from pipeline.outcome import Outcome, averaged, by_seed, of_last_fold, validation_mae
+from pipeline.work import unit_path
+from report.run_folder import Metrics, RunFolder, write_metrics
+from runtime.build import build
+from runtime.files import write_json
+from runtime.record import UNFINISHED, WEIGHTS, surroundings
+from tasks.task import Task
+
+
+def write_results(
+    folder: Path, task: Task, panel: Panel, folds: Sequence[Fold], outcomes: list[Outcome], audit: Audit
+) -> None:
+    """Judge the forecasts and write all that a report reads; metrics.json comes last: where it is, the run is whole."""
+    cfg, model = task.cfg, outcomes[0].model
+    write_json(folder / "run.json", _card(task, panel, outcomes, audit))
+    _keep_weights(folder, outcomes)
+    intervals: Intervals = build(cfg.intervals)
+    calibration = averaged(outcomes, "calibration")
+    forecasts = intervals.apply(averaged(outcomes, "forecasts"), calibration)
+    keep_table(folder / "forecasts.parquet", forecasts)
+    _keep_artifacts(folder, task, panel, folds, outcomes, intervals.latest(forecasts, calibration))
+
+    facts, accused = task.facts(panel, folds), leaking(task, audit)
+    seeds = sorted({outcome.seed for outcome in outcomes})
+    single = by_seed(outcomes, "forecasts") if len(seeds) > 1 else None
+    found = judge(forecasts, facts, accused, single, cfg.seed)
+    error = validation_mae(outcomes, model)
+    metrics = Metrics(
+        task=task.name,
+        experiment=cfg.names.experiment,
+        dataset=cfg.names.source,
+        title=panel.name,
+        unit=facts.unit,
+        seed=cfg.seed,
+        seeds=seeds,
+        model=model,
+        reference=task.reference,
+        scores=found.scores,
+        groups=found.groups,
+        coverage=found.coverage,
+        pairwise=found.pairwise,
+        notes=[*found.notes, *intervals.notes(calibration), *panel.notes],
+        tests=found.tests,
+        audit=audit.to_json(),
+        validation={} if error is None else {"mae": error},
+        lives=facts.lives,
+        choices={str(name): str(choice) for name, choice in cfg.names.items()},
+        leaks=accused,
+        sections=list(task.sections),
+    )
+    write_metrics(folder, metrics)
+
+
+def keep_audit(folder: Path, task: Task, audit: Audit) -> None:
+    """Write a new verdict into the files of a finished run: its card, and which rows of its table leak."""
+    run = RunFolder(folder)
+    write_json(folder / "run.json", run.card | {"audit": audit.to_json()})
+    accused = leaking(task, audit)
+    scores = run.metrics.scores.assign(leaks=run.metrics.scores["model"].isin(list(accused)))
+    write_metrics(folder, replace(run.metrics, audit=audit.to_json(), scores=scores, leaks=accused))
+
+
+def _card(task: Task, panel: Panel, outcomes: list[Outcome], audit: Audit) -> dict[str, Any]:
+    """Return what made the run: versions, commit, data, seeds, timings and the audit."""
+    data = {"name": panel.name, "rows": len(panel.frame), "sha256": fingerprint(panel), **task.card(panel)}
+    return surroundings() | {
+        "seed": task.cfg.seed,
+        "seeds": sorted({outcome.seed for outcome in outcomes}),
+        "data": data,
+        "notes": list(panel.notes),
+        "audit": audit.to_json(),
+        "augmented": {o.name: o.augmented for o in outcomes if o.augmented is not None},
+        "seconds": {o.name: round(o.seconds, 2) for o in outcomes},
+        "learnt_from": {o.name: o.learnt_from for o in outcomes},
+    }
+
+
+def _keep_weights(folder: Path, outcomes: list[Outcome]) -> None:
+    """Write the weights of the run's model after its last fold, every seed's."""
+    last = of_last_fold(outcomes, outcomes[0].model)
+    kept = {f"seed{o.seed}": unit_path(folder, o.model, o.fold, o.seed).with_suffix(".safetensors") for o in last}
+    if all(path.exists() for path in kept.values()):
+        gather(kept, folder / WEIGHTS)
+
+
+def _keep_artifacts(
+    folder: Path,
+    task: Task,
+    panel: Panel,
+    folds: Sequence[Fold],
+    outcomes: list[Outcome],
+    latest: list[dict[str, Any]],
+) -> None:
+    """Write what the report draws besides the forecasts."""
+    artifacts = folder / "artifacts"
+    collect(folder / UNFINISHED, artifacts)
+    tables: dict[str, pd.DataFrame] = task.artifacts(panel, folds)
+    for name, table in tables.items():
+        keep_table(artifacts / f"{name}.parquet", table)
+    write_json(artifacts / "intervals.json", latest)
+    write_json(artifacts / "losses.json", _losses(outcomes, len(folds)))
+
+
+def _losses(outcomes: list[Outcome], n_folds: int) -> dict[str, Any]:
+    """Return the losses of every training, by its model and what tells it from the others of that model."""
+    several = len({outcome.seed for outcome in outcomes}) > 1
+    return {
+        o.model + (f", {o.fold}" if n_folds > 1 else "") + (f", seed {o.seed}" if several else ""): o.losses
+        for o in outcomes
+        if o.losses
+    }

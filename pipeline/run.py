@@ -1,0 +1,69 @@
+"""The one run, whatever the task: data, folds, candidates, audit, results."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from rich.console import Console
+
+from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
+from data.panel import fingerprint
+from pipeline.audit import audit
+from pipeline.outcome import Outcome
+from pipeline.results import write_results
+from pipeline.settings import LIVE, check_task
+from pipeline.work import outcomes as evaluated_units
+from pipeline.work import work_units
+from runtime.build import build, check
+from runtime.record import same_data, tidy
+from tasks.task import Task, day
+
+
+def run(cfg: DictConfig, folder: Path, out: Console) -> None:
+    """Fit, judge and audit one experiment, and leave everything in its folder."""
+    task, panel, folds = opened(cfg)
+    same_data(folder, fingerprint(panel))
+    out.print(opening(panel, folds), markup=False, highlight=False)
+    for note in panel.notes:
+        out.print(f"  {note}", style="dim", markup=False, highlight=False)
+
+    found = {}
+    units = work_units(task, panel, folds)
+    for unit, outcome in evaluated_units(task, panel, folds, folder, units):
+        found[unit] = outcome
+        out.print(closing(outcome), markup=False, highlight=False)
+    outcomes = [found[unit] for unit in units]
+
+    verdict = audit(task, panel, folds, {outcome.name: outcome.learnt_from for outcome in outcomes})
+    write_results(folder, task, panel, folds, outcomes, verdict)
+    tidy(folder)
+
+
+def opened(cfg: DictConfig) -> tuple[Task, Panel, list[Fold]]:
+    """Check the settings, read the data and split them."""
+    check(cfg, LIVE)
+    task: Task = build(cfg.task)(cfg)
+    check_task(task)
+    panel: Panel = build(cfg.source).load()
+    folds: list[Fold] = build(cfg.split).folds(panel, cfg.horizon)
+    return task, panel, folds
+
+
+def opening(panel: Panel, folds: Sequence[Fold]) -> str:
+    """Return one line on the data a run learns from and is judged by."""
+    role = folds[-1].role
+    names = (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))
+    counts = ", ".join(f"{int((role == value).sum())} {name}" for name, value in names)
+    dates = panel.frame["ds"]
+    several = f" in the last of {len(folds)} folds" if len(folds) > 1 else ""
+    return (
+        f"{panel.name}: {panel.frame['unique_id'].nunique()} series, {len(panel.frame)} rows, "
+        f"{day(dates.min())} .. {day(dates.max())}; {counts} targets{several}"
+    )
+
+
+def closing(outcome: Outcome) -> str:
+    """Return one line on a work unit that is done."""
+    held_out = "" if outcome.validation_mae is None else f"  validation MAE {outcome.validation_mae:.4g}"
+    epochs = f"  {len(outcome.losses)} epochs" if outcome.losses else ""
+    return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{epochs}{held_out}"

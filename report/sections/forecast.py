@@ -1,0 +1,58 @@
+"""Forecasts against the truth, a drawing a series."""
+
+from evaluation.rows import FORECAST, PERSISTENCE
+from report.figures.drawing import Figure
+from report.figures.forecast import forecast
+from report.parts import DRAWN, MOST, Section
+from report.run_folder import RunFolder
+from report.selection import furthest, time_axis
+from report.text import four, steps_of
+
+ZOOMS = (60, 250)  # [steps]
+
+
+def section(run: RunFolder) -> Section | None:
+    """Draw every series at the furthest step."""
+    if run.forecasts is None or run.own is None:
+        return None
+    rows, horizon = furthest(run.forecasts)
+    names = list(rows["unique_id"].unique())
+    metrics, in_time = run.metrics, run.metrics.task == FORECAST
+    budget = max(150, DRAWN // (min(len(names), MOST) * (rows["model"].nunique() + 5)))
+    x = time_axis(run)
+    drawings = [
+        forecast(rows[rows["unique_id"] == name], metrics.model, metrics.reference, metrics.unit, x, in_time, budget)
+        for name in names[:MOST]
+    ]
+    longest = int(rows[rows["model"] == metrics.model].groupby("unique_id").size().max())
+    caption = ["A click on a name in the legend shows or hides a line, a double click shows it alone."]
+    if longest > budget:
+        caption.append(f"About one of {longest / budget:.2g} forecasts is drawn.")
+    if len(names) > MOST:
+        caption.append(f"The first {MOST} of {len(names)} are here.")
+    figure = Figure(
+        "forecast",
+        drawings,
+        f"Forecasts of {metrics.model} against the truth" + (f", {steps_of(horizon)} ahead" if horizon > 1 else ""),
+        " ".join(caption),
+        "series" if in_time else "cell",
+        tuple(steps for steps in ZOOMS if steps < longest) if in_time else (),
+    )
+    return Section("forecast", "Forecast", _heading(run), figures=[figure])
+
+
+def _heading(run: RunFolder) -> str:
+    assert run.forecasts is not None
+    rows, horizon = furthest(run.forecasts)
+    metrics = run.metrics
+    error = (rows["y"] - rows["y_hat"]).abs().groupby(rows["model"]).mean()
+    off = f"{four(error[metrics.model])} {metrics.unit} on average"
+    if metrics.task != FORECAST:
+        heading = f"Forecast remaining life is off by {off}"
+    else:
+        heading = f"Forecasts are off by {off}" + (f", {horizon} steps ahead" if horizon > 1 else "")
+        if metrics.reference == PERSISTENCE and PERSISTENCE in error:
+            when = "from step to step" if horizon == 1 else f"in {horizon} steps"
+            heading += f"; {when} the series moves by {four(error[PERSISTENCE])}"
+    leaks = metrics.scores.set_index("model")["leaks"].get(metrics.model, False)
+    return f"With the future in sight, {heading[0].lower()}{heading[1:]}" if leaks else heading

@@ -1,0 +1,107 @@
+"""The settings at the top of ``conf/train.yaml``: what each may be."""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+
+from runtime.faults import meant, shown
+from runtime.files import ROOT
+
+Rule = Callable[[Any], str | None]
+"""Returns what a value must be, where it is not."""
+
+CONF = str(ROOT / "conf")  # absolute: a relative one fails where the project is installed
+LARGEST_SEED = 2**32 - 1  # of numpy
+
+
+def whole(least: int, most: int, unset: bool = False) -> Rule:
+    """Return the rule of a whole number; ``unset`` allows null."""
+
+    def rule(value: Any) -> str | None:
+        if (unset and value is None) or (type(value) is int and least <= value <= most):
+            return None
+        return f"must be a whole number of at least {least} and at most {most}{' or null' if unset else ''}."
+
+    return rule
+
+
+def one_of(*names: str) -> Rule:
+    """Return the rule of a choice."""
+
+    def rule(value: Any) -> str | None:
+        if value in names:
+            return None
+        return f"is not known; it is one of {', '.join(names)}.  {meant(str(value), names)}".strip()
+
+    return rule
+
+
+def some_of(names: Collection[str]) -> Rule:
+    """Return the rule of a list of names; without names any list of texts will do."""
+
+    def rule(value: Any) -> str | None:
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            return "must be a list of names, such as [decomposition]."
+        strangers = [name for name in value if names and name not in names]
+        return (
+            f"has {strangers[0]}, which is none of {', '.join(names)}.  {meant(strangers[0], names)}".strip()
+            if (strangers)
+            else None
+        )
+
+    return rule
+
+
+RULES: Mapping[str, Rule] = {
+    "lookback": whole(1, 1_000_000),
+    "horizon": whole(1, 100_000),
+    "batch_size": whole(1, 10_000_000),
+    "seed": whole(0, LARGEST_SEED),
+    "seeds": whole(1, 10_000),
+    "audit": one_of("sampled", "full", "none"),
+    "expected_leaks": some_of(()),
+    "threads": whole(1, 4096, unset=True),
+    "figures": one_of("none", "png"),
+}
+
+
+def fault_of(name: str, value: Any, stages: Collection[str] = ()) -> str | None:
+    """Say what is wrong with a setting at the top level, if anything.
+
+    Parameters
+    ----------
+    stages : collection
+        The stages a leak can be expected in; empty where they are not known yet.
+    """
+    if name not in known_settings():
+        return f"{name} is not a setting.  {meant(name, known_settings(), 'python train.py --help lists them.')}"
+    rule = some_of(stages) if name == "expected_leaks" else RULES.get(name)
+    fault = rule(value) if rule else None
+    return f"{name}={shown(value)} {fault}" if fault else None
+
+
+@cache
+def known_settings() -> tuple[str, ...]:
+    """Return the names at the top level: settings, and groups one chooses from."""
+    with open(f"{CONF}/train.yaml", encoding="utf-8") as file:
+        content: dict[str, Any] = yaml.safe_load(file)
+    return tuple(name for name in content if name not in ("defaults", "hydra")) + groups()
+
+
+@cache
+def defaults() -> Mapping[str, Any]:
+    """Return the settings with a rule, and what they are where nothing is said: an older run lacks newer ones."""
+    with open(f"{CONF}/train.yaml", encoding="utf-8") as file:
+        content: dict[str, Any] = yaml.safe_load(file)
+    return {name: value for name, value in content.items() if name in RULES}
+
+
+@cache
+def groups() -> tuple[str, ...]:
+    """Return the groups of the defaults list that hold one choice each, in their order."""
+    with open(f"{CONF}/train.yaml", encoding="utf-8") as file:
+        entries = yaml.safe_load(file)["defaults"]
+    names = [next(iter(entry)) for entry in entries if isinstance(entry, dict)]
+    return tuple(name for name in names if name not in ("experiment", "sweep") and not name.startswith("override"))

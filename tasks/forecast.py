@@ -1,0 +1,362 @@
+"""Forecast the next ``horizon`` steps of series from the components of the ``lookback`` steps before them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from data.cached import CachedWork
+from data.calendar import pace, upcoming
+from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
+from data.features.chain import Chain
+from data.panel import DataError
+from data.windows import cut, cut_at, first_end, latest, origins, select
+from evaluation.leakage.directions import directions_explained
+from evaluation.leakage.perturb import WAYS, How, replacement
+from evaluation.leakage.prove import Finding
+from evaluation.rows import Facts, naive_error
+from runtime.build import build
+from runtime.cache import ArrayCache
+from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, day, needs_of, once_each
+
+IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
+PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
+NO_AUGMENTATION = "data.augmentation.identity.Identity"
+FAR = 10.0  # ratio of mean changes beyond which a file is of something else
+SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
+"""Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
+FEW, MANY = 12, 240  # origins at which components are compared in two units, and more where they differ
+SAME, TELLS = 1e-6, 20.0  # relative difference that is none; directions that chance does not explain [%]
+ENOUGH = 30  # training origins where synthetic windows are learnt from them
+
+
+class Forecast:
+    """Forecast the next steps of series.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        The whole configuration, resolved.
+    """
+
+    name: ClassVar[str] = "forecast"
+    reference: ClassVar[str] = "Persistence"
+    strangers: ClassVar[Sequence[str]] = ("features",)
+    sections: ClassVar[Sequence[str]] = (
+        "results",
+        "forecast",
+        "audit",
+        "results.pairs",
+        "over_time",
+        "over_time.regimes",
+        "calibration",
+        "copycat",
+        "copycat.residuals",
+        "components",
+        "training.attention",
+        "training.losses",
+        "reproduce",
+    )
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = cfg
+
+    def candidates(self) -> list[Candidate]:
+        """Return the model, its baselines without decomposition and persistence, each label once."""
+        cfg = self.cfg
+        name = cfg.names.decomposition
+        naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
+        prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
+        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
+        baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
+        return once_each([first, *baselines, Candidate(PERSISTENCE.label, PERSISTENCE, IDENTITY)])
+
+    def warm(self, panel: Panel) -> None:
+        """Decompose every series, once for each decomposition among the candidates."""
+        for node in {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}.values():
+            self._cut(panel, node, cached=True, work=build(self.cfg.parallel).map)
+
+    @property
+    def bundled(self) -> bool:
+        """Whether candidates share dear inputs: components are shared through the cache."""
+        return False
+
+    def prepare(
+        self, panel: Panel, fold: Fold, candidate: Candidate, origins: IntArray | None = None, cached: bool = True
+    ) -> Prepared:
+        """Cut the panel into windows of components."""
+        if origins is None:
+            return Prepared(self._cut(panel, candidate.decomposition, cached))
+        cfg = self.cfg
+        decomposition, scope = build(candidate.decomposition), build(cfg.scope)
+        first = self._first_end()
+        return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
+
+    def _cut(self, panel: Panel, node: DictConfig, cached: bool, work: Any = map) -> Windows:
+        cfg = self.cfg
+        scope: Scope = build(cfg.scope)
+        if cached:
+            settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
+            work = CachedWork(work, ArrayCache(), settings)
+        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
+
+    def _first_end(self) -> int:
+        """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
+        scope: Scope = build(self.cfg.scope)
+        nodes = {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}
+        return max(first_end(scope, build(node), self.cfg.lookback) for node in nodes.values())
+
+    def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
+        """Return the windows all of whose targets have the role."""
+        return select(windows, fold, role)
+
+    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
+        """Return the forecasts as they are: a series may go anywhere."""
+        return forecast
+
+    def table(
+        self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
+    ) -> pd.DataFrame:
+        """Return forecasts ``(n, H)`` and the ends of own intervals as a Forecasts table, one row a target."""
+        n_windows, horizon = windows.y.shape
+        origin = np.repeat(windows.origin, horizon)
+        step = np.tile(1 + np.arange(horizon), n_windows)
+        ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
+        columns = {
+            "unique_id": ids[origin],
+            "ds": dates[origin + step],
+            "origin": dates[origin],
+            "step": step,
+            "model": label,
+            "y": windows.y.ravel(),
+            "y_hat": forecast.ravel(),
+        }
+        return pd.DataFrame(columns | {name: end.ravel() for name, end in ends.items()})
+
+    def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
+        """Return the error of persistence while training, by which MASE divides."""
+        train = panel.frame[folds[0].role == TRAIN]
+        return Facts(self.name, self.reference, panel.unit, naive_error=naive_error(train), lives={})
+
+    def card(self, panel: Panel) -> dict[str, Any]:
+        """Return the usual spacing of the rows and the usual change between them."""
+        spacing, change = pace(panel)
+        return {"spacing": spacing, "change": change}
+
+    def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
+        """Return the components of the last series, as the model saw them last."""
+        first, series = list(panel.series())[-1]
+        decomposition: Decomposition = build(self.cfg.decomposition)
+        scope: Scope = build(self.cfg.scope)
+        seen = series[-scope.history :] if scope.causal and scope.history else series
+        rows = {f"c{number + 1}": component for number, component in enumerate(decomposition(seen))}
+        dates = panel.frame["ds"].iloc[first + series.size - seen.size : first + series.size]
+        return {"components": pd.DataFrame({"ds": np.asarray(dates), **rows})}
+
+    def checks(self, panel: Panel, folds: Sequence[Fold]) -> list[Finding]:
+        """Find targets that are tested although later ones of the same series were learnt from."""
+        codes = pd.factorize(panel.frame["unique_id"])[0]
+        dates = pd.factorize(panel.frame["ds"], sort=True)[0]
+        checked = changed = 0
+        for fold in folds:
+            learnt, tested = np.isin(fold.role, (TRAIN, VALIDATION)), fold.role == TEST
+            last = np.full(codes.max() + 1, -1)
+            np.maximum.at(last, codes[learnt], dates[learnt])
+            checked += int(tested.sum())
+            changed += int((dates[tested] < last[codes[tested]]).sum())
+        told = f"all {checked} tested steps come after what was learnt from"
+        if changed:
+            told = f"{changed} of {checked} tested steps lie before steps that were learnt from"
+        split = Finding("split", "LEAKS" if changed else "causal", checked, changed, told)
+        return [split, *self._strangers(panel)]
+
+    def _strangers(self, panel: Panel) -> list[Finding]:
+        """Find decompositions that know the series by heart: by its values, or by the place in it."""
+        found = []
+        for node in {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}.values():
+            finding = self._stranger(panel, node)
+            labels = [row.label for row in self.candidates() if row.decomposition == node]
+            leaks = finding.verdict == "LEAKS"
+            found += [finding._replace(subject=label) for label in labels] if leaks else [finding]
+        return found
+
+    def _stranger(self, panel: Panel, node: DictConfig) -> Finding:
+        """Compare the components of the series with those of the series in another unit.
+
+        They keep to the unit, to rounding, or nothing can be said yet: then a series that is looked up gives itself
+        away.  By its values it is not found in another unit, and what was known of the next move is gone; by the
+        place, the next moves are still told where every value has been replaced.
+        """
+        every = origins(panel, 1, self._first_end())
+        doubled = replace(panel, frame=panel.frame.assign(y=2.0 * panel.frame["y"]))
+        few = _spread(every, FEW)
+        one, other = (self._past(given, node, few) for given in (panel, doubled))
+        if np.abs(other.past / 2 - one.past).max() <= SAME * (float(panel.frame["y"].std()) or 1.0):
+            return Finding("unit", "causal", few.size, 0, "components keep to the unit of the series")
+        everything = np.ones(len(panel.frame), dtype=bool)
+        values = _in_each(panel, everything, "scrambled", np.random.default_rng(self.cfg.seed))
+        scrambled = replace(panel, frame=panel.frame.assign(y=values))
+        many = _spread(every, MANY)
+        one, other, stranger = (self._past(given, node, many) for given in (panel, doubled, scrambled))
+        moves = one.y[:, 0] - panel.frame["y"].to_numpy()[many]
+        beside = np.concatenate([stranger.past, one.past.sum(axis=2, keepdims=True)], axis=2)
+        true, in_unit, of_others = (100 * directions_explained(past, moves) for past in (one.past, other.past, beside))
+        told = (
+            f"components tell {true:.0f} % of directions, {in_unit:.0f} % in another unit, {of_others:.0f} % where all "
+            f"values were replaced"
+        )
+        if true > in_unit + TELLS or of_others > 50 + TELLS:
+            told += ": the series is known by heart"
+            return Finding("decomposition", "LEAKS", many.size, many.size, told)
+        return Finding("unit", "causal", many.size, 0, f"components depend on the unit of the series; {told}")
+
+    def _past(self, panel: Panel, node: DictConfig, rows: IntArray) -> Windows:
+        cfg = self.cfg
+        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
+
+    def knowledge(self, panel: Panel, fold: Fold) -> Knowledge:
+        """Return all rows up to the date of the last training target, and up to that of the last validation target."""
+        dates = panel.frame["ds"].to_numpy()
+        fitted = dates <= dates[fold.role == TRAIN].max()
+        held_out = np.isin(fold.role, (TRAIN, VALIDATION))
+        return Knowledge(fitted, dates <= dates[held_out].max())
+
+    def own_past(self, windows: Windows) -> tuple[IntArray, IntArray | None]:
+        """Return the origin of each window, and the row of its last target."""
+        return windows.origin, windows.origin + self.cfg.horizon
+
+    def sampled(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> IntArray | None:
+        """Return some origins of each role, the first and last among them, and those the changes begin at."""
+        if self.cfg.audit == "full":
+            return None
+        known = self._known_origins(panel, fold)
+        sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
+        chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
+        ends = [rows[[0, -1]] for rows in known.values() if rows.size]
+        return np.unique(np.concatenate([*chosen, *ends, self._cuts(known)]))
+
+    def changes(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Iterator[Changed]:
+        """Yield panels whose future, after some date, was replaced in several ways; last one without a future.
+
+        The end of training meets every kind of replacement, the later origins take turns.
+        """
+        cuts = self._cuts(self._known_origins(panel, fold))
+        dates = panel.frame["ds"].to_numpy()
+        tried = [(cuts[0], how) for how in WAYS]
+        tried += [(row, WAYS[place % len(WAYS)]) for place, row in enumerate(cuts[1:])]
+        for row, how in tried:
+            later = dates > dates[row]
+            other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
+            yield Changed(f"what comes after {day(dates[row])} is {how}", other, fold, later)
+        later = dates > dates[cuts[-1]]
+        other = replace(panel, frame=panel.frame[~later].reset_index(drop=True))
+        name = f"what comes after {day(dates[cuts[-1]])} is left out"
+        yield Changed(name, other, Fold(fold.role[~later], fold.name), later, np.flatnonzero(~later))
+
+    def past_replaced(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Changed:
+        """Return the panel with everything replaced: inputs that stay as they were are not made of it."""
+        everything = np.ones(len(panel.frame), dtype=bool)
+        scrambled = _in_each(panel, everything, "scrambled", rng)
+        other = replace(panel, frame=panel.frame.assign(y=scrambled))
+        return Changed("every value is replaced by another", other, fold, everything)
+
+    def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
+        """Return the origins that have a window, by the role of their targets."""
+        ends = origins(panel, self.cfg.horizon, self._first_end())
+        roles = fold.role[ends[:, None] + 1 + np.arange(self.cfg.horizon)]
+        return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
+
+    def _cuts(self, known: Mapping[int, IntArray]) -> IntArray:
+        """Return the origins after which the future is replaced: the end of training, its middle, some tested ones."""
+        train, test = known[TRAIN], known[TEST]
+        within = train[[train.size // 2]]  # a training window must not see its future either
+        n_tested = 8 if self.cfg.audit == "full" else 3
+        return np.r_[train[-1] + self.cfg.horizon, within, _spread(test, n_tested)]
+
+    def explained(self, finding: Finding, windows: Windows) -> Finding:
+        """Add to a decomposition that leaks how many directions of the next move can be told from it."""
+        if finding.stage != "decomposition" or finding.verdict != "LEAKS":
+            return finding
+        moves = windows.y[:, 0] - windows.past[:, -1].sum(axis=1)
+        share = 100 * directions_explained(windows.past, moves)
+        name = f"{self.cfg.names.decomposition} with scope {self.cfg.names.scope}"
+        return finding._replace(detail=f"{name}, {finding.detail}; {share:.0f} % of directions explained by it")
+
+    def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
+        """Return the number of components."""
+        decomposition: Decomposition = build(self.cfg.decomposition)
+        return decomposition.n_components
+
+    @property
+    def any_file(self) -> str:
+        """The choice of ``conf/source`` that reads a file given to predict.py."""
+        return "csv"
+
+    def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
+        """Read series, and refuse those that move in other steps or at another scale than in training."""
+        panel: Panel = source.load()
+        spacing, change = pace(panel)
+        if abs(spacing - card["spacing"]) > 0.5 * card["spacing"]:
+            raise DataError(
+                f"{panel.name} has a value every {spacing:g} days (or steps), but the model was trained on one every "
+                f"{card['spacing']:g}.  Give a file of that frequency, or train on this one."
+            )
+        if not 1 / FAR < change / card["change"] < FAR:
+            raise DataError(
+                f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
+                f"{card['change']:.3g}: this is another series or another unit.  Train on this one."
+            )
+        return panel
+
+    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+        """Return the last window of every series."""
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback)
+
+    def predicted(
+        self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
+    ) -> Prediction:
+        """Return the next steps of every series, a row a date."""
+        ids = panel.frame["unique_id"].to_numpy()
+        parts = []
+        for n, last in enumerate(windows.origin):
+            days = upcoming(panel.frame["ds"].iloc[first_row(ids, last) : last + 1], self.cfg.horizon)
+            part = pd.DataFrame({"unique_id": ids[last], "ds": days, "step": range(1, self.cfg.horizon + 1)})
+            parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
+        title = f"{panel.name} in {panel.unit}, after {day(panel.frame['ds'].max())}"
+        return Prediction(pd.concat(parts, ignore_index=True), title, [])
+
+
+def _spread(rows: IntArray, n: int) -> IntArray:
+    """Return at most n rows, evenly spread."""
+    return rows[np.unique(np.linspace(0, rows.size - 1, n).astype(int))]
+
+
+def first_row(ids: Any, last: int) -> int:
+    """Return the first row of the series whose last row is given; ids are sorted."""
+    return int(np.searchsorted(ids[: last + 1], ids[last], side="left"))
+
+
+def leaks_by_design(cfg: DictConfig, candidate: Candidate) -> bool:
+    """Say whether a candidate is built to see components that are shaped by what comes after."""
+    decomposition: Decomposition = build(candidate.decomposition)
+    return not build(cfg.scope).causal and not decomposition.causal
+
+
+def _in_each(panel: Panel, replaced: BoolArray, how: How, rng: np.random.Generator) -> FloatArray:
+    """Replace the values of each series by others of its own."""
+    values = panel.frame["y"].to_numpy(dtype=np.float64).copy()
+    for start, series in panel.series():
+        own = slice(start, start + series.size)
+        values[own] = replacement(series, replaced[own], how, rng)
+    return values
+
+
+def _plain(node: DictConfig) -> Any:
+    return OmegaConf.to_container(node, resolve=True)
+
+
+def _plain_text(node: DictConfig) -> str:
+    return OmegaConf.to_yaml(node, sort_keys=True)

@@ -1,0 +1,294 @@
+"""Tell the remaining useful life (RUL) of battery cells: the cycles left at every cycle."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+
+from data.cells.sequences import select_rows, sequences, short_cells
+from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
+from data.features.chain import Chain
+from data.panel import DataError
+from evaluation.leakage.perturb import WAYS, How, replacement
+from evaluation.leakage.prove import Finding
+from evaluation.leakage.proxies import proxies_finding, target_proxies
+from evaluation.rows import Facts
+from runtime.build import ConfigError, build
+from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
+
+CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
+NOTHING = OmegaConf.create({})
+FAR = 50.0  # ratio of medians beyond which a column is in another unit
+
+
+class RUL:
+    """Tell the remaining useful life of a cell at every cycle from the ``lookback`` cycles up to it.
+
+    Parameters
+    ----------
+    cfg : DictConfig
+        The whole configuration, resolved.
+    train_every : int
+        Every so-many-th window of a cell is learnt from; neighbours are nearly the same [cycles].
+    monotone : bool
+        Whether a forecast may not exceed the one before it: the least one so far takes its place.
+
+    Raises
+    ------
+    ConfigError
+        If a horizon is asked for.
+    """
+
+    name: ClassVar[str] = "rul"
+    reference: ClassVar[str] = "Clock"
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
+    sections: ClassVar[Sequence[str]] = (
+        "results",
+        "forecast",
+        "cells",
+        "audit",
+        "cells.over_life",
+        "cells.thirds",
+        "calibration",
+        "training.attention",
+        "features.factors",
+        "features.clusters",
+        "features.synthetic",
+        "training.losses",
+        "reproduce",
+    )
+
+    def __init__(self, cfg: DictConfig, train_every: int = 1, monotone: bool = False) -> None:
+        if cfg.horizon != 1:
+            raise ConfigError(f"horizon={cfg.horizon}: task=rul asks for the life left at one cycle; set horizon=1.")
+        if train_every < 1:
+            raise ConfigError(f"task.train_every={train_every} must be at least 1 cycle.")
+        self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
+
+    def candidates(self) -> list[Candidate]:
+        """Return the model, its baselines and the clock, each label once."""
+        nodes = [self.cfg.model, *(self.cfg.baselines or {}).values(), CLOCK]
+        return once_each(Candidate(node.label, node, NOTHING) for node in nodes)
+
+    def warm(self, panel: Panel) -> None:
+        """Do nothing: features are fitted anew on every fold."""
+
+    @property
+    def bundled(self) -> bool:
+        """Whether candidates share dear inputs: the features of a fold, which may have to be trained."""
+        return True
+
+    def prepare(
+        self, panel: Panel, fold: Fold, candidate: Candidate, origins: IntArray | None = None, cached: bool = True
+    ) -> Prepared:
+        """Fit the features on the training rows of a fold and cut every cell into sequences."""
+        table = as_table(panel)
+        learnt = np.asarray(fold.role == TRAIN)
+        target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
+        features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
+        return Prepared(sequences(features.transform(table), target, panel, self.cfg.lookback), features)
+
+    def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
+        """Return the windows whose last row has the role; of training windows one in ``train_every``."""
+        return select_rows(windows, fold, role, self.train_every if role == TRAIN else 1)
+
+    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
+        """Return forecasts ``(n, 1)`` that are not negative and, if asked, never rise within a cell."""
+        cells = panel.frame["unique_id"].to_numpy()[windows.origin]
+        return monotone_clip(forecast, cells, self.monotone)
+
+    def table(
+        self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
+    ) -> pd.DataFrame:
+        """Return forecasts ``(n, 1)`` and the ends of own intervals as a Forecasts table, one row a cycle."""
+        rows = panel.frame.iloc[windows.origin]
+        columns = {
+            "unique_id": rows["unique_id"].to_numpy(),
+            "ds": rows["ds"].to_numpy(),
+            "origin": rows["ds"].to_numpy(),
+            "step": 0,
+            "model": label,
+            "y": windows.y[:, 0],
+            "y_hat": forecast[:, 0],
+        }
+        return pd.DataFrame(columns | {name: np.maximum(end[:, 0], 0.0) for name, end in ends.items()})
+
+    def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
+        """Return the life of every cell."""
+        found = {str(cell): float(life) for cell, life in lives(panel).items()}
+        return Facts(self.name, self.reference, "cycles", naive_error={}, lives=found)
+
+    def card(self, panel: Panel) -> dict[str, Any]:
+        """Return the covariates, their usual size and the longest life."""
+        return {
+            "covariates": dict(panel.covariates),
+            "medians": {name: float(panel.frame[name].median()) for name in panel.covariates},
+            "longest_life": float(lives(panel).max()),
+        }
+
+    def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
+        """Return nothing: what the report draws besides forecasts is found while fitting."""
+        return {}
+
+    def checks(self, panel: Panel, folds: Sequence[Fold]) -> list[Finding]:
+        """Find cells on both sides of the split, and covariates that tell the target by themselves."""
+        frame = panel.frame
+        cells, cycles = frame["unique_id"].to_numpy(), frame["ds"].to_numpy()
+        told = target_proxies(frame[list(panel.covariates)], frame["y"].to_numpy(), cells, cycles)
+        return [cell_overlap(panel, folds), proxies_finding(told)]
+
+    def knowledge(self, panel: Panel, fold: Fold) -> Knowledge:
+        """Return the training rows, and those of training and validation."""
+        return Knowledge(np.asarray(fold.role == TRAIN), np.isin(fold.role, (TRAIN, VALIDATION)))
+
+    def own_past(self, windows: Windows) -> tuple[IntArray, IntArray | None]:
+        """Return the row of each window's last cycle; its target is asked for there, and replaced with it."""
+        return windows.origin, None
+
+    def sampled(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> IntArray | None:
+        """Return None: features are made for all rows at once, and cheap."""
+        return None
+
+    def changes(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Iterator[Changed]:
+        """Yield panels with other held-out cells, other targets, another late life of one cell, and without it."""
+        frame, ids = panel.frame, panel.frame["unique_id"].to_numpy()
+        tested = np.asarray(fold.role == TEST)
+        everything = [*panel.covariates, "y"]
+        for how in WAYS:
+            other = _replaced(panel, tested, everything, how, rng)
+            yield Changed(f"the tested rows are {how}", other, fold, tested)
+        other = _replaced(panel, tested, ["y"], "scrambled", rng)
+        nobody = np.zeros_like(tested)  # no value may know it, not even that of the row itself
+        yield Changed("the remaining life of the tested rows is scrambled", other, fold, nobody)
+        cell = ids[tested][0]
+        own = np.flatnonzero((ids == cell) & tested)
+        late = np.zeros(len(frame), dtype=bool)
+        late[own[len(own) // 2 :]] = True
+        other = _replaced(panel, late, list(panel.covariates), "shifted", rng)
+        yield Changed(f"the second half of cell {cell} is shifted", other, fold, late)
+        held = np.asarray(fold.role == VALIDATION)
+        if held.any():
+            other = _replaced(panel, held, everything, "scrambled", rng)
+            yield Changed("the validation rows are scrambled", other, fold, held)
+        other = replace(panel, frame=frame[~late].reset_index(drop=True))
+        name = f"the second half of cell {cell} is left out"
+        yield Changed(name, other, Fold(fold.role[~late], fold.name), late, np.flatnonzero(~late))
+
+    def past_replaced(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Changed:
+        """Return the panel with every covariate scrambled: inputs that stay as they were are not made of them."""
+        everything = np.ones(len(panel.frame), dtype=bool)
+        other = _replaced(panel, everything, list(panel.covariates), "scrambled", rng)
+        return Changed("every covariate is replaced by another", other, fold, everything)
+
+    def explained(self, finding: Finding, windows: Windows) -> Finding:
+        """Return the finding as it is."""
+        return finding
+
+    def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
+        """Return the number of features."""
+        return int(scaling["mean"].size)
+
+    @property
+    def any_file(self) -> str:
+        """The choice of ``conf/source`` that reads a file given to predict.py."""
+        return str(self.cfg.names.source) if "path" in self.cfg.source else "cells_csv"
+
+    def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
+        """Read cells, whose end need not be known, and refuse what the model was not trained on."""
+        frame = source.read()
+        covariates = list(card["covariates"])
+        absent = [name for name in covariates if name not in frame.columns]
+        if absent:
+            raise DataError(
+                f"The file lacks {', '.join(map(repr, absent))}, on which the model was trained; it has "
+                f"{', '.join(map(repr, frame.columns[2:]))}.  Give a file with these columns, in the same units."
+            )
+        frame = frame.assign(y=np.nan)[["unique_id", "ds", "y", *covariates]]
+        faults = [
+            f"{name} is about {frame[name].median():.4g}, but {median:.4g} in training"
+            for name, median in card["medians"].items()
+            if median and not 1 / FAR < abs(frame[name].median() / median) < FAR
+        ]
+        if faults:
+            raise DataError(f"The file is of other cells or in other units: {'; '.join(faults)}.")
+        return Panel(frame, str(frame["unique_id"].iloc[0]), "cycles", card["covariates"])
+
+    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+        """Return a window for every cycle that has ``lookback`` cycles of its cell up to it."""
+        assert features is not None
+        return sequences(features.transform(as_table(panel)), panel.frame["y"], panel, self.cfg.lookback)
+
+    def predicted(
+        self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
+    ) -> Prediction:
+        """Return the remaining life of every cell, a row a cycle."""
+        label = next(iter(forecasts))
+        table = panel.frame[["unique_id", "ds"]].iloc[windows.origin].reset_index(drop=True)
+        table = table.assign(step=0, **{label: forecasts[label][:, 0]})
+        notes = list(short_cells(panel, self.cfg.lookback))
+        longest = float(card["longest_life"])
+        if (table["ds"] > longest).any():
+            notes.append(
+                f"The file has cycles beyond {longest:.0f}, older than any cell the model has learned from: what it "
+                f"says of them is a guess."
+            )
+        columns = {"unique_id": "cell", "ds": "cycle", "step": "", label: "RUL"}
+        return Prediction(table, f"Remaining life [cycles] by {label}", notes, columns)
+
+
+def as_table(panel: Panel) -> pd.DataFrame:
+    """Return the covariates of a panel as floats with the index (``unique_id``, ``ds``)."""
+    return panel.frame.set_index(["unique_id", "ds"])[list(panel.covariates)].astype(np.float64)
+
+
+def lives(panel: Panel) -> "pd.Series[float]":
+    """Return the cycle at which each cell ends, by its name."""
+    frame = panel.frame
+    return (frame["ds"] + frame["y"]).groupby(frame["unique_id"]).max()
+
+
+def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> FloatArray:
+    """Return forecasts ``(n, 1)``, cells in cycle order, that are not negative and, if asked, never rise."""
+    positive: FloatArray = np.maximum(forecast, 0.0)
+    if monotone and len(positive):
+        by_cell = pd.Series(positive[:, 0]).groupby(cells, sort=False)
+        return by_cell.cummin().to_numpy(dtype=np.float64)[:, None]
+    return positive
+
+
+def cell_overlap(panel: Panel, folds: Sequence[Fold]) -> Finding:
+    """Find tested rows whose cell, or whose future, was learnt from."""
+    ids, cycles = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
+    checked = shared = earlier = 0
+    cells: set[str] = set()
+    for fold in folds:
+        learnt, tested = np.isin(fold.role, (TRAIN, VALIDATION)), fold.role == TEST
+        checked += int(tested.sum())
+        for cell in np.unique(ids[tested]):
+            own = ids == cell
+            if (own & learnt).any():
+                cells.add(str(cell))
+                shared += int((own & tested).sum())
+                earlier += int((cycles[own & tested] < cycles[own & learnt].max()).sum())
+    if earlier:
+        detail = f"{earlier} of {checked} tested rows lie before rows of the same cell that were learnt from"
+        return Finding("split", "LEAKS", checked, earlier, detail)
+    if shared:
+        detail = (
+            f"{shared} of {checked} tested rows are of cells that were learnt from ({', '.join(sorted(cells))}), whose "
+            f"end of life is thereby known"
+        )
+        return Finding("split", "LEAKS", checked, shared, detail)
+    return Finding("split", "causal", checked, 0, f"no cell of {checked} tested rows was learnt from")
+
+
+def _replaced(panel: Panel, rows: BoolArray, columns: Sequence[str], how: How, rng: np.random.Generator) -> Panel:
+    """Return the panel with some columns of some rows replaced."""
+    frame = panel.frame.copy()
+    for column in columns:
+        frame[column] = replacement(frame[column].to_numpy(dtype=np.float64), rows, how, rng)
+    return replace(panel, frame=frame)

@@ -1,0 +1,221 @@
+"""What a task must offer the pipeline.  Read this file first.
+
+A task is one kind of question a run can answer: the next steps of a series (``tasks/forecast.py``), the
+remaining useful life of a cell (``tasks/rul.py``).  It says what the inputs are, what they may know, what
+reference forecast stands in every table and what a report shows.  Everything else - folds, candidates,
+seeds, fitting, judging, auditing, writing - is the pipeline's, once for all tasks.
+
+Shapes
+------
+n window, H horizon
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from data.contracts import FloatArray, Fold, IntArray, Panel, Windows
+from data.features.chain import Chain
+from evaluation.leakage.prove import Finding
+from evaluation.rows import Facts
+from models.model import Needs
+from runtime.build import class_of
+
+BoolArray = NDArray[np.bool_]
+
+
+class Candidate(NamedTuple):
+    """A model on its inputs: one row of the table."""
+
+    label: str
+    model: DictConfig
+    decomposition: DictConfig
+    """How its inputs are decomposed; empty where the task decomposes nothing."""
+
+
+class Prepared(NamedTuple):
+    """The inputs of one candidate on one fold, for every origin there is."""
+
+    windows: Windows
+    features: Chain | None = None
+
+    @property
+    def n_conditions(self) -> int:
+        """How many of the last channels tell the cluster of a step."""
+        return self.features.n_conditions if self.features is not None else 0
+
+
+class Knowledge(NamedTuple):
+    """What the audit holds the inputs of one fold to."""
+
+    fitted_on: BoolArray
+    """``(row,)``: rows that scaling, features and synthetic windows may have learnt from."""
+    chosen_on: BoolArray
+    """``(row,)``: rows that weights and settings may have been chosen by as well."""
+
+
+class Changed(NamedTuple):
+    """A panel of which a part was replaced, to see what notices."""
+
+    name: str
+    """What was replaced, in words."""
+    panel: Panel
+    fold: Fold
+    replaced: BoolArray
+    """``(row,)`` of the panel as it was."""
+    rows: IntArray | None = None
+    """Where rows were left out: for each row that stays its number before; else None."""
+
+
+class Prediction(NamedTuple):
+    """What the model of a finished run makes of a file it has not seen."""
+
+    table: pd.DataFrame
+    title: str
+    notes: list[str]
+    """Sentences without which the table misleads."""
+    columns: Mapping[str, str] = {}
+    """What columns are called in the end; an empty name leaves a column out."""
+
+
+class Task(Protocol):
+    """One kind of question, built as ``task(cfg)`` with the whole configuration."""
+
+    name: ClassVar[str]
+    reference: ClassVar[str]
+    """Label of the forecast anyone can make, beside which every number stands."""
+    strangers: ClassVar[Sequence[str]]
+    """Groups of ``conf/`` that it has no use for."""
+    sections: ClassVar[Sequence[str]]
+    """Sections of the report page, in their order."""
+    cfg: DictConfig
+
+    def candidates(self) -> list[Candidate]:
+        """Return the model, its baselines and the reference, each label once; the model comes first."""
+        ...
+
+    def prepare(
+        self, panel: Panel, fold: Fold, candidate: Candidate, origins: IntArray | None = None, cached: bool = True
+    ) -> Prepared:
+        """Turn a panel into windows: features fitted on training rows, components of the past.
+
+        Parameters
+        ----------
+        origins : array or None
+            Rows of the panel whose windows are asked for; None: all.
+        cached : bool
+            Whether components that were kept from an earlier run may be taken.
+        """
+        ...
+
+    def warm(self, panel: Panel) -> None:
+        """Do, with every core, what the work on all folds shares and a cache keeps."""
+        ...
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the candidates of one fold and seed share inputs that are dear to prepare."""
+        ...
+
+    def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
+        """Return the windows whose targets have a role; of training windows those that are learnt from."""
+        ...
+
+    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
+        """Hold forecasts ``(n, H)`` to what the target can be, such as not below zero."""
+        ...
+
+    def table(
+        self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
+    ) -> pd.DataFrame:
+        """Return forecasts ``(n, H)``, and the ends of a model's own intervals, as a Forecasts table."""
+        ...
+
+    def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
+        """Return what the scores are measured by."""
+        ...
+
+    def card(self, panel: Panel) -> dict[str, Any]:
+        """Return what a file given to predict.py is compared with, as JSON can hold it."""
+        ...
+
+    def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
+        """Return tables the report draws besides forecasts, by the name of their file."""
+        ...
+
+    def checks(self, panel: Panel, folds: Sequence[Fold]) -> list[Finding]:
+        """Find what leaks by the split or the columns alone, before anything is fitted."""
+        ...
+
+    def knowledge(self, panel: Panel, fold: Fold) -> Knowledge:
+        """Return which rows may have been learnt from."""
+        ...
+
+    def own_past(self, windows: Windows) -> tuple[IntArray, IntArray | None]:
+        """Return up to which row each window's inputs, and its targets, may know their own series."""
+        ...
+
+    def sampled(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> IntArray | None:
+        """Return the origins the audit rebuilds; None: all, where that is cheap."""
+        ...
+
+    def changes(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Iterable[Changed]:
+        """Yield panels in which what must not matter was replaced, in several ways and places."""
+        ...
+
+    def past_replaced(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Changed:
+        """Return a panel in which everything up to some origins was replaced: their inputs must move."""
+        ...
+
+    def explained(self, finding: Finding, windows: Windows) -> Finding:
+        """Add to what was found what it is worth, where that can be said."""
+        ...
+
+    def n_channels(self, scaling: Mapping[str, NDArray[Any]]) -> int:
+        """Return how many channels the windows of a finished run have, by what its scaling has learnt."""
+        ...
+
+    @property
+    def any_file(self) -> str:
+        """The choice of ``conf/source`` that reads a file given to predict.py."""
+        ...
+
+    def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
+        """Read a file to forecast from, and refuse one that does not fit what the model was trained on."""
+        ...
+
+    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+        """Return the windows of a file that are forecast from; their targets are not known."""
+        ...
+
+    def predicted(
+        self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
+    ) -> Prediction:
+        """Return forecasts ``(n, H)`` by label as a table ``unique_id, ds, step`` and a column a label."""
+        ...
+
+
+def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates, the first of each label, in their order."""
+    unique: dict[str, Candidate] = {}
+    for candidate in candidates:
+        unique.setdefault(candidate.label, candidate)
+    return list(unique.values())
+
+
+def needs_of(candidate: Candidate) -> Needs:
+    """Return what the model of a candidate needs."""
+    model: Any = class_of(candidate.model._target_)
+    return cast(Needs, model.needs)
+
+
+def day(date: Any) -> str:
+    """Return a date, with its time where it has one, and a step as it is."""
+    if not isinstance(date, np.datetime64 | pd.Timestamp):
+        return str(date)
+    moment = pd.Timestamp(date)
+    return f"{moment:%Y-%m-%d}" if moment == moment.normalize() else f"{moment:%Y-%m-%d %H:%M}"

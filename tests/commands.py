@@ -1,0 +1,107 @@
+"""The commands of the project, run as a person would: in this process, or in one of their own."""
+
+import contextlib
+import importlib
+import io
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from hydra.core.global_hydra import GlobalHydra
+
+from tests.conftest import ROOT
+
+
+class Done(NamedTuple):
+    """What a command left on the screen."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None) -> Done:
+    """Run a command in this process: its imports, a second or five, are paid once for all tests.
+
+    Work is not shared out among processes, for each of these would have to import everything again.
+    """
+    words = list(arguments)
+    if name == "train.py" and not any(word.startswith(("resume=", "parallel")) for word in words):
+        words.append("parallel.n_jobs=1")
+    module = importlib.import_module(name.removesuffix(".py"))
+    out, err = io.StringIO(), io.StringIO()
+    kept = sys.argv, os.getcwd(), dict(os.environ), logging.root.handlers[:], logging.root.level
+    threads = torch.get_num_threads()
+    if cache is not None:
+        os.environ["MODECAST_CACHE"] = str(cache)
+    code = 0
+    try:
+        sys.argv = [str(ROOT / name), *words]
+        os.chdir(cwd)
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
+            warnings.simplefilter("default")
+            try:
+                if name == "train.py":
+                    module.start(module.main)
+                elif name == "compare.py":
+                    code = module.main(words)
+                else:
+                    module.run_command(module.main, module.USAGE, words)
+            except SystemExit as exit_:
+                code = exit_.code if isinstance(exit_.code, int) else 1
+            except Exception:
+                traceback.print_exc()
+                code = 1
+    finally:
+        sys.argv, folder, environment, logging.root.handlers, level = kept
+        os.chdir(folder)
+        os.environ.clear()
+        os.environ.update(environment)
+        logging.root.setLevel(level)
+        GlobalHydra.instance().clear()
+        torch.set_num_threads(threads)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def spawn(name: str, *arguments: str, cwd: Path = ROOT) -> Done:
+    """Run a command in a process of its own, as a shell does."""
+    line = [sys.executable, str(ROOT / name), *arguments]
+    environment = os.environ | {"PYTHONWARNINGS": "default"}
+    done = subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def stopped_at_a_checkpoint(folder: Path, how: signal.Signals, *arguments: str) -> Done:
+    """Start a run and stop it once its first checkpoint is written."""
+    line = [sys.executable, str(ROOT / "train.py"), *arguments, f"hydra.run.dir={folder}"]
+    started = subprocess.Popen(
+        line,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_ctrl_c,
+    )
+    for _ in range(2400):
+        if list(folder.glob("unfinished/*.ckpt")) or started.poll() is not None:
+            break
+        time.sleep(0.05)
+    started.send_signal(how)
+    try:
+        out, err = started.communicate(timeout=120)
+    finally:
+        started.kill()
+    return Done(started.returncode, out, err)
+
+
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to a command in the background: it would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -1,0 +1,167 @@
+"""A sweep goes on: past a bad job, after a stop, and when values are added."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from runtime.files import write_json
+from runtime.sweep import identity
+from tests.conftest import ROOT
+
+TRAIN = """
+import os, time
+import hydra
+from runtime.command_line import CONF, start, told_in_one_sentence
+from runtime.faults import ConfigError
+from runtime.files import write_json
+from runtime.record import finished, open_run
+
+
+@hydra.main(version_base="1.3", config_path=CONF, config_name="train")
+@told_in_one_sentence
+def main(composed):
+    cfg, folder = open_run(composed)
+    if finished(folder) is not None:
+        print("nothing to do")
+        return
+    print("runs", cfg.lookback, cfg.seed, flush=True)
+    if cfg.lookback == 100:
+        raise ConfigError("lookback=100 is longer than scope.history=64.")
+    if cfg.lookback == 13:
+        raise ZeroDivisionError("a fault of ours")
+    if cfg.lookback == 7:
+        time.sleep(60)
+    write_json(folder / "metrics.json", {})
+
+
+start(main)
+"""
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").write_text(TRAIN)
+    return tmp_path / "train.py"
+
+
+def begun(script: Path, *words: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    line = [sys.executable, str(script), "-m", "experiment=smoke", *words, f"hydra.sweep.dir={script.parent / 'sweep'}"]
+    return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def swept(script: Path, *words: str) -> tuple[int, list[str], str]:
+    """Return the exit code, which jobs have run, and all that was said."""
+    process = begun(script, *words)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, re.findall(r"^runs (\d+ \d+)$", out, re.MULTILINE), out + err
+
+
+def folders(script: Path) -> list[str]:
+    return sorted(str(path.parent.relative_to(script.parent / "sweep")) for path in script.parent.rglob("config.yaml"))
+
+
+def test_the_jobs_behind_a_bad_one_run_and_it_is_told_at_the_end(script):
+    code, jobs, said = swept(script, "lookback=10,100,20")
+    assert (code, jobs) == (1, ["10 0", "100 0", "20 0"])
+    assert "3 jobs in" in said
+    assert "2 finished, 1 failed" in said
+    last = said[said.index("3 jobs in") :]
+    assert re.search(r"Failed: lookback-100_\w{8}/seed-0: lookback=100 is longer than scope.history=64.", last)
+    assert "Traceback" not in said
+    (failure,) = (script.parent / "sweep").rglob("failure.json")
+    assert json.loads(failure.read_text())["error"] == "lookback=100 is longer than scope.history=64."
+
+
+def test_the_same_command_goes_on_with_what_is_missing_also_with_values_added(script):
+    swept(script, "lookback=10,100", "seed=0,1")
+    code, jobs, said = swept(script, "seed=0,1,2", "lookback=100,5,10")
+    assert code == 1
+    assert sorted(jobs) == ["10 2", "100 0", "100 1", "100 2", "5 0", "5 1", "5 2"]
+    assert "4 finished, 2 finished before, 3 failed" in said
+    code, jobs, _ = swept(script, "lookback=10,5", "seed=1")
+    assert (code, jobs) == (0, [])
+
+
+def test_a_run_is_known_again_whatever_words_led_to_it(script):
+    assert swept(script, "lookback=10", "seed=0")[1] == ["10 0"]
+    assert swept(script, "lookback=10,20", "horizon=1", "seed=0,1")[1] == ["10 1", "20 0", "20 1"]
+    assert swept(script, "lookback=20,10", "trainer.max_epochs=2,3")[1] == ["20 0", "10 0"]  # 2 is the default
+    names = {name.split("/")[0].rpartition("_")[2] for name in folders(script)}
+    assert len(names) == 4
+    assert all(re.fullmatch(r"[\w.-]+_[0-9a-f]{8}/seed-\d", name) for name in folders(script))
+
+
+def test_where_a_run_computes_is_no_part_of_it(script):
+    swept(script, "lookback=10", "parallel.n_jobs=1")
+    assert swept(script, "lookback=10", "parallel.n_jobs=2")[1] == []
+
+
+def test_a_fault_of_ours_does_not_end_a_sweep_either_and_keeps_its_traceback(script):
+    code, jobs, said = swept(script, "lookback=13,10")
+    assert (code, jobs) == (1, ["13 0", "10 0"])
+    assert "Traceback" in said
+    assert "ZeroDivisionError: a fault of ours" in said
+    (failure,) = (script.parent / "sweep").rglob("failure.json")
+    assert "in main" in json.loads(failure.read_text())["traceback"]
+
+
+def test_a_choice_without_a_parameter_of_another_fails_alone(script):
+    """Hydra would refuse the whole sweep: ridge has no network."""
+    code, jobs, said = swept(script, "model=mlp,ridge", "model.network.hidden=[8]")
+    assert len(jobs) == 2  # this program does not check them
+    assert code == 0, said
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "word"), [(signal.SIGTERM, 143, "Terminated"), (signal.SIGINT, 130, "Interrupted")]
+)
+def test_a_stop_is_no_success_and_says_how_the_sweep_goes_on(script, how, code, word):
+    process = begun(script, "lookback=7,10", "source.name=x y")
+    while "runs 7 0" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(0.3)
+    process.send_signal(how)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert f"{word}; what was finished is kept." in err
+    assert "Go on with: python train.py -m experiment=smoke lookback=7,10 'source.name=x y' hydra.sweep.dir=" in err
+    assert "Traceback" not in err
+    assert "runs 10" not in out
+    assert "lookback-7_" in folders(script)[0]
+
+
+def test_a_failure_is_forgotten_once_its_job_has_run(script):
+    swept(script, "lookback=100,10")
+    (failure,) = (script.parent / "sweep").rglob("failure.json")
+    script.write_text(TRAIN.replace("== 100", "== 1000"))
+    assert swept(script, "lookback=100,10")[:2] == (0, ["100 0"])
+    assert not failure.exists()
+
+
+def test_an_identity_follows_from_everything_but_the_seed_and_the_place():
+    base = {
+        "seed": 0,
+        "lookback": 10,
+        "model": {"seed": "${seed}", "alpha": 1.0},
+        "parallel": {"n_jobs": 1},
+        "folder": "a",
+    }
+    own = identity(OmegaConf.create(base))
+    for same in ({"seed": 5}, {"parallel": {"n_jobs": 9}}, {"folder": "b"}, {"hydra": {"x": 1}}):
+        assert identity(OmegaConf.create(base | same)) == own
+    for other in ({"lookback": 11}, {"model": {"seed": 3, "alpha": 1.0}}, {"model": {"alpha": 1.0}}, {"more": None}):
+        assert identity(OmegaConf.create(base | other)) != own
+
+
+def test_a_job_is_written_down_whole(tmp_path):
+    write_json(tmp_path / "failure.json", {"error": "ü"})
+    assert json.loads((tmp_path / "failure.json").read_text(encoding="utf-8")) == {"error": "ü"}
