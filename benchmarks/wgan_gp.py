@@ -38,6 +38,7 @@ EVERY = 3  # of the test windows, each such one judges
 CHOICES = {
     "jitter": ("jitter",),
     "mixup": ("mixup",),
+    "gaussian": ("gaussian",),
     "wgan_gp: windows, joint labels": ("wgan_gp", "augmentation.labels=joint"),
     "wgan_gp: windows, median labels": ("wgan_gp", "augmentation.labels=median"),
     "wgan_gp: rows, joint labels": ("wgan_gp", "augmentation.unit=row", "augmentation.labels=joint"),

@@ -163,6 +163,10 @@ class Feature(Protocol):
         ...
 
 
+class TooFewWindows(ValueError):
+    """An augmentation was given fewer training windows than it can learn from."""
+
+
 class Augmentation(Protocol):
     """Generate synthetic training windows; they never reach validation or test."""
 
@@ -177,6 +181,11 @@ class Augmentation(Protocol):
             How many of the last channels of ``past`` tell the cluster of a step, one of them 1.
         seed : int
             The same seed gives the same windows.
+
+        Raises
+        ------
+        TooFewWindows
+            If there are too few to learn from; never none in silence.
         """
         ...
 

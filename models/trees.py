@@ -6,6 +6,9 @@ tree can use of a window; a tree of all steps sees nearly the same column fiftee
 A forest is fitted anew in seconds, and scikit-learn can keep one only in a form that runs code when
 it is read.  So none is kept: ``state`` is empty, and ``load_state`` refuses.
 
+Boosting hands work to threads many times a tree, and on a busy machine they wait for one another far longer
+than they work; so trees grow on one thread.
+
 Shapes
 ------
 n window, L lookback, H horizon, C component, K network, F feature
@@ -19,6 +22,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from data.contracts import Batch, FloatArray
 from models.allocation import Allocation
@@ -55,22 +59,24 @@ class Trees(ABC):
         """Learn from scaled windows: a forest for every network and step of the horizon."""
         batch = scaled_batch(train)
         targets = self.component.targets(batch.target)  # (K, n, H)
-        self._forests = [
-            [self._forest().fit(rows, column) for column in target.T]
-            for rows, target in zip(self._newest(batch), targets, strict=True)
-        ]
+        with threadpool_limits(1):
+            self._forests = [
+                [self._forest().fit(rows, column) for column in target.T]
+                for rows, target in zip(self._newest(batch), targets, strict=True)
+            ]
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``; trees treat rows one by one as they are."""
         batch = scaled_batch(inputs)
         if not len(batch.past):
             return np.empty((len(self._forests), 0, len(self._forests[0])))
-        return np.stack(
-            [
-                np.stack([forest.predict(rows) for forest in steps], axis=1)
-                for rows, steps in zip(self._newest(batch), self._forests, strict=True)
-            ]
-        )
+        with threadpool_limits(1):
+            return np.stack(
+                [
+                    np.stack([forest.predict(rows) for forest in steps], axis=1)
+                    for rows, steps in zip(self._newest(batch), self._forests, strict=True)
+                ]
+            )
 
     def state(self) -> State:
         """Return nothing: a forest is not kept."""

@@ -14,7 +14,7 @@ import torch
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 from torch import Tensor, nn
 
-from data.contracts import FloatArray, IntArray
+from data.contracts import FloatArray, IntArray, TooFewWindows
 
 WIDTHS = (0.25, 1.0, 4.0)
 """Kernels of the discrepancy: their squared widths over the median squared distance of real rows."""
@@ -133,9 +133,10 @@ class ConditionalWganGP:
 
         Raises
         ------
+        TooFewWindows
+            If there are too few rows.
         ValueError
-            If there are too few rows, they are not finite or not one for each condition, or the training
-            diverges.
+            If they are not finite or not one for each condition, or the training diverges.
         """
         _check_rows(rows, conditions)
         self._mean, self._deviation = rows.mean(axis=0), rows.std(axis=0)
@@ -145,7 +146,7 @@ class ConditionalWganGP:
         self._known, condition = np.unique(conditions, axis=0, return_inverse=True)
         learnt, watched = _divided(condition.ravel(), self.held_out, np.random.default_rng(seed))
         if len(watched) < 2:
-            raise ValueError(
+            raise TooFewWindows(
                 f"generator.held_out={self.held_out} of {len(rows)} rows with {len(self._known)} conditions leaves "
                 f"{len(watched)} to watch, but two are needed.  Give more training windows or raise it."
             )
@@ -340,9 +341,9 @@ def _check_rows(rows: FloatArray, conditions: FloatArray) -> None:
             f"Rows {rows.shape} and conditions {conditions.shape} were given, but (n, D) and (n, K) are needed."
         )
     if len(rows) < MIN_ROWS:
-        raise ValueError(
+        raise TooFewWindows(
             f"{len(rows)} rows were given, but the generator needs at least {MIN_ROWS} to learn from and to watch.  "
-            f"Give more training windows, or choose augmentation=jitter or augmentation=mixup."
+            f"Give more training windows, or choose augmentation=gaussian, jitter or mixup."
         )
     if not (np.isfinite(rows).all() and np.isfinite(conditions).all()):
         raise ValueError("Rows and conditions must be finite: the generator would learn to draw what is not.")

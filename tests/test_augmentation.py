@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from data.augmentation import conditions_of
 from data.augmentation.auto import Auto
+from data.augmentation.gaussian import ConditionalGaussian
 from data.augmentation.jitter import Jitter
 from data.augmentation.mixup import Mixup
-from data.augmentation.wgan_gp import WganGP
-from data.contracts import Batch
+from data.augmentation.synthetic import SyntheticWindows
+from data.contracts import Batch, TooFewWindows
 from evaluation.augmentation_quality import augmentation_quality
 from runtime.build import build, check
 from runtime.command_line import CONF
@@ -41,7 +42,7 @@ def compose_augmentation(name):
     with initialize_config_dir(CONF, version_base="1.3"):
         node = compose(f"augmentation/{name}").augmentation
     for owner in (node, node.get("inner") or {}):
-        if "generator" in owner:
+        if "max_steps" in owner.get("generator", {}):
             owner.generator.max_steps = 3
     return node
 
@@ -103,6 +104,19 @@ def test_every_step_is_of_one_cluster_and_only_of_clusters_that_are_there(augmen
     assert set(conditions_of(extra.past, CLUSTERS).tolist()) <= {0, 2}
 
 
+@pytest.mark.parametrize("n", [1, 3, 10, 24])
+def test_few_windows_give_windows_or_are_refused_by_name(augmentation, n):
+    few = Batch(*(values[:n] for values in windows()))
+    try:
+        extra = augmentation.samples(few, CLUSTERS, 0)
+    except TooFewWindows as refusal:
+        assert f"{n} rows" in str(refusal)  # noqa: PT017
+        assert "augmentation=" in str(refusal)  # noqa: PT017
+    else:
+        assert np.isfinite(extra.past).all()
+        assert extra.past.shape[1:] == few.past.shape[1:]
+
+
 # Each of them
 
 
@@ -149,7 +163,7 @@ class Recorder:
 
 def test_a_generator_of_windows_sees_windows_without_clusters_and_the_target_beside():
     train, recorder = windows(), Recorder()
-    extra = WganGP(recorder, 5, "joint", "window").samples(train, CLUSTERS, 0)
+    extra = SyntheticWindows(recorder, 5, "joint", "window").samples(train, CLUSTERS, 0)
     np.testing.assert_array_equal(
         recorder.rows, np.hstack([train.past[:, :, :CHANNELS].reshape(120, -1), train.target.reshape(120, -1)])
     )
@@ -162,13 +176,13 @@ def test_a_generator_of_windows_sees_windows_without_clusters_and_the_target_bes
 
 def test_a_drawn_target_is_cut_off_where_no_training_target_ever_was():
     train = windows()
-    extra = WganGP(Recorder(), 5, "joint", "window").samples(train, CLUSTERS, 0)
+    extra = SyntheticWindows(Recorder(), 5, "joint", "window").samples(train, CLUSTERS, 0)
     assert extra.target.max() == train.target.max()
 
 
 def test_median_labels_are_the_median_of_the_cluster():
     train = windows()
-    extra = WganGP(Recorder(), 5, "median", "window").samples(train, CLUSTERS, 0)
+    extra = SyntheticWindows(Recorder(), 5, "median", "window").samples(train, CLUSTERS, 0)
     cluster = conditions_of(train.past, CLUSTERS)
     for k in range(CLUSTERS):
         median = np.median(train.target[cluster == k], axis=0)
@@ -179,7 +193,7 @@ def test_median_labels_are_the_median_of_the_cluster():
 def test_windows_are_slid_over_the_drawn_rows_of_one_cluster(labels):
     train, recorder = windows(), Recorder()
     train.target[...] = np.linspace(0, 1e6, 120)[:, None, None]  # so that nothing is cut off
-    extra = WganGP(recorder, 10, labels, "row").samples(train, CLUSTERS, 0)
+    extra = SyntheticWindows(recorder, 10, labels, "row").samples(train, CLUSTERS, 0)
     n_each = 10 - LOOKBACK + 1
     assert len(extra.past) == CLUSTERS * n_each
     np.testing.assert_array_equal(recorder.rows[:, :CHANNELS], train.past[:, -1, :CHANNELS])
@@ -193,6 +207,32 @@ def test_windows_are_slid_over_the_drawn_rows_of_one_cluster(labels):
             if labels == "joint":
                 newest = drawn[start + LOOKBACK - 1, CHANNELS:]
                 np.testing.assert_array_equal(extra.target[k * n_each + place].ravel(), newest)
+
+
+def test_a_gaussian_has_the_mean_and_the_covariance_of_its_cluster():
+    rng = np.random.default_rng(0)
+    cluster = np.arange(900) % 3
+    rows = rng.standard_normal((900, 2)) @ np.array([[2.0, 1.0], [0.0, 0.5]]) * (1 + cluster[:, None])
+    rows += 10.0 * cluster[:, None]
+    drawn = ConditionalGaussian().fit(rows, np.eye(3)[cluster], 0).sample(np.eye(3).repeat(20000, axis=0), 1)
+    for k in range(3):
+        own, made = rows[cluster == k], drawn[20000 * k : 20000 * (k + 1)]
+        np.testing.assert_allclose(made.mean(axis=0), own.mean(axis=0), atol=0.05 * own.std())
+        np.testing.assert_allclose(np.cov(made.T), np.cov(own.T), rtol=0.05)
+
+
+def test_a_cluster_with_one_row_has_the_spread_of_the_others():
+    rows = np.r_[np.random.default_rng(0).normal(5.0, 2.0, (400, 1)), [[100.0]]]
+    conditions = np.eye(2)[np.r_[np.zeros(400, dtype=int), 1]]
+    drawn = ConditionalGaussian().fit(rows, conditions, 0).sample(np.tile([0.0, 1.0], (20000, 1)), 1)
+    assert drawn.mean() == pytest.approx(100.0, abs=0.1)
+    assert drawn.std() == pytest.approx(rows[:400].std(ddof=1), rel=0.05)
+
+
+def test_a_gaussian_of_a_cluster_never_seen_is_not_drawn():
+    model = ConditionalGaussian().fit(np.zeros((4, 2)), np.eye(2)[[0, 0, 1, 1]], 0)
+    with pytest.raises(ValueError, match=r"\[1\.0, 1\.0\] was in no row"):
+        model.sample(np.ones((3, 2)), 0)
 
 
 def test_auto_makes_the_windows_of_the_one_on_trial():
@@ -224,11 +264,11 @@ def test_some_channel_must_be_left_to_augment(n_conditions):
         (lambda: Jitter(0.0, 1.5), ["augmentation.std=0.0", "augmentation.share=1.5"]),
         (lambda: Mixup(-1.0, 0.0), ["augmentation.alpha=-1.0", "augmentation.share=0.0"]),
         (
-            lambda: WganGP(Recorder(), 0, "mean", "cell"),
+            lambda: SyntheticWindows(Recorder(), 0, "mean", "cell"),
             ["augmentation.n_per_condition=0", "augmentation.labels=mean", "augmentation.unit=cell"],
         ),
     ],
-    ids=["jitter", "mixup", "wgan_gp"],
+    ids=["jitter", "mixup", "synthetic windows"],
 )
 def test_all_faults_of_the_settings_are_told_at_once(make, told):
     with pytest.raises(ValueError, match="augmentation") as refusal:
@@ -238,7 +278,7 @@ def test_all_faults_of_the_settings_are_told_at_once(make, told):
 
 def test_fewer_rows_than_a_window_needs_are_refused():
     with pytest.raises(ValueError, match=r"n_per_condition=5 rows.*lookback=6"):
-        WganGP(Recorder(), 5, "median", "row").samples(windows(), CLUSTERS, 0)
+        SyntheticWindows(Recorder(), 5, "median", "row").samples(windows(), CLUSTERS, 0)
 
 
 # The quality of synthetic windows

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from data.contracts import Batch, Windows
 from data.scaling import Standard
@@ -127,13 +127,21 @@ def test_trees_look_at_the_newest_step(trees):
     np.testing.assert_array_equal(trees.predict(of_batch(changed)), trees.predict(of_batch(noisy(1))))
 
 
-def test_trees_grow_the_same_again_with_any_number_of_threads(trees):
-    found, trees.n_trees = [], 5
-    for n_threads in (1, 2):
-        with threadpool_limits(n_threads):
+def test_trees_grow_the_same_again_and_on_one_thread(trees, monkeypatch):
+    found, trees.n_trees, threads = [], 5, []
+    grow = type(trees)._forest
+
+    def counted(model):
+        threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")
+        return grow(model)
+
+    monkeypatch.setattr(type(trees), "_forest", counted)
+    for _ in range(2):
+        with threadpool_limits(2):
             learn(trees, noisy())
         found.append(trees.predict(of_batch(noisy(1))))
     np.testing.assert_array_equal(*found)
+    assert set(threads) == {1}
 
 
 def test_the_seed_matters_to_random_trees():

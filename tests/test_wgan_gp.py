@@ -7,6 +7,7 @@ from torch import nn
 
 import evaluation.augmentation_quality
 import models.wgan_gp
+from data.contracts import TooFewWindows
 from models.wgan_gp import ConditionalWganGP, gradient_penalty, inverse_width
 
 SETTINGS = {
@@ -194,12 +195,12 @@ def test_rows_without_conditions_are_learnt_too():
 
 
 def test_too_few_rows_are_refused_with_a_way_out():
-    with pytest.raises(ValueError, match=r"7 rows were given.*at least 20.*augmentation=jitter"):
+    with pytest.raises(TooFewWindows, match=r"7 rows were given.*at least 20.*augmentation=gaussian"):
         wgan().fit(np.zeros((7, 2)), np.ones((7, 1)), seed=0)
 
 
 def test_conditions_of_a_row_each_leave_nothing_to_watch():
-    with pytest.raises(ValueError, match="leaves 0 to watch"):
+    with pytest.raises(TooFewWindows, match="leaves 0 to watch"):
         wgan().fit(np.random.default_rng(0).standard_normal((20, 2)), np.eye(20), seed=0)
 
 

@@ -1,4 +1,4 @@
-"""Windows from a generative network that knows the clusters."""
+"""Synthetic windows drawn from a generative model of each cluster."""
 
 from typing import Protocol
 
@@ -16,7 +16,13 @@ class RowGenerator(Protocol):
     """Learn the distribution of rows given a condition."""
 
     def fit(self, rows: FloatArray, conditions: FloatArray, seed: int) -> object:
-        """Learn from rows ``(n, D)`` and their conditions ``(n, K)``, from the start."""
+        """Learn from rows ``(n, D)`` and their conditions ``(n, K)``, from the start.
+
+        Raises
+        ------
+        TooFewWindows
+            If there are too few rows to learn from.
+        """
         ...
 
     def sample(self, conditions: FloatArray, seed: int) -> FloatArray:
@@ -24,7 +30,7 @@ class RowGenerator(Protocol):
         ...
 
 
-class WganGP:
+class SyntheticWindows:
     """Synthetic windows of every cluster that the training windows show.
 
     A window is of the cluster of its newest step, and a synthetic one of a single cluster throughout.
@@ -68,6 +74,8 @@ class WganGP:
 
         Raises
         ------
+        TooFewWindows
+            If the generator cannot learn from so few.
         ValueError
             If fewer rows of a cluster are asked for than a window needs, or the generator refuses.
         """
