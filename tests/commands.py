@@ -48,6 +48,7 @@ def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None)
         os.chdir(cwd)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
             warnings.simplefilter("default")
+            warnings.showwarning = lambda *told: err.write(warnings.formatwarning(*told[:4]))
             try:
                 if name == "train.py":
                     module.start(module.main)
