@@ -195,7 +195,7 @@ def test_a_corrupt_checkpoint_is_told_and_trained_again(tmp_path):
     interrupted(tmp_path / "run", signal.SIGKILL)
     (checkpoint,) = (tmp_path / "run" / "unfinished").glob("*.ckpt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    resumed = run("train.py", f"resume={tmp_path}/run")
+    resumed = spawn("train.py", f"resume={tmp_path}/run")
     assert resumed.returncode == 0, resumed.stderr
     assert "cannot be read" in resumed.stderr
 
