@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from tests.commands import Done, run, stopped_at_a_checkpoint
+from tests.commands import Done, run, spawn, stopped_at_a_checkpoint
 
 SMOKE = ["experiment=smoke", "scope.history=128"]  # of so short windows ICEEMDAN is cheap
 SMALL = ["experiment=smoke", "decomposition=wavelet_packet", "baselines=naive"]
