@@ -81,15 +81,15 @@ def spawn(name: str, *arguments: str, cwd: Path = ROOT) -> Done:
 
 
 def stopped_at_a_checkpoint(folder: Path, how: signal.Signals, *arguments: str) -> Done:
-    """Start a run and stop it once its first checkpoint is written."""
-    line = [sys.executable, str(ROOT / "train.py"), *arguments, f"hydra.run.dir={folder}"]
+    """Start a run, in one process, and stop it once its first checkpoint is written."""
+    line = [sys.executable, str(ROOT / "train.py"), *arguments, "parallel.n_jobs=1", f"hydra.run.dir={folder}"]
     started = subprocess.Popen(
         line,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,
     )
     for _ in range(2400):
         if list(folder.glob("unfinished/*.ckpt")) or started.poll() is not None:
@@ -103,6 +103,6 @@ def stopped_at_a_checkpoint(folder: Path, how: signal.Signals, *arguments: str) 
     return Done(started.returncode, out, err)
 
 
-def _heed_ctrl_c() -> None:
+def heed_ctrl_c() -> None:
     """Undo what a shell does to a command in the background: it would ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -183,7 +183,7 @@ def test_forecasts_are_not_negative_and_monotone_ones_do_not_rise():
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
-    more = [*SMALL, "trainer.max_epochs=6", "audit=none", "parallel.n_jobs=1"]
+    more = [*SMALL, "trainer.max_epochs=6", "audit=none"]
     whole = run("train.py", *more, f"hydra.run.dir={tmp_path}/whole")
     assert whole.returncode == 0, whole.stderr
     killed = stopped_at_a_checkpoint(tmp_path / "broken", signal.SIGKILL, *more)

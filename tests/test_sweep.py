@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from runtime.files import write_json
 from runtime.sweep import identity
+from tests.commands import heed_ctrl_c
 from tests.conftest import ROOT
 
 TRAIN = """
@@ -55,7 +56,9 @@ def script(tmp_path: Path) -> Path:
 def begun(script: Path, *words: str) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     line = [sys.executable, str(script), "-m", "experiment=smoke", *words, f"hydra.sweep.dir={script.parent / 'sweep'}"]
-    return subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+    )
 
 
 def swept(script: Path, *words: str) -> tuple[int, list[str], str]:
