@@ -109,28 +109,6 @@ class Batch(NamedTuple):
     """``(B, H, C + 1)``: each component, and last their sum, each on its own scale."""
 
 
-class Outcome(NamedTuple):
-    """Forecasts of one model on one fold: all that evaluation ever sees of it."""
-
-    model: str
-    """What tables call it."""
-    fold: str
-    forecasts: pd.DataFrame
-    """Test rows: ``unique_id``, ``ds`` of the target, ``origin``, ``step``, ``model``, ``y``, ``y_hat``."""
-    calibration: pd.DataFrame
-    """The same of the validation rows, on which intervals are calibrated; empty where nothing is held out."""
-    validation_mae: float | None
-    """In the unit of ``y``; None where nothing is held out."""
-    losses: list[dict[str, float]]
-    """One record an epoch; empty for models that are not trained in epochs."""
-    seed: int
-    """Of weights, shuffling and sampling."""
-    seconds: float
-    """Wall time of fit and forecast."""
-    augmented: bool | None = None
-    """Whether synthetic windows were kept, where they were on trial; else None."""
-
-
 class Source(Protocol):
     """Read one data set."""
 

@@ -54,8 +54,9 @@ def audit(task: Task, panel: Panel, folds: Sequence[Fold], used: Mapping[str, st
 
 
 def leaking(task: Task, verdict: Audit) -> dict[str, str]:
-    """Return, for the label of each candidate that leaks, the sentence that says how."""
-    return {row.label: told for row in task.candidates() if (told := verdict.against(row.label))}
+    """Return, for the label of each candidate that leaks, the sentence that says how: by the audit, else by design."""
+    told = {row.label: verdict.against(row.label) or task.leak_by_design(row) for row in task.candidates()}
+    return {label: sentence for label, sentence in told.items() if sentence}
 
 
 def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
-from data.panel import fingerprint
+from data.panel import fingerprint, shown_date
 from pipeline.audit import audit
 from pipeline.outcome import Outcome
 from pipeline.results import write_results
@@ -16,7 +16,7 @@ from pipeline.work import outcomes as evaluated_units
 from pipeline.work import work_units
 from runtime.build import build, check
 from runtime.record import same_data, tidy
-from tasks.task import Task, day
+from tasks.task import Task
 
 
 def run(cfg: DictConfig, folder: Path, out: Console) -> None:
@@ -58,7 +58,7 @@ def opening(panel: Panel, folds: Sequence[Fold]) -> str:
     several = f" in the last of {len(folds)} folds" if len(folds) > 1 else ""
     return (
         f"{panel.name}: {panel.frame['unique_id'].nunique()} series, {len(panel.frame)} rows, "
-        f"{day(dates.min())} .. {day(dates.max())}; {counts} targets{several}"
+        f"{shown_date(dates.min())} .. {shown_date(dates.max())}; {counts} targets{several}"
     )
 
 

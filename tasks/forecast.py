@@ -12,7 +12,7 @@ from data.cached import CachedWork
 from data.calendar import pace, unknown_ahead, upcoming
 from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.features.chain import Chain
-from data.panel import DataError
+from data.panel import DataError, shown_date
 from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
@@ -20,7 +20,7 @@ from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, day, needs_of, once_each
+from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
@@ -217,6 +217,13 @@ class Forecast:
         cfg = self.cfg
         return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
 
+    def leak_by_design(self, candidate: Candidate) -> str:
+        """Say how a candidate is built to see components that are shaped by what comes after, if it is."""
+        decomposition: Decomposition = build(candidate.decomposition)
+        if build(self.cfg.scope).causal or decomposition.causal:
+            return ""
+        return f"decomposition: scope {self.cfg.names.scope} decomposes what comes after the forecast, by design"
+
     def knowledge(self, panel: Panel, fold: Fold) -> Knowledge:
         """Return all rows up to the date of the last training target, and up to that of the last validation target."""
         dates = panel.frame["ds"].to_numpy()
@@ -250,10 +257,10 @@ class Forecast:
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
-            yield Changed(f"what comes after {day(dates[row])} is {how}", other, fold, later)
+            yield Changed(f"what comes after {shown_date(dates[row])} is {how}", other, fold, later)
         later = dates > dates[cuts[-1]]
         other = replace(panel, frame=panel.frame[~later].reset_index(drop=True))
-        name = f"what comes after {day(dates[cuts[-1]])} is left out"
+        name = f"what comes after {shown_date(dates[cuts[-1]])} is left out"
         yield Changed(name, other, Fold(fold.role[~later], fold.name), later, np.flatnonzero(~later))
 
     def past_replaced(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Changed:
@@ -327,7 +334,7 @@ class Forecast:
             part = pd.DataFrame({"unique_id": ids[last], "ds": days, "step": range(1, self.cfg.horizon + 1)})
             parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
-        title = f"{panel.name} in {panel.unit}, after {day(panel.frame['ds'].max())}"
+        title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
         return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
 
 
@@ -339,12 +346,6 @@ def _spread(rows: IntArray, n: int) -> IntArray:
 def first_row(ids: Any, last: int) -> int:
     """Return the first row of the series whose last row is given; ids are sorted."""
     return int(np.searchsorted(ids[: last + 1], ids[last], side="left"))
-
-
-def leaks_by_design(cfg: DictConfig, candidate: Candidate) -> bool:
-    """Say whether a candidate is built to see components that are shaped by what comes after."""
-    decomposition: Decomposition = build(candidate.decomposition)
-    return not build(cfg.scope).causal and not decomposition.causal
 
 
 def _in_each(panel: Panel, replaced: BoolArray, how: How, rng: np.random.Generator) -> FloatArray:

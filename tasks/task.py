@@ -151,6 +151,10 @@ class Task(Protocol):
         """Find what leaks by the split or the columns alone, before anything is fitted."""
         ...
 
+    def leak_by_design(self, candidate: Candidate) -> str:
+        """Say how a candidate uses the future by its settings alone; empty if it does not."""
+        ...
+
     def knowledge(self, panel: Panel, fold: Fold) -> Knowledge:
         """Return which rows may have been learnt from."""
         ...
@@ -211,11 +215,3 @@ def needs_of(candidate: Candidate) -> Needs:
     """Return what the model of a candidate needs."""
     model: Any = class_of(candidate.model._target_)
     return cast(Needs, model.needs)
-
-
-def day(date: Any) -> str:
-    """Return a date, with its time where it has one, and a step as it is."""
-    if not isinstance(date, np.datetime64 | pd.Timestamp):
-        return str(date)
-    moment = pd.Timestamp(date)
-    return f"{moment:%Y-%m-%d}" if moment == moment.normalize() else f"{moment:%Y-%m-%d %H:%M}"

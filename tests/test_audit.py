@@ -330,6 +330,14 @@ def test_a_decomposition_of_the_whole_series_is_named_and_its_worth_told(configu
     assert set(leaking(task, found)) == {"WAVELET-PACKET-MLP"}
 
 
+def test_a_decomposition_of_the_whole_series_is_held_against_its_row_without_an_audit(configure):
+    words = [word for word in SERIES if not word.startswith("scope.")]
+    more = ["scope=overall", "decomposition=wavelet_packet", "audit=none"]
+    task, found = audited(configure, *words, *more)
+    assert found.verdict == "not audited"
+    assert set(leaking(task, found)) == {"WAVELET-PACKET-MLP"}
+
+
 def random_rows(panel: Panel) -> list[Fold]:
     role = np.full(len(panel.frame), TRAIN, dtype=np.int8)
     role[np.random.default_rng(0).random(role.size) < 0.2] = TEST
