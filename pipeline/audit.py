@@ -142,7 +142,7 @@ def _made(
             stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
         if learnt.fitted.model.needs.state:
             stages.append(
-                Stage("weights", flatten(learnt.fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
+                Stage("weights", flatten(learnt.fitted.weights()), fitted_on=knows.chosen_on, subject=row.label)
             )
         forecast = task.finish(panel, asked, learnt.fitted.forecast(asked, rows_of(panel, asked)))
         stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label))

@@ -15,12 +15,15 @@ from data.contracts import FloatArray, Scaling, Windows
 from data.features.chain import Chain
 from evaluation.intervals.bounds import OWN
 from models.allocation import Quantiles
+from models.blend import Blend, blended
 from models.model import Inputs, Model
 from runtime.build import build
 from runtime.files import atomic
 from runtime.tensors import read_tensors
 
 Tensors = Mapping[str, NDArray[Any]]
+BLEND_WEIGHT = "blend/weight"
+"""Under this name a state holds the weight of a blend; without it the forecasts are the model's alone."""
 
 
 class Fitted(NamedTuple):
@@ -29,6 +32,8 @@ class Fitted(NamedTuple):
     model: Model
     scaling: Scaling
     features: Chain | None = None
+    blend: Blend | None = None
+    """Where forecasts are part model, part reference."""
 
     def inputs(self, windows: Windows, rows: pd.DataFrame) -> Inputs:
         """Return windows as the model takes them: scaled where it asks for that."""
@@ -42,7 +47,10 @@ class Fitted(NamedTuple):
             return np.empty_like(windows.y)
         found = self.model.predict(self.inputs(windows, rows))
         component = self.model.component
-        return found if component is None else component.restore(found, windows, self.scaling)
+        own = found if component is None else component.restore(found, windows, self.scaling)
+        if self.blend is None:
+            return own
+        return blended(own, self.blend.reference.predict(Inputs(windows, None, rows)), self.blend.weight)
 
     def own_intervals(self, windows: Windows, rows: pd.DataFrame) -> dict[str, FloatArray]:
         """Return the ends ``(n, H)`` of the intervals a model has learnt, by column: own_lo_95 and so on.
@@ -65,20 +73,30 @@ class Fitted(NamedTuple):
         """Whether everything that was learnt is a number; of a training that has diverged it is not."""
         return all(np.isfinite(value).all() for value in self.state().values() if value.dtype.kind == "f")
 
+    def weights(self) -> dict[str, Any]:
+        """Return what the model has learnt by name, and its share in the forecasts."""
+        share = {} if self.blend is None else {BLEND_WEIGHT: np.array(self.blend.weight)}
+        return self.model.state() | share
+
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return weights, scaling and features by name."""
+        """Return weights, scaling, features and blend by name."""
         parts: dict[str, Mapping[str, Any]] = {"model": self.model.state(), "scaling": self.scaling.state()}
         if self.features is not None:
             parts["features"] = self.features.state()
+        if self.blend is not None:
+            parts |= {"blend": {"weight": np.array(self.blend.weight)}, "reference": self.blend.reference.state()}
         return {f"{part}/{name}": _numpy(value) for part, held in parts.items() for name, value in held.items()}
 
     def load_state(self, tensors: Tensors) -> "Fitted":
-        """Take the weights, the scaling and the features that ``state`` returned."""
+        """Take the weights, the scaling, the features and, where there is a blend, what ``state`` returned of it."""
         self.model.load_state(below("model", tensors))
         self.scaling.load_state(below("scaling", tensors))
         if self.features is not None:
             self.features.load_state(below("features", tensors))
-        return self
+        if self.blend is None:
+            return self
+        self.blend.reference.load_state(below("reference", tensors))
+        return self._replace(blend=self.blend._replace(weight=tensors[BLEND_WEIGHT].item()))
 
 
 def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:

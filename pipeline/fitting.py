@@ -18,8 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
+from models.allocation import Quantiles
+from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs
+from models.model import Inputs, Model
 from pipeline.fitted import Fitted, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
@@ -95,6 +97,7 @@ def evaluated(
         seed=task.cfg.seed,
         learnt_from=learnt.digest,
         augmented=learnt.augmented,
+        weight=None if fitted.blend is None else fitted.blend.weight,
         seconds=time.perf_counter() - began,
     )
     return outcome, fitted
@@ -119,7 +122,7 @@ def learn(
     cfg = task.cfg
     needs = needs_of(candidate)
     if not needs.scaled or cfg.augmentation._target_ != AUTO:
-        return _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
+        return _blended(task, panel, fold, parts, _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint))
     if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
     tried = []
@@ -133,7 +136,38 @@ def learn(
         error = float(np.abs(forecast - parts.validation.y).mean())
         tried.append((error if np.isfinite(error) else np.inf, number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
-    return learnt._replace(augmented=bool(number))
+    return _blended(task, panel, fold, parts, learnt._replace(augmented=bool(number)))
+
+
+def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt) -> Learnt:
+    """Weigh a model that has learnt from scaled windows against the reference, on validation rows.
+
+    Left alone: naive models, quantiles (whose intervals are their own), and all where nothing is held out.
+    """
+    fitted, held_out = learnt.fitted, parts.validation
+    if task.cfg.blend == "none" or not fitted.model.needs.scaled or isinstance(fitted.model.component, Quantiles):
+        return learnt
+    if not len(held_out.origin):
+        return learnt
+    reference = reference_of(task)
+    reference.fit(
+        Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, rows_of(panel, held_out))
+    )
+    asked = rows_of(panel, held_out)
+    own, simple = fitted.forecast(held_out, asked), reference.predict(Inputs(held_out, None, asked))
+    blend = Blend(blending_weight(held_out.y, own, simple), reference)
+    return learnt._replace(fitted=fitted._replace(blend=blend))
+
+
+def reference_of(task: Task) -> Model:
+    """Return the reference of a task, not fitted yet."""
+    row = next(one for one in task.candidates() if one.label == task.reference)
+    return unfitted(task.cfg, row.model, 1).model
+
+
+def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
+    """Return ``unique_id``, ``ds`` (of cells their age) and ``y`` of all training rows."""
+    return panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
 
 
 def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
@@ -177,7 +211,7 @@ def _fit(
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
-    rows = panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+    rows = _training_rows(panel, fold)
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))

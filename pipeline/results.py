@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from data.contracts import Fold, Panel
@@ -56,7 +57,7 @@ def write_results(
         groups=found.groups,
         coverage=found.coverage,
         pairwise=found.pairwise,
-        notes=[*found.notes, *intervals.notes(calibration), *panel.notes],
+        notes=[*found.notes, *blend_notes(task, outcomes), *intervals.notes(calibration), *panel.notes],
         tests=found.tests,
         audit=audit.to_json(),
         validation={} if error is None else {"mae": error},
@@ -87,9 +88,30 @@ def _card(task: Task, panel: Panel, outcomes: list[Outcome], audit: Audit) -> di
         "notes": list(panel.notes),
         "audit": audit.to_json(),
         "augmented": {o.name: o.augmented for o in outcomes if o.augmented is not None},
+        "blend": {o.name: round(o.weight, 4) for o in outcomes if o.weight is not None},
         "seconds": {o.name: round(o.seconds, 2) for o in outcomes},
         "learnt_from": {o.name: o.learnt_from for o in outcomes},
     }
+
+
+def blend_notes(task: Task, outcomes: list[Outcome]) -> list[str]:
+    """Say how much of each forecast is the model's, or why it is all of it; nothing where no blend was asked for."""
+    reference = task.reference.lower()
+    if task.cfg.blend == "none":
+        return []
+    if all(outcome.validation_mae is None for outcome in outcomes):
+        return [f"Nothing is held out, so no forecast is blended with {reference}: each is its model's alone."]
+    shares: dict[str, list[float]] = {}
+    for outcome in outcomes:
+        if outcome.weight is not None:
+            shares.setdefault(outcome.model, []).append(outcome.weight)
+    if not shares:
+        return []
+    told = ", ".join(f"{model} {np.mean(weights):.2f}" for model, weights in shares.items())
+    return [
+        f"Share of the model in its forecasts, the rest being {reference}'s; fitted on the validation rows, as are the "
+        f"first intervals: {told}."
+    ]
 
 
 def _keep_weights(folder: Path, outcomes: list[Outcome]) -> None:
