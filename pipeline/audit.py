@@ -23,7 +23,7 @@ from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
-from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
+from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
 SCALED = ("scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
@@ -65,7 +65,7 @@ def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
     for row in task.candidates():
         if not applies(task, row, panel, fold):
             continue
-        groups.setdefault(str(row.decomposition), []).append(row.label)
+        groups.setdefault(inputs_of(row), []).append(row.label)
     return list(groups.values())
 
 
@@ -139,7 +139,8 @@ def _made(
             path.unlink()
         learnt = learn(task, panel, fold, row, prepared, parts, folder / "brief.ckpt")
         if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
-            stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
+            seen = knows.chosen_on if row.lookbacks else knows.fitted_on  # the lookback is chosen on validation rows
+            stages += _scaled(learnt, windows, seen, task.own_past(windows)[0])
         if learnt.fitted.model.needs.state:
             stages.append(
                 Stage("weights", flatten(learnt.fitted.weights()), fitted_on=knows.chosen_on, subject=row.label)
@@ -161,13 +162,13 @@ def _inputs(task: Task, prepared: Prepared, knows: Knowledge) -> list[Stage]:
     return [Stage("decomposition", windows.past, end, must_move=True), *targets]
 
 
-def _scaled(learnt: Learnt, windows: Windows, knows: Knowledge, end: IntArray) -> list[Stage]:
+def _scaled(learnt: Learnt, windows: Windows, seen: BoolArray, end: IntArray) -> list[Stage]:
     assert learnt.batch is not None
     scaling = learnt.fitted.scaling
     return [
-        Stage("scaling", flatten(scaling.state()), fitted_on=knows.fitted_on),
-        Stage("scaled inputs", scaling.transform(windows).past, end, knows.fitted_on),
-        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=knows.fitted_on),
+        Stage("scaling", flatten(scaling.state()), fitted_on=seen),
+        Stage("scaled inputs", scaling.transform(windows).past, end, seen),
+        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=seen),
     ]
 
 

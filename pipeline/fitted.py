@@ -24,6 +24,8 @@ from runtime.tensors import read_tensors
 Tensors = Mapping[str, NDArray[Any]]
 BLEND_WEIGHT = "blend/weight"
 """Under this name a state holds the weight of a blend; without it the forecasts are the model's alone."""
+LOOKBACK = "chosen/lookback"
+"""Under this name a state holds the steps a model looks back upon, where it was given a choice."""
 
 
 class Fitted(NamedTuple):
@@ -34,9 +36,12 @@ class Fitted(NamedTuple):
     features: Chain | None = None
     blend: Blend | None = None
     """Where forecasts are part model, part reference."""
+    lookback: int | None = None
+    """Newest steps of a window that the model sees, where it was given a choice; None: all."""
 
     def inputs(self, windows: Windows, rows: pd.DataFrame) -> Inputs:
-        """Return windows as the model takes them: scaled where it asks for that."""
+        """Return windows as the model takes them: as long as it has chosen, and scaled where it asks for that."""
+        windows = windows if self.lookback is None else newest(windows, self.lookback)
         if not self.model.needs.scaled:
             return Inputs(windows, None, rows)
         return Inputs(windows, self.scaling.transform(windows), rows, self.scaling)
@@ -74,9 +79,10 @@ class Fitted(NamedTuple):
         return all(np.isfinite(value).all() for value in self.state().values() if value.dtype.kind == "f")
 
     def weights(self) -> dict[str, Any]:
-        """Return what the model has learnt by name, and its share in the forecasts."""
+        """Return what the model has learnt by name, its share in the forecasts and the lookback it has chosen."""
         share = {} if self.blend is None else {BLEND_WEIGHT: np.array(self.blend.weight)}
-        return self.model.state() | share
+        chosen = {} if self.lookback is None else {LOOKBACK: np.array(self.lookback)}
+        return self.model.state() | share | chosen
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, scaling, features and blend by name."""
@@ -85,6 +91,8 @@ class Fitted(NamedTuple):
             parts["features"] = self.features.state()
         if self.blend is not None:
             parts |= {"blend": {"weight": np.array(self.blend.weight)}, "reference": self.blend.reference.state()}
+        if self.lookback is not None:
+            parts["chosen"] = {"lookback": np.array(self.lookback)}
         return {f"{part}/{name}": _numpy(value) for part, held in parts.items() for name, value in held.items()}
 
     def load_state(self, tensors: Tensors) -> "Fitted":
@@ -99,9 +107,17 @@ class Fitted(NamedTuple):
         return self._replace(blend=self.blend._replace(weight=tensors[BLEND_WEIGHT].item()))
 
 
-def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:
-    """Build a model and its scaling."""
-    built = build(model, n_components=n_components, lookback=cfg.lookback, horizon=cfg.horizon)
+def newest(windows: Windows, lookback: int) -> Windows:
+    """Return windows that look back upon their newest steps alone."""
+    beside = windows.covariates
+    return windows._replace(
+        past=windows.past[:, -lookback:], covariates=None if beside is None else beside[:, -lookback:]
+    )
+
+
+def unfitted(cfg: DictConfig, model: DictConfig, n_components: int, lookback: int | None = None) -> Fitted:
+    """Build a model and its scaling; without a lookback of its own it has that of the run."""
+    built = build(model, n_components=n_components, lookback=lookback or cfg.lookback, horizon=cfg.horizon)
     return Fitted(built, build(cfg.scaling))
 
 

@@ -29,6 +29,8 @@ class Outcome(NamedTuple):
     """Whether synthetic windows were kept, where they were on trial; else None."""
     weight: float | None = None
     """Share of the model in its forecasts, the rest being the reference's [fraction]; None: the model alone."""
+    lookback: int | None = None
+    """Steps it looks back upon, where it was given a choice; else None."""
 
     @property
     def name(self) -> str:

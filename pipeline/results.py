@@ -11,7 +11,7 @@ import pandas as pd
 from data.contracts import Fold, Panel
 from data.panel import fingerprint
 from evaluation.intervals.bounds import Intervals
-from evaluation.judge import judge
+from evaluation.judge import Evaluation, judge
 from evaluation.leakage.prove import Audit
 from pipeline.artifacts import collect, keep_table
 from pipeline.audit import leaking
@@ -22,7 +22,7 @@ from report.run_folder import Metrics, RunFolder, write_metrics
 from runtime.build import build
 from runtime.files import write_json
 from runtime.record import UNFINISHED, WEIGHTS, surroundings
-from tasks.task import Task
+from tasks.task import SAME_MEMORY, Candidate, Task
 
 
 def write_results(
@@ -58,7 +58,7 @@ def write_results(
         coverage=found.coverage,
         pairwise=found.pairwise,
         notes=[*found.notes, *blend_notes(task, outcomes), *intervals.notes(calibration), *panel.notes],
-        tests=found.tests,
+        tests=[*found.tests, *memory_sentences(task.candidates(), found, outcomes)],
         audit=audit.to_json(),
         validation={} if error is None else {"mae": error},
         lives=facts.lives,
@@ -89,9 +89,38 @@ def _card(task: Task, panel: Panel, outcomes: list[Outcome], audit: Audit) -> di
         "audit": audit.to_json(),
         "augmented": {o.name: o.augmented for o in outcomes if o.augmented is not None},
         "blend": {o.name: round(o.weight, 4) for o in outcomes if o.weight is not None},
+        "lookback": {o.name: o.lookback for o in outcomes if o.lookback is not None},
         "seconds": {o.name: round(o.seconds, 2) for o in outcomes},
         "learnt_from": {o.name: o.learnt_from for o in outcomes},
     }
+
+
+def memory_sentences(rows: Sequence[Candidate], found: Evaluation, outcomes: list[Outcome]) -> list[str]:
+    """Say of each decomposed row how much of its gain is memory, and how much decomposition."""
+    mae, sentences = found.scores.set_index("model")["mae"], []
+    pairs = found.pairwise if found.pairwise is not None else pd.DataFrame(columns=["model", "other", "p"])
+    for row in rows:
+        if not row.beside or not {row.label, row.beside} <= set(mae.index):
+            continue
+        pair = pairs[(pairs["model"] == row.beside) & (pairs["other"] == row.label)]
+        p = f" (p = {pair['p'].iloc[0]:.3f})" if len(pair) else ""
+        chosen = sorted({o.lookback for o in outcomes if o.model == row.label and o.lookback is not None})
+        steps = " or ".join(map(str, chosen))
+        told = (
+            f"At equal memory {row.beside} errs {_less(mae[row.beside] / mae[row.label])} than without its "
+            f"decomposition{p}; the same model undecomposed chose {steps} of up to {row.lookback} steps on validation"
+        )
+        plain = row.label.removesuffix(f" ({SAME_MEMORY}, {row.lookback} steps)")
+        if plain in mae.index:
+            told += f", and errs {_less(mae[row.label] / mae[plain])} than {plain}, which sees the lookback of the run"
+        sentences.append(f"{told}.")
+    return sentences
+
+
+def _less(ratio: float) -> str:
+    """Say how much one error is below another."""
+    change = 100 * (1 - ratio)
+    return f"{abs(change):.1f} % {'less' if change >= 0 else 'more'}"
 
 
 def blend_notes(task: Task, outcomes: list[Outcome]) -> list[str]:

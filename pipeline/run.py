@@ -67,4 +67,6 @@ def closing(outcome: Outcome) -> str:
     held_out = "" if outcome.validation_mae is None else f"  validation MAE {outcome.validation_mae:.4g}"
     epochs = f"  {len(outcome.losses)} epochs" if outcome.losses else ""
     share = "" if outcome.weight is None else f"  share {outcome.weight:.2f}"
-    return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{epochs}{held_out}{share}"
+    chosen = "" if outcome.lookback is None else f"  lookback {outcome.lookback}"
+    told = f"{epochs}{held_out}{share}{chosen}"
+    return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{told}"

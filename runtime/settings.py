@@ -67,6 +67,7 @@ RULES: Mapping[str, Rule] = {
     "seeds": whole(1, 10_000),
     "zero_heads": flag,
     "blend": one_of("validation", "none"),
+    "equal_memory": one_of("classical", "all", "none"),
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
     "threads": whole(1, 4096, unset=True),
@@ -74,7 +75,7 @@ RULES: Mapping[str, Rule] = {
 }
 
 
-BEFORE: Mapping[str, Any] = {"zero_heads": False, "blend": "none"}
+BEFORE: Mapping[str, Any] = {"zero_heads": False, "blend": "none", "equal_memory": "none"}
 """What runs did before there was a setting, where that is not today's default."""
 
 

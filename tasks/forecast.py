@@ -20,7 +20,18 @@ from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
+from tasks.task import (
+    SAME_MEMORY,
+    BoolArray,
+    Candidate,
+    Changed,
+    Knowledge,
+    Prediction,
+    Prepared,
+    inputs_of,
+    needs_of,
+    once_each,
+)
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
@@ -72,12 +83,29 @@ class Forecast:
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
         first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
         baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
-        return once_each([first, *baselines, Candidate(PERSISTENCE.label, PERSISTENCE, IDENTITY)])
+        twin = [] if naive else self._equal_memory(first)
+        return once_each([first, *twin, *baselines, Candidate(PERSISTENCE.label, PERSISTENCE, IDENTITY)])
+
+    def _equal_memory(self, row: Candidate) -> list[Candidate]:
+        """Return the same model without decomposition, looking back as far as a decomposition has seen; maybe none."""
+        cfg = self.cfg
+        if cfg.equal_memory == "none" or (cfg.equal_memory == "classical" and needs_of(row).gradients):
+            return []
+        scope, memory, least = build(cfg.scope), build(row.decomposition).memory, int(cfg.lookback)
+        if scope.history is None or memory == 0:
+            return []
+        seen = scope.history if memory is None else min(scope.history, least + memory)
+        if seen <= least:
+            return []
+        node = row.model.copy()
+        node.label = f"{row.model.label} ({SAME_MEMORY}, {seen} steps)"
+        doubled = [least * 2**power for power in range(seen) if least * 2**power < seen]
+        return [Candidate(node.label, node, IDENTITY, seen, (*doubled, seen), row.label)]
 
     def warm(self, panel: Panel) -> None:
-        """Decompose every series, once for each decomposition among the candidates."""
-        for node in {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}.values():
-            self._cut(panel, node, cached=True, work=build(self.cfg.parallel).map)
+        """Decompose every series, once for each decomposition and lookback among the candidates."""
+        for row in {inputs_of(row): row for row in self.candidates()}.values():
+            self._cut(panel, row, cached=True, work=build(self.cfg.parallel).map)
 
     @property
     def bundled(self) -> bool:
@@ -89,25 +117,27 @@ class Forecast:
     ) -> Prepared:
         """Cut the panel into windows of components."""
         if origins is None:
-            return Prepared(self._cut(panel, candidate.decomposition, cached))
-        cfg = self.cfg
+            return Prepared(self._cut(panel, candidate, cached))
+        cfg, lookback = self.cfg, self._lookback(candidate)
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        first = self._first_end()
-        return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
+        return Prepared(cut_at(panel, decomposition, scope, lookback, cfg.horizon, origins, self._first_end()))
 
-    def _cut(self, panel: Panel, node: DictConfig, cached: bool, work: Any = map) -> Windows:
-        cfg = self.cfg
+    def _cut(self, panel: Panel, row: Candidate, cached: bool, work: Any = map) -> Windows:
+        cfg, node, lookback = self.cfg, row.decomposition, self._lookback(row)
         scope: Scope = build(cfg.scope)
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
+        return cut(panel, build(node), scope, lookback, cfg.horizon, work, self._first_end())
+
+    def _lookback(self, row: Candidate) -> int:
+        return row.lookback or int(self.cfg.lookback)
 
     def _first_end(self) -> int:
         """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
-        nodes = {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}
-        return max(first_end(scope, build(node), self.cfg.lookback) for node in nodes.values())
+        rows = {inputs_of(row): row for row in self.candidates()}
+        return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows all of whose targets have the role."""
@@ -320,7 +350,7 @@ class Forecast:
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return the last window of every series."""
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate))
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
