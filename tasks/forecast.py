@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -92,7 +93,7 @@ class Forecast:
             return Prepared(self._cut(panel, candidate.decomposition, cached))
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        first = self._first_end()
+        first = self._first_end
         return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
 
     def _cut(self, panel: Panel, node: DictConfig, cached: bool, work: Any = map) -> Windows:
@@ -101,10 +102,11 @@ class Forecast:
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
+        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end)
 
+    @cached_property
     def _first_end(self) -> int:
-        """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
+        """The step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
         nodes = {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}
         return max(first_end(scope, build(node), self.cfg.lookback) for node in nodes.values())
@@ -190,7 +192,7 @@ class Forecast:
         away.  By its values it is not found in another unit, and what was known of the next move is gone; by the
         place, the next moves are still told where every value has been replaced.
         """
-        every = origins(panel, 1, self._first_end())
+        every = origins(panel, 1, self._first_end)
         doubled = replace(panel, frame=panel.frame.assign(y=2.0 * panel.frame["y"]))
         few = _spread(every, FEW)
         one, other = (self._past(given, node, few) for given in (panel, doubled))
@@ -215,7 +217,7 @@ class Forecast:
 
     def _past(self, panel: Panel, node: DictConfig, rows: IntArray) -> Windows:
         cfg = self.cfg
-        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
+        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end)
 
     def leak_by_design(self, candidate: Candidate) -> str:
         """Say how a candidate is built to see components that are shaped by what comes after, if it is."""
@@ -272,7 +274,7 @@ class Forecast:
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.cfg.horizon, self._first_end())
+        ends = origins(panel, self.cfg.horizon, self._first_end)
         roles = fold.role[ends[:, None] + 1 + np.arange(self.cfg.horizon)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
