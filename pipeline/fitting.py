@@ -48,7 +48,8 @@ class Learnt(NamedTuple):
     fitted: Fitted
     losses: Losses
     batch: Batch | None
-    """What it was fitted on, synthetic windows among it; None for models that take windows as they are."""
+    """What it was fitted on, synthetic windows among it, also where they were on trial and are not kept; None for
+    models that take windows as they are."""
     digest: str
     """Of the real windows it was fitted on and of those it was chosen by."""
     augmented: bool | None = None
@@ -171,7 +172,7 @@ def _augmented(
         own.unlink(missing_ok=True)
         tried.append((_error(learnt, panel, parts.validation), number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
-    return learnt._replace(augmented=bool(number))
+    return learnt._replace(augmented=bool(number), batch=tried[-1][2].batch)
 
 
 def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt) -> Learnt:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -120,7 +121,7 @@ class Forecast:
             return Prepared(self._cut(panel, candidate, cached))
         cfg, lookback = self.cfg, self._lookback(candidate)
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        return Prepared(cut_at(panel, decomposition, scope, lookback, cfg.horizon, origins, self._first_end()))
+        return Prepared(cut_at(panel, decomposition, scope, lookback, cfg.horizon, origins, self._first_end))
 
     def _cut(self, panel: Panel, row: Candidate, cached: bool, work: Any = map) -> Windows:
         cfg, node, lookback = self.cfg, row.decomposition, self._lookback(row)
@@ -128,13 +129,14 @@ class Forecast:
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        return cut(panel, build(node), scope, lookback, cfg.horizon, work, self._first_end())
+        return cut(panel, build(node), scope, lookback, cfg.horizon, work, self._first_end)
 
     def _lookback(self, row: Candidate) -> int:
         return row.lookback or int(self.cfg.lookback)
 
+    @cached_property
     def _first_end(self) -> int:
-        """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
+        """The step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
         rows = {inputs_of(row): row for row in self.candidates()}
         return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
@@ -220,7 +222,7 @@ class Forecast:
         away.  By its values it is not found in another unit, and what was known of the next move is gone; by the
         place, the next moves are still told where every value has been replaced.
         """
-        every = origins(panel, 1, self._first_end())
+        every = origins(panel, 1, self._first_end)
         doubled = replace(panel, frame=panel.frame.assign(y=2.0 * panel.frame["y"]))
         few = _spread(every, FEW)
         one, other = (self._past(given, node, few) for given in (panel, doubled))
@@ -245,7 +247,7 @@ class Forecast:
 
     def _past(self, panel: Panel, node: DictConfig, rows: IntArray) -> Windows:
         cfg = self.cfg
-        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
+        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end)
 
     def leak_by_design(self, candidate: Candidate) -> str:
         """Say how a candidate is built to see components that are shaped by what comes after, if it is."""
@@ -302,7 +304,7 @@ class Forecast:
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.cfg.horizon, self._first_end())
+        ends = origins(panel, self.cfg.horizon, self._first_end)
         roles = fold.role[ends[:, None] + 1 + np.arange(self.cfg.horizon)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
