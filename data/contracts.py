@@ -108,7 +108,8 @@ class Windows(NamedTuple):
 
     def take(self, rows: NDArray[Any] | slice) -> "Windows":
         """Return some windows, by their numbers, by a mask or as a slice."""
-        return Windows(*(None if array is None else array[rows] for array in self))
+        taken: list[Any] = [None if array is None else array[rows] for array in self]
+        return Windows(*taken)
 
 
 class Batch(NamedTuple):

@@ -334,7 +334,7 @@ def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
                 covariates=None if part.covariates is None else np.empty((n_windows, *part.covariates.shape[1:])),
             )
         for room, array in zip(whole, part, strict=True):
-            if array is not None:
+            if room is not None and array is not None:
                 room[done : done + len(array)] = array
         done += len(part.y)
     assert whole is not None
@@ -361,8 +361,10 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
         unknown = np.full((1, 0, decomposition.n_components), np.nan)
         beside = _beside(panel, start, np.array([series.size - 1]), lookback)
         parts.append(Windows(past, unknown, unknown[:, :, 0], np.array([start + series.size - 1]), beside))
-    fields = zip(*parts, strict=True)
-    return Windows(*(None if columns[0] is None else np.concatenate(columns) for columns in fields))
+    joined: list[Any] = [
+        None if columns[0] is None else np.concatenate(columns) for columns in zip(*parts, strict=True)
+    ]
+    return Windows(*joined)
 
 
 def select(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> Windows:
