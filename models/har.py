@@ -55,7 +55,7 @@ class HAR:
         """Learn by least squares from training windows."""
         seen = self._regressors(joined(train.windows))  # (n, P)
         design = np.column_stack([seen, np.ones(len(seen))])
-        self._weight = np.linalg.lstsq(design, train.windows.y, rcond=None)[0]
+        self._weight = np.linalg.lstsq(design, train.windows.y, rcond=None)[0].astype(np.float64)
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""

@@ -60,8 +60,9 @@ def of_values(
     own = dict(covariates or {})
     others = {name: said for name, said in panel.covariates.items() if name not in consumed and name not in own}
     given = panel.frame
-    frame = pd.DataFrame({"unique_id": given["unique_id"], "ds": given["ds"], "y": y, **own})
-    frame = frame.assign(**{name: given[name] for name in others})
+    gone = {"unique_id", "ds", "y", *own, *(name for name in consumed if name in panel.covariates)}
+    rest = {str(name): given[name] for name in given if name not in gone}
+    frame = pd.DataFrame({"unique_id": given["unique_id"], "ds": given["ds"], "y": y, **own, **rest})
     first = np.zeros(len(frame), dtype=bool)
     first[[start for start, _ in panel.series()]] = True
     frame = frame[~first].reset_index(drop=True)
