@@ -31,6 +31,10 @@ class Needs(NamedTuple):
     """Its state can be kept in a safetensors file; False: it is fitted anew each time."""
     task: str | None
     """The only task it is for, ``forecast`` or ``rul``; None: any."""
+    returns: bool = False
+    """Reads returns, the first covariate of windows whose target leaves them (``Target.leaves``)."""
+    lookback: int = 0
+    """Steps its windows must show at least, whatever the run looks back upon."""
 
 
 class Inputs(NamedTuple):

@@ -23,7 +23,7 @@ from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
-from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
+from tasks.task import Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
 SCALED = ("scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
@@ -65,7 +65,7 @@ def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
     for row in task.candidates():
         if not applies(task, row, panel, fold):
             continue
-        groups.setdefault(str(row.decomposition), []).append(row.label)
+        groups.setdefault(inputs_of(row), []).append(row.label)
     return list(groups.values())
 
 
