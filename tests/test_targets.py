@@ -87,7 +87,7 @@ def test_realised_volatility_by_hand_and_back(target, of_return) -> None:
 
 
 def test_a_column_that_is_missing_is_told_with_what_to_take(walk) -> None:
-    with pytest.raises(DataError, match="needs the column high, low beside the close.*has none.*source=sp500_ohlc"):
+    with pytest.raises(DataError, match=r"needs the column high, low beside the close.*has none.*source=sp500_ohlc"):
         LogRange().transform(panel_of(walk))
 
 
