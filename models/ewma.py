@@ -1,4 +1,4 @@
-"""Exponentially weighted moving average of the lookback.
+"""Exponentially weighted moving average of the past.
 
 Shapes
 ------
@@ -18,10 +18,13 @@ from models.har import joined
 from models.model import Inputs, Needs, State
 
 
-class EWMA:
-    """Forecast an exponentially weighted mean of the lookback for every step (RiskMetrics, 1996).
+MEMORY = 250  # steps looked back upon: of the slowest decay, 0.97, what lies before weighs 0.0005
 
-    The weights are those of the last L values, scaled to add up to one.  Of several decays the one is kept that errs
+
+class EWMA:
+    """Forecast an exponentially weighted mean of the last 250 values for every step (RiskMetrics, 1996).
+
+    The weights are scaled to add up to one.  Of several decays the one is kept that errs
     least on validation windows, without any on training windows.
 
     Parameters
@@ -39,13 +42,15 @@ class EWMA:
         If there is no decay, or one is out of its range.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=False, state=True, task="forecast")
+    needs: ClassVar[Needs] = Needs(
+        scaled=False, gradients=False, chance=False, state=True, task="forecast", lookback=MEMORY
+    )
     component: None = None
 
     def __init__(
         self, label: str, decay: float | Sequence[float], n_components: int, lookback: int, horizon: int
     ) -> None:
-        self.label, self.lookback, self.horizon = label, lookback, horizon
+        self.label, self.horizon = label, horizon
         self.decays = np.atleast_1d(np.asarray(decay, dtype=np.float64))  # (G,)
         if not self.decays.size or not ((self.decays > 0) & (self.decays < 1)).all():
             raise ValueError(f"model.decay={decay} must lie between 0 and 1, or be a list of such numbers.")
@@ -66,10 +71,10 @@ class EWMA:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        weights = self._decay ** np.arange(self.lookback)[::-1]  # (L,)
-        weights /= weights.sum()
 
         def forecast(rows: FloatArray) -> FloatArray:  # (n, L, 1 + X)
+            weights = self._decay ** np.arange(rows.shape[1])[::-1]  # (L,)
+            weights /= weights.sum()
             return np.repeat((rows[:, :, 0] * weights).sum(axis=1, keepdims=True), self.horizon, axis=1)
 
         return in_chunks(forecast, joined(inputs.windows))

@@ -60,23 +60,19 @@ class GARCH:
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
         """Fit the parameters on the returns of the training windows, then the line on their targets."""
+        self.refit(train)
+
+    def refit(self, known: Inputs) -> None:
+        """Fit the parameters on the returns of all windows there are, then the line on their targets."""
         from arch import arch_model
 
-        model = arch_model(
-            _returns(train.windows),
-            mean="Constant",
-            vol="GARCH",
-            p=1,
-            o=int(self.asymmetric),
-            q=1,
-            dist="t",
-            rescale=False,
-        )
+        returns, o = _returns(known.windows), int(self.asymmetric)
+        model = arch_model(returns, mean="Constant", vol="GARCH", p=1, o=o, q=1, dist="t", rescale=False)
         found = model.fit(disp="off", show_warning=False).params
         gamma = found["gamma[1]"] if self.asymmetric else 0.0
         self._parameters = np.array([found["mu"], found["omega"], found["alpha[1]"], gamma, found["beta[1]"]])
-        seen = self._log_volatility(joined(train.windows))  # (n, H)
-        self._line = np.stack([np.polyfit(x, y, 1) for x, y in zip(seen.T, train.windows.y.T, strict=True)], axis=1)
+        seen = self._log_volatility(joined(known.windows))  # (n, H)
+        self._line = np.stack([np.polyfit(x, y, 1) for x, y in zip(seen.T, known.windows.y.T, strict=True)], axis=1)
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
@@ -115,7 +111,13 @@ class GARCH:
 
 
 def _returns(windows: Windows) -> FloatArray:
-    """Return the returns of a single series in order, from the first step of its first window to the last origin."""
+    """Return the returns of a single series in order, from the first step of its first window to the last origin.
+
+    Origins may be missing in between: the windows after them show what came there, and what none shows is left out.
+    """
     assert windows.covariates is not None
-    moves = windows.covariates[:, :, 0]
-    return np.concatenate([moves[0, :-1], moves[:, -1]])
+    length = windows.covariates.shape[1]
+    last = windows.origin - windows.origin[0] + length - 1
+    returns = np.full(last[-1] + 1, np.nan)
+    returns[last[:, None] + np.arange(1 - length, 1)] = windows.covariates[:, :, 0]
+    return returns[np.isfinite(returns)]

@@ -53,9 +53,13 @@ class HAR:
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn by least squares from training windows."""
-        seen = self._regressors(joined(train.windows))  # (n, P)
+        self.refit(train)
+
+    def refit(self, known: Inputs) -> None:
+        """Learn by least squares from all windows there are."""
+        seen = self._regressors(joined(known.windows))  # (n, P)
         design = np.column_stack([seen, np.ones(len(seen))])
-        self._weight = np.linalg.lstsq(design, train.windows.y, rcond=None)[0].astype(np.float64)
+        self._weight = np.linalg.lstsq(design, known.windows.y, rcond=None)[0].astype(np.float64)
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""

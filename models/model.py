@@ -6,7 +6,7 @@ n window, L lookback, H horizon, C component, K network
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -90,6 +90,15 @@ class Model(Protocol):
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
+        ...
+
+
+@runtime_checkable
+class Refittable(Protocol):
+    """A model that can learn from validation rows as well, once they have chosen its settings and judged it."""
+
+    def refit(self, known: Inputs) -> None:
+        """Learn anew from training and validation rows, with the settings that ``fit`` has chosen."""
         ...
 
 

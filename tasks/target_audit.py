@@ -34,18 +34,19 @@ def audited(target: Target, panel: Panel, cuts: IntArray, seed: int) -> list[Fin
     if given is None:
         return []
     rng = np.random.default_rng(seed)
-    columns = ["y", *panel.covariates]
-    dates, made = panel.frame["ds"].to_numpy(), panel.frame[columns].to_numpy(dtype=np.float64)
+    whole = target.transform(given)
+    columns = ["y", *whole.covariates]
+    dates, made = whole.frame["ds"].to_numpy(), whole.frame[columns].to_numpy(dtype=np.float64)
     checked = changed = 0
-    for cut in cuts:
-        later = given.frame["ds"].to_numpy() > dates[cut]
+    for date in panel.frame["ds"].to_numpy()[cuts]:
+        later = given.frame["ds"].to_numpy() > date
         left_out = replace(given, frame=given.frame[~later].reset_index(drop=True))
         for other in (_replaced(given, later, rng), left_out):
             try:
                 again = target.transform(other).frame
             except DataError:
                 continue  # too little is left of a series that begins later
-            own, seen = dates <= dates[cut], again["ds"].to_numpy() <= dates[cut]
+            own, seen = dates <= date, again["ds"].to_numpy() <= date
             before, after = made[own], again.loc[seen, columns].to_numpy(dtype=np.float64)
             checked += len(before)
             if len(before) != len(after):
