@@ -372,10 +372,9 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
     return Windows(*joined)
 
 
-def select(windows: Windows, fold: Fold, role: int) -> Windows:
-    """Return the windows all of whose targets have the role."""
-    horizon = windows.y.shape[1]
-    targets = windows.origin[:, None] + 1 + np.arange(horizon)  # (n, H)
+def select(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> Windows:
+    """Return the windows all of whose targets have the role; ``reach`` steps after the origin, by default H."""
+    targets = windows.origin[:, None] + 1 + np.arange(windows.y.shape[1] if reach is None else reach)  # (n, H)
     rows = _rows(np.flatnonzero((fold.role[targets] == role).all(axis=1)))
     return windows.take(rows)
 

@@ -86,7 +86,9 @@ class Fitted(NamedTuple):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, scaling, features and blend by name."""
-        parts: dict[str, Mapping[str, Any]] = {"model": self.model.state(), "scaling": self.scaling.state()}
+        parts: dict[str, Mapping[str, Any]] = {"model": self.model.state()}
+        if self.model.needs.scaled:
+            parts["scaling"] = self.scaling.state()
         if self.features is not None:
             parts["features"] = self.features.state()
         if self.blend is not None:
@@ -98,7 +100,8 @@ class Fitted(NamedTuple):
     def load_state(self, tensors: Tensors) -> "Fitted":
         """Take the weights, the scaling, the features and, where there is a blend, what ``state`` returned of it."""
         self.model.load_state(below("model", tensors))
-        self.scaling.load_state(below("scaling", tensors))
+        if self.model.needs.scaled:
+            self.scaling.load_state(below("scaling", tensors))
         if self.features is not None:
             self.features.load_state(below("features", tensors))
         if self.blend is None:

@@ -7,7 +7,7 @@ import time
 import warnings
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from data.panel import DataError
 from models.allocation import Quantiles
 from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs, Model
+from models.model import Inputs, Model, Refittable
 from pipeline.fitted import Fitted, newest, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
@@ -31,6 +31,7 @@ from runtime.resume_point import ResumePoint
 from tasks.task import Candidate, Prepared, Task, needs_of
 
 AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
+NONE = "none"
 Losses = list[dict[str, float]]
 
 
@@ -83,10 +84,9 @@ def evaluated(
     parts = parts_of(task, panel, fold, prepared)
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint)
     fitted = learnt.fitted
-    held_out, tested = (
-        task.finish(panel, chosen, fitted.forecast(chosen, rows_of(panel, chosen)))
-        for chosen in (parts.validation, parts.test)
-    )
+    held_out = task.finish(panel, parts.validation, fitted.forecast(parts.validation, rows_of(panel, parts.validation)))
+    refit(task.cfg, panel, fitted, parts)
+    tested = task.finish(panel, parts.test, fitted.forecast(parts.test, rows_of(panel, parts.test)))
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
     outcome = Outcome(
         model=candidate.label,
@@ -204,6 +204,23 @@ def reference_of(task: Task) -> Model:
 def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
     """Return ``unique_id``, ``ds`` (of cells their age) and ``y`` of all training rows."""
     return panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+
+
+def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:
+    """Let a model that can learn from validation rows as well, for what is forecast after them; say whether it did.
+
+    Its settings were chosen, and its validation forecasts made, before; the scaling stays that of the training rows.
+    """
+    model = fitted.model
+    if cfg.get("refit", NONE) == NONE or not isinstance(model, Refittable) or not len(parts.validation.origin):
+        return False
+    both: list[Any] = [
+        None if array is None or more is None else np.concatenate([array, more])
+        for array, more in zip(parts.train, parts.validation, strict=True)
+    ]
+    known = Windows(*both)
+    model.refit(fitted.inputs(known, rows_of(panel, known)))
+    return True
 
 
 def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What must hold of the settings of a run before any data are read."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig
 
@@ -24,7 +24,7 @@ def check_task(task: Task) -> None:
         Naming every fault.
     """
     cfg = task.cfg
-    faults = _strangers(task) + _misfits(cfg, task.name) + _unheld(cfg) + _unlearnt(cfg)
+    faults = _strangers(task) + _misfits(cfg, task.name) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -43,13 +43,27 @@ def _misfits(cfg: DictConfig, task: str) -> list[str]:
     models = [cfg.model, *(cfg.baselines or {}).values()]
     kinds: list[tuple[str, Any]] = [(node.label, class_of(node._target_)) for node in models]
     made_for = [(f"{label} is a model", kind.needs.task) for label, kind in kinds]
-    for key in ("scaling", "intervals"):
+    for key in (name for name in ("scaling", "intervals", "target") if cfg.get(name) is not None):
         kind: Any = class_of(cfg[key]._target_)
         made_for.append((f"{key}={kind.__name__} is", kind.task))
     for what, only in made_for:
         if only not in (None, task):
             faults.append(f"{what} for task={only} only, and cannot be used with task={task}.")
     return faults
+
+
+def _without_returns(cfg: DictConfig) -> list[str]:
+    """Find models that read returns where the target leaves none."""
+    target = cfg.get("target")
+    kind: Any = None if target is None else class_of(target._target_)
+    if kind is not None and "return" in kind.leaves:
+        return []
+    nodes = [cfg.model, *(cfg.baselines or {}).values()]
+    readers: list[Any] = [node.label for node in nodes if cast(Any, class_of(node._target_)).needs.returns]
+    if not readers:
+        return []
+    reads = "reads" if len(readers) == 1 else "read"
+    return [f"{' and '.join(readers)} {reads} returns; set target=log_range or target=realized, which leave them."]
 
 
 def _unheld(cfg: DictConfig) -> list[str]:

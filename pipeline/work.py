@@ -90,7 +90,7 @@ def unit_path(folder: Path, label: str, fold: str, seed: int) -> Path:
 def keep(path: Path, outcome: Outcome, fitted: Fitted) -> None:
     """Write a finished work unit; the JSON comes last, so where it is the rest is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if fitted.model.needs.scaled and fitted.model.needs.state and fitted.finite:
+    if fitted.model.needs.state and fitted.model.state() and fitted.finite:
         save(fitted, path.with_suffix(".safetensors"))
     for name in TABLES:
         getattr(outcome, name).to_parquet(_table(path, name), index=False)

@@ -68,6 +68,7 @@ RULES: Mapping[str, Rule] = {
     "zero_heads": flag,
     "blend": one_of("validation", "none"),
     "equal_memory": one_of("classical", "all", "none"),
+    "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
     "threads": whole(1, 4096, unset=True),
