@@ -17,7 +17,6 @@ from models.chunks import in_chunks
 from models.har import joined
 from models.model import Inputs, Needs, State
 
-
 MEMORY = 250  # steps looked back upon: of the slowest decay, 0.97, what lies before weighs 0.0005
 
 

@@ -9,12 +9,14 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 
-from data.contracts import FloatArray
+from data.contracts import FloatArray, Panel
 from data.panel import DataError
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
 from models.blend import Blend
 from models.model import Inputs
+from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, weighted
+from pipeline.combination import members as combined_rows
 from pipeline.fitted import BLEND_WEIGHT, Fitted, below, members, unfitted
 from pipeline.fitting import reference_of, rows_of
 from pipeline.results import ERRORS
@@ -41,14 +43,42 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
     told = {row.label: np.mean(forecasts, axis=0)}
     if not reference.state():  # a reference that learns from training rows is not kept with the run
         told.setdefault(reference.label, reference.predict(Inputs(windows, None, known)))
+    together, beside = _combination(task, panel, folder)
+    told |= together
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)
     errors = RunFolder(folder).artifact(ERRORS, ["model", "fold", "step", "error"])
     table = task.restored_ahead(panel, table, errors)
-    notes = [*panel.notes, *found.notes, *_leak_note(row.label, card)]
+    notes = [*panel.notes, *found.notes, *beside, *_leak_note(row.label, card)]
     kept = {column: name for column, name in found.columns.items() if name}
     table = table.drop(columns=[column for column, name in found.columns.items() if not name]).rename(columns=kept)
     return found._replace(table=table, notes=notes)
+
+
+def _combination(task: Task, panel: Panel, folder: Path) -> tuple[dict[str, FloatArray], list[str]]:
+    """Return the forecasts of the combination of a run by its label, and what must be said; nothing without one."""
+    if not combines(task.cfg):
+        return {}, []
+    entries, path = RunFolder(folder).artifact(WEIGHTS_OF) or [], folder / MEMBERS
+    tensors = members(path) if path.is_file() else {}
+    rows, label = {row.label: row for row in combined_rows(task)}, label_of(task.cfg)
+    made = []
+    for entry in entries:
+        forecasts = {}
+        for name in (name for name, weight in entry["weights"].items() if weight > 0):
+            row = rows.get(name)
+            if row is None:
+                raise DataError(f"{folder} combines {name}, which is no model of its settings.  Train the run again.")
+            windows = task.asked(panel, row, None)
+            own = tensors.get(member_name(row, entry["seed"])) or tensors.get(member_name(row, task.cfg.seed))
+            fresh = unfitted(task.cfg, row.model, windows.past.shape[2], row.lookback)
+            if own is None and fresh.model.state():
+                return {}, [f"{label} is left out: no weights of {name} are kept with the run."]
+            blend = Blend(1.0, reference_of(task)) if own is not None and BLEND_WEIGHT in own else None
+            fitted = fresh if own is None else fresh._replace(blend=blend).load_state(own)
+            forecasts[name] = task.finish(panel, windows, fitted.forecast(windows, rows_of(panel, windows)))
+        made.append(weighted(forecasts, {name: entry["weights"][name] for name in forecasts}))
+    return ({label: np.mean(made, axis=0)} if made else {}), []
 
 
 def trained(task: Task, folder: Path) -> list[Fitted]:
