@@ -162,7 +162,7 @@ def folder(tmp_path_factory):
         "audit=none",
     ]
     done = run("train.py", *words, "audit=none", "parallel.n_jobs=1", f"hydra.run.dir={found}")
-    assert done.returncode == 0, done.err
+    assert done.returncode == 0, done.stderr
     return found
 
 
@@ -183,7 +183,7 @@ def test_predict_loads_every_member(folder, tmp_path):
     series["y"] = 1000 + np.cumsum(np.random.default_rng(0).standard_normal(600))
     series.to_csv(tmp_path / "new.csv", index=False)
     done = run("predict.py", f"run={folder}", f"source.path={tmp_path / 'new.csv'}", cwd=tmp_path)
-    assert done.returncode == 0, done.err + done.out
+    assert done.returncode == 0, done.stderr + done.stdout
     table = pd.read_csv(tmp_path / "forecast.csv")
     (weights,) = json.loads((folder / "run.json").read_text())["combination"].values()
     drift = series["y"].iloc[-1] + (series["y"].iloc[-1] - series["y"].iloc[-30]) / 29
