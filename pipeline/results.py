@@ -64,6 +64,7 @@ def write_results(
         choices={str(name): str(choice) for name, choice in cfg.names.items()},
         leaks=accused,
         sections=list(task.sections),
+        target=task.target,
     )
     write_metrics(folder, metrics)
 

@@ -10,14 +10,26 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.cached import CachedWork
 from data.calendar import pace, unknown_ahead, upcoming
-from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
+from data.contracts import (
+    SERIES,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Decomposition,
+    FloatArray,
+    Fold,
+    IntArray,
+    Panel,
+    Scope,
+    Windows,
+)
 from data.features.chain import Chain
 from data.panel import DataError, shown_date
 from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, naive_error
+from evaluation.rows import Facts, Target, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
@@ -43,6 +55,7 @@ class Forecast:
     """
 
     name: ClassVar[str] = "forecast"
+    target: ClassVar[Target] = Target(SERIES)
     reference: ClassVar[str] = "Persistence"
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
@@ -139,7 +152,7 @@ class Forecast:
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the error of persistence while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
-        return Facts(self.name, self.reference, panel.unit, naive_error=naive_error(train), lives={})
+        return Facts(self.target, self.reference, panel.unit, naive_error=naive_error(train), lives={})
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the usual spacing of the rows and the usual change between them."""
