@@ -12,7 +12,7 @@ from evaluation.inference.bootstrap import metric_intervals
 from evaluation.inference.direction import direction
 from evaluation.inference.model_confidence_set import model_confidence_set, superior_predictive_ability
 from evaluation.intervals.scores import coverage, years
-from evaluation.rows import TARGET, THIRDS, Facts, Target, date, enriched, named, where
+from evaluation.rows import TARGET, THIRDS, Facts, Question, date, enriched, named, where
 from evaluation.scores import Score, aggregate, scores_of
 
 REFERENCE_WINS = "No model errs less than the "  # begin of a sentence that holds for one table only
@@ -78,7 +78,7 @@ def judge(
         If it is no Forecasts table, or the reference does not cover it.  A metric that is undefined is NaN and
         a note, never an error.
     """
-    kind = facts.target.kind
+    kind = facts.question.kind
     rows, scores = enriched(forecasts, facts), scores_of(kind)
     table = aggregate(rows, scores, ["model"])
     table["leaks"] = table["model"].isin(list(leaking))
@@ -101,7 +101,7 @@ def leak_note(model: str, sentence: str) -> str:
 
 
 def why_the_reference_wins(
-    mae: "pd.Series[float]", reference: str, target: Target, lives: Mapping[str, float]
+    mae: "pd.Series[float]", reference: str, question: Question, lives: Mapping[str, float]
 ) -> list[str]:
     """Return the sentence that says what it means that no honest model errs less than the reference does on cells.
 
@@ -111,7 +111,7 @@ def why_the_reference_wins(
         Error of each model that does not leak, by its label.
     reference : str
         Label of the reference.
-    target : Target
+    question : Question
         What is forecast.
     lives : mapping
         As of ``Facts``.
@@ -125,7 +125,7 @@ def why_the_reference_wins(
     if reference not in honest or len(honest) < 2 or honest.min() < honest[reference]:
         return []
     known = np.array(list(lives.values()), dtype=np.float64)
-    begin = f"{REFERENCE_WINS}{reference.lower()}, {target.reference}: "
+    begin = f"{REFERENCE_WINS}{reference.lower()}, {question.reference}: "
     if known.size < 2:
         return [f"{begin}with one cell there is no spread of lives that it could miss."]
     spread = float(known.std(ddof=1) / known.mean())
@@ -134,8 +134,8 @@ def why_the_reference_wins(
         f"{100 * spread:.1f} % of their mean, "
     )
     if spread < ALIKE:
-        return [f"{begin}{told}{IF_ALIKE[target.kind]}"]
-    return [f"{begin}{told}{IF_APART[target.kind]}"]
+        return [f"{begin}{told}{IF_ALIKE[question.kind]}"]
+    return [f"{begin}{told}{IF_APART[question.kind]}"]
 
 
 class _Tested(NamedTuple):
@@ -166,7 +166,7 @@ def _by_cells(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts, seed: int) 
     table.insert(list(table).index("n") + 1, "n_cells", n_cells)
     table = table.merge(by_cell.against_reference(rows, facts.reference, seed), on="model", validate="one_to_one")
     honest = table[~table["leaks"] & (table["n"] == table["n"].max())].set_index("model")["mae"]
-    return _Tested(table, why_the_reference_wins(honest, facts.reference, facts.target, facts.lives))
+    return _Tested(table, why_the_reference_wins(honest, facts.reference, facts.question, facts.lives))
 
 
 def _groups(rows: pd.DataFrame, scores: Sequence[Score], kind: Kind) -> dict[str, pd.DataFrame]:
@@ -199,7 +199,7 @@ def _leak_notes(table: pd.DataFrame, leaking: Mapping[str, str]) -> list[str]:
 
 def _remarks(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts) -> list[str]:
     """Return a sentence for every row that is not scored, or scored on fewer rows, and other warnings."""
-    sentences, kind = [], facts.target.kind
+    sentences, kind = [], facts.question.kind
     for model, bad in rows[~np.isfinite(rows["y_hat"])].groupby("model", sort=False):
         first = where(bad) if kind in CELLS else date(bad["ds"].iloc[0])
         sentences.append(f"{model} is not scored: {len(bad)} of its forecasts are not finite, the first for {first}.")
@@ -240,7 +240,7 @@ def _undefined(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score],
         if score.undefined and len(missing):
             of = "" if len(missing) == len(scored) else f" of {named(list(missing))}"
             sentences.append(f"{score.title.removesuffix(' %')} is undefined{of}: {score.undefined}.")
-    if facts.target.kind == SERIES and (without := rows.loc[rows["naive_error"].isna(), "unique_id"].unique()).size:
+    if facts.question.kind == SERIES and (without := rows.loc[rows["naive_error"].isna(), "unique_id"].unique()).size:
         sentences.append(
             f"MASE is undefined: it needs two different training values of every series, and "
             f"{named(sorted(map(str, without)))} {'has' if len(without) == 1 else 'have'} none."

@@ -37,7 +37,7 @@ class ForecastsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Target:
+class Question:
     """What a task forecasts, in facts that a run folder keeps, so that nothing which reads one knows a task by name.
 
     Parameters
@@ -64,7 +64,7 @@ class Target:
 class Facts(NamedTuple):
     """What must be known beside the forecasts to score them."""
 
-    target: Target
+    question: Question
     reference: str
     """Label of the model that every other is measured against."""
     unit: str
@@ -114,10 +114,10 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """
     _check(forecasts, facts)
     rows = _beside(forecasts.reset_index(drop=True), facts.reference)
-    if facts.target.kind in CELLS:
+    if facts.question.kind in CELLS:
         life = life_of(rows, facts.lives)
         _check_lives(rows, life)
-        if facts.target.kind != REMAINING:
+        if facts.question.kind != REMAINING:
             return rows.assign(life=life)
         age = life - rows["y"]
         return rows.assign(life=life, age=age, third=third_of(age, life), longest_rul=facts.longest_rul)

@@ -64,7 +64,7 @@ def write_results(
         choices={str(name): str(choice) for name, choice in cfg.names.items()},
         leaks=accused,
         sections=list(task.sections),
-        target=task.target,
+        question=task.question,
     )
     write_metrics(folder, metrics)
 

@@ -43,7 +43,7 @@ def _strangers(task: Task) -> list[str]:
 
 def _misfits(task: Task) -> list[str]:
     """Find models, scalings and intervals that are made for targets of another kind."""
-    cfg, own = task.cfg, task.target.kind
+    cfg, own = task.cfg, task.question.kind
     nodes = [cfg.model, *(cfg.baselines or {}).values()]
     made_for: list[tuple[str, Sequence[Kind]]] = []
     for node in nodes:

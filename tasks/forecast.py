@@ -29,7 +29,7 @@ from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, Target, naive_error
+from evaluation.rows import Facts, Question, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
@@ -55,7 +55,7 @@ class Forecast:
     """
 
     name: ClassVar[str] = "forecast"
-    target: ClassVar[Target] = Target(SERIES)
+    question: ClassVar[Question] = Question(SERIES)
     reference: ClassVar[str] = "Persistence"
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
@@ -152,7 +152,7 @@ class Forecast:
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the error of persistence while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
-        return Facts(self.target, self.reference, panel.unit, naive_error=naive_error(train), lives={})
+        return Facts(self.question, self.reference, panel.unit, naive_error=naive_error(train), lives={})
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the usual spacing of the rows and the usual change between them."""

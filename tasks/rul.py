@@ -16,7 +16,7 @@ from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
-from evaluation.rows import Facts, Target
+from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
@@ -44,7 +44,7 @@ class RUL:
     """
 
     name: ClassVar[str] = "rul"
-    target: ClassVar[Target] = Target(
+    question: ClassVar[Question] = Question(
         REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", decimals=2
     )
     reference: ClassVar[str] = "Clock"
@@ -122,7 +122,7 @@ class RUL:
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.target, self.reference, "cycles", naive_error={}, lives=panel.lives())
+        return Facts(self.question, self.reference, "cycles", naive_error={}, lives=panel.lives())
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the covariates, their usual size and the longest life."""
