@@ -19,7 +19,7 @@ from models.allocation import Allocation, Joint, Separate
 from models.chunks import in_chunks
 from models.model import Inputs, Needs, State, scaled_batch
 
-LEARNED = Needs(scaled=True, gradients=False, chance=False, state=True, task=None)
+LEARNED = Needs(scaled=True, gradients=False, chance=False, state=True)
 
 
 class Ridge:

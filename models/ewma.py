@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray
 from models.chunks import in_chunks
 from models.har import joined
 from models.model import Inputs, Needs, State
-
 
 MEMORY = 250  # steps looked back upon: of the slowest decay, 0.97, what lies before weighs 0.0005
 
@@ -43,7 +42,7 @@ class EWMA:
     """
 
     needs: ClassVar[Needs] = Needs(
-        scaled=False, gradients=False, chance=False, state=True, task="forecast", lookback=MEMORY
+        scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,), lookback=MEMORY
     )
     component: None = None
 

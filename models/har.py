@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray, Windows
+from data.contracts import SERIES, FloatArray, Windows
 from models.chunks import in_chunks
 from models.model import Inputs, Needs, State
 
@@ -35,7 +35,7 @@ class HAR:
         If the lookback does not hold the longest lag.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=False, state=True, task="forecast")
+    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,))
     component: None = None
 
     def __init__(self, label: str, lags: Sequence[int], n_components: int, lookback: int, horizon: int) -> None:

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray
 from models.model import Inputs, Needs, State
 
-NAIVE = Needs(scaled=False, gradients=False, chance=False, state=True, task="forecast")
+NAIVE = Needs(scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,))
 
 
 class Persistence:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.cached import CachedWork
 from data.calendar import pace, unknown_ahead, upcoming
 from data.contracts import (
+    SERIES,
     TEST,
     TRAIN,
     VALIDATION,
@@ -33,7 +34,7 @@ from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, naive_error
+from evaluation.rows import Facts, Question, naive_error
 from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
 from tasks import restoring
@@ -67,6 +68,7 @@ class Forecast:
     """
 
     name: ClassVar[str] = "forecast"
+    question: ClassVar[Question] = Question(SERIES)
     reference: ClassVar[str] = "Persistence"
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
@@ -196,7 +198,7 @@ class Forecast:
         """Return the error of persistence while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
         size = naive_error(train, moves=self.target.adds)
-        return Facts(self.name, self.reference, panel.unit, size, {}, tuple(self.target.unscored))
+        return Facts(self.question, self.reference, panel.unit, size, {}, tuple(self.target.unscored))
 
     def _steps(self) -> IntArray:
         """Return how far ahead each target lies; of a mean over several steps its last one."""

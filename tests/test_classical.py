@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.svm import SVR as SklearnSVR
 
-from data.contracts import Batch, Windows
+from data.contracts import SERIES, Batch, Windows
 from data.scaling import LastValue, MinMax
 from models.allocation import Joint, Separate
 from models.classical import SVR, Ridge
@@ -20,7 +20,7 @@ from tests.test_networks import NETWORKS, compose_model
 COMPONENTS, LOOKBACK, HORIZON = 3, 24, 2
 LIVE = {"n_components": COMPONENTS, "lookback": LOOKBACK, "horizon": HORIZON}
 BUILT = {name: build(compose_model(name), **LIVE) for name in choices("model") if name not in NETWORKS}
-CLASSICAL = [name for name, model in BUILT.items() if model.needs.task != "rul"]
+CLASSICAL = [name for name, model in BUILT.items() if SERIES in model.needs.kinds]
 LEARNED = [name for name in CLASSICAL if BUILT[name].needs.scaled]
 KEPT = [name for name in LEARNED if BUILT[name].needs.state]
 
