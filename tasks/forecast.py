@@ -39,7 +39,18 @@ from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
 from tasks import restoring
 from tasks.target_audit import audited
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, inputs_of, needs_of, once_each
+from tasks.task import (
+    SAME_MEMORY,
+    BoolArray,
+    Candidate,
+    Changed,
+    Knowledge,
+    Prediction,
+    Prepared,
+    inputs_of,
+    needs_of,
+    once_each,
+)
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
@@ -113,13 +124,30 @@ class Forecast:
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
         first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
         baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
+        twin = [] if naive else self._equal_memory(first)
         naive_one = NO_MOVE if self.target.adds else PERSISTENCE
         reference = Candidate(self.reference, naive_one, IDENTITY)
-        rows = once_each([first, *baselines, reference])
+        rows = once_each([first, *twin, *baselines, reference])
         return [reference if row.label == self.reference else row for row in rows]
 
+    def _equal_memory(self, row: Candidate) -> list[Candidate]:
+        """Return the same model without decomposition, looking back as far as a decomposition has seen; maybe none."""
+        cfg = self.cfg
+        if cfg.equal_memory == "none" or (cfg.equal_memory == "classical" and needs_of(row).gradients):
+            return []
+        scope, memory, least = build(cfg.scope), build(row.decomposition).memory, int(cfg.lookback)
+        if scope.history is None or memory == 0:
+            return []
+        seen = scope.history if memory is None else min(scope.history, least + memory)
+        if seen <= least:
+            return []
+        node = row.model.copy()
+        node.label = f"{row.model.label} ({SAME_MEMORY}, {seen} steps)"
+        doubled = [least * 2**power for power in range(seen) if least * 2**power < seen]
+        return [Candidate(node.label, node, IDENTITY, seen, (*doubled, seen), row.label)]
+
     def warm(self, panel: Panel) -> None:
-        """Decompose every series, once for each decomposition among the candidates."""
+        """Decompose every series, once for each decomposition and lookback among the candidates."""
         for row in {inputs_of(row): row for row in self.candidates()}.values():
             self._cut(panel, row, cached=True, work=build(self.cfg.parallel).map)
 
@@ -158,7 +186,7 @@ class Forecast:
         )
 
     def _lookback(self, candidate: Candidate) -> int:
-        return max(int(self.cfg.lookback), needs_of(candidate).lookback)
+        return max(candidate.lookback or int(self.cfg.lookback), needs_of(candidate).lookback)
 
     @cached_property
     def _first_end(self) -> int:

@@ -28,6 +28,10 @@ from runtime.build import class_of
 BoolArray = NDArray[np.bool_]
 
 
+SAME_MEMORY = "same memory"
+"""In the label of a row that stands beside a decomposed one."""
+
+
 class Candidate(NamedTuple):
     """A model on its inputs: one row of the table."""
 
@@ -35,6 +39,12 @@ class Candidate(NamedTuple):
     model: DictConfig
     decomposition: DictConfig
     """How its inputs are decomposed; empty where the task decomposes nothing."""
+    lookback: int | None = None
+    """Steps it looks back upon, where these are its own; None: ``lookback`` of the run."""
+    lookbacks: tuple[int, ...] = ()
+    """Those it chooses from on validation rows, ascending; the last is ``lookback``.  Empty: no choice."""
+    beside: str = ""
+    """Label of the decomposed row beside which it stands, undecomposed but with the same memory; else empty."""
 
 
 class Prepared(NamedTuple):
@@ -236,7 +246,7 @@ def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def inputs_of(candidate: Candidate) -> str:
     """Name the inputs of a candidate: rows of the table with the same name can share what was prepared."""
-    return f"{candidate.decomposition} {needs_of(candidate).lookback}"
+    return f"{candidate.decomposition} {candidate.lookback} {needs_of(candidate).lookback}"
 
 
 def needs_of(candidate: Candidate) -> Needs:
