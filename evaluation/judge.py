@@ -77,7 +77,8 @@ def judge(
         groups["seed"] = seeds
     n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
-    notes = _leak_notes(table, leaking) + _remarks(rows, table, facts) + _undefined(rows, table, scores, facts)
+    notes = [*_leak_notes(table, leaking), *facts.notes, *_remarks(rows, table, facts)]
+    notes += _undefined(rows, table, scores, facts)
     tested = _by_cells(rows, table, facts, seed) if facts.task == RUL else _in_time(rows, table, scores, facts)
     part = rows["third"].map(dict(enumerate(THIRDS))) if facts.task == RUL else years(rows)
     pairs = None if facts.task == RUL else diebold_mariano.pairwise(rows)
@@ -138,7 +139,7 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     found = metric_intervals(rows, [score for score in scores if score.bounded], "time")
     by_metric = {str(metric): own.set_index("model") for metric, own in found.groupby("metric", sort=False)}
     ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
-    p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
+    p = direction(rows).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
     for other in (against, members, pd.DataFrame(ends).rename_axis("model").reset_index(), p.reset_index()):
         table = table.merge(other, on="model", how="left", validate="one_to_one")
     best = superior_predictive_ability(rows, facts.reference, leaking)

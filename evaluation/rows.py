@@ -44,9 +44,12 @@ class Facts(NamedTuple):
     unit: str
     """Of ``y``."""
     naive_error: Mapping[str, float] = {}
-    """Mean absolute one-step change of each series while training, by which MASE divides; empty for ``rul``."""
+    """Mean absolute change of each series over a season while training, or over one step where there is none, by
+    which MASE divides; empty for ``rul``."""
     lives: Mapping[str, float] = {}
     """Life of each cell of the data [cycles], also of those that are not tested; empty for ``forecast``."""
+    notes: Sequence[str] = ()
+    """What must be said of these facts under the table, a sentence each."""
 
     @property
     def longest_rul(self) -> float:
@@ -54,15 +57,17 @@ class Facts(NamedTuple):
         return max(self.lives.values(), default=np.nan) - 1
 
 
-def naive_error(train: pd.DataFrame) -> dict[str, float]:
-    """Return the mean absolute change between neighbouring training rows of each series.
+def naive_error(train: pd.DataFrame, season: int = 1) -> dict[str, float]:
+    """Return the mean absolute error of the (seasonal) naive forecast on the training rows of each series.
 
     Parameters
     ----------
     train : DataFrame
         ``unique_id`` and ``y`` of the training rows, in time order.
+    season : int
+        Rows between a value and its naive forecast; 1: neighbours (Hyndman and Koehler, 2006).
     """
-    changes = train.groupby("unique_id", sort=False)["y"].diff().abs()
+    changes = train.groupby("unique_id", sort=False)["y"].diff(season).abs()
     means = changes.groupby(train["unique_id"], sort=False).mean()
     return {str(name): float(value) for name, value in means.items()}
 
@@ -76,6 +81,7 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         The table with a new index and further columns:
 
         - ``reference``: forecast of the reference model; of persistence the last value known.
+        - ``forecast`` task: ``last``, the last value known, where persistence is among the models, else ``reference``.
         - ``forecast`` task: ``naive_error`` of the series, NaN where it is not known or not above 0.
         - ``rul`` task: ``life`` and ``age`` of the cell [cycles], ``third`` of its life (0, 1, 2), ``longest_rul``.
 
@@ -93,6 +99,11 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         age = life - rows["y"]
         return rows.assign(life=life, age=age, third=third_of(age, life), longest_rul=facts.longest_rul)
     known = {name: value for name, value in facts.naive_error.items() if np.isfinite(value) and value > 0}
+    own = rows.loc[rows["model"] == PERSISTENCE, [*TARGET, "y_hat"]].drop_duplicates(TARGET)
+    if facts.reference == PERSISTENCE or own.empty:
+        rows = rows.assign(last=rows["reference"])
+    else:
+        rows = rows.merge(own.rename(columns={"y_hat": "last"}), on=TARGET, how="left", validate="many_to_one")
     return rows.assign(naive_error=rows["unique_id"].astype(str).map(known).astype(np.float64))
 
 

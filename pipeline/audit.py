@@ -61,11 +61,11 @@ def leaking(task: Task, verdict: Audit) -> dict[str, str]:
 
 def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
     """Return the labels of the candidates that share their inputs."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[str, int | None], list[str]] = {}
     for row in task.candidates():
         if not applies(task, row, panel, fold):
             continue
-        groups.setdefault(str(row.decomposition), []).append(row.label)
+        groups.setdefault((str(row.decomposition), row.lookback), []).append(row.label)
     return list(groups.values())
 
 

@@ -81,9 +81,9 @@ class Fitted(NamedTuple):
         return self
 
 
-def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:
-    """Build a model and its scaling."""
-    built = build(model, n_components=n_components, lookback=cfg.lookback, horizon=cfg.horizon)
+def unfitted(cfg: DictConfig, model: DictConfig, n_components: int, lookback: int | None = None) -> Fitted:
+    """Build a model and its scaling; without a lookback of its own it has that of the run."""
+    built = build(model, n_components=n_components, lookback=lookback or cfg.lookback, horizon=cfg.horizon)
     return Fitted(built, build(cfg.scaling))
 
 

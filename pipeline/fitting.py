@@ -180,7 +180,8 @@ def _fit(
     checkpoint: Path,
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
+    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback)
+    fitted = fresh._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
     rows = panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
     if not needs.scaled:

@@ -37,9 +37,10 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         forecasts.append(task.finish(panel, windows, fitted.forecast(windows, known)))
         ends.append(fitted.own_intervals(windows, known))
     told = {row.label: np.mean(forecasts, axis=0)}
-    naive = unfitted(cfg, reference.model, windows.past.shape[2])
+    seen = windows if reference.lookback is None else task.asked(panel, reference, None)
+    naive = unfitted(cfg, reference.model, seen.past.shape[2], reference.lookback)
     if not naive.model.state():  # a reference that learns from training rows is not kept with the run
-        told.setdefault(reference.label, naive.forecast(windows, known))
+        told.setdefault(reference.label, naive.forecast(seen, known))
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)
     notes = [*panel.notes, *found.notes, *_leak_note(row.label, card)]
@@ -58,7 +59,7 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
     if not needs_of(row).scaled:
-        return [unfitted(cfg, row.model, 1)]
+        return [unfitted(cfg, row.model, 1, row.lookback)]
     if not path.is_file():
         raise DataError(
             f"{folder} holds no weights ({WEIGHTS}): its model keeps none that a file could hold without running "

@@ -130,7 +130,7 @@ def _evaluate(
         path = unit_path(folder, row.label, fold.name, unit.seed)
         outcome = load_finished(path)
         if outcome is None:
-            key = (unit.fold, unit.seed, str(row.decomposition))
+            key = (unit.fold, unit.seed, (str(row.decomposition), row.lookback))
             if key not in prepared:
                 prepared = {key: task.prepare(panel, fold, row)}
             outcome, fitted = evaluated(task, panel, fold, row, prepared[key], path.with_suffix(".ckpt"))
@@ -161,7 +161,7 @@ def applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
         return True
     rows = panel.frame.assign(ds=panel.ages())
     train, test = (rows.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))
-    return unfitted(task.cfg, candidate.model, 1).model.applies(train, test.drop(columns="y"))
+    return unfitted(task.cfg, candidate.model, 1, candidate.lookback).model.applies(train, test.drop(columns="y"))
 
 
 def _reseeded(node: Any, seed: int) -> Any:

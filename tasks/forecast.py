@@ -18,12 +18,14 @@ from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, naive_error
+from models.seasonal import AUTO, find_season, series_of, steps_needed
 from runtime.build import build
 from runtime.cache import ArrayCache
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
+SEASONAL = "models.seasonal.SeasonalNaive"
 NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
@@ -43,7 +45,7 @@ class Forecast:
     """
 
     name: ClassVar[str] = "forecast"
-    reference: ClassVar[str] = "Persistence"
+    reference: str = "Persistence"
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -63,21 +65,33 @@ class Forecast:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
+        if cfg.season not in (None, 1):
+            self.reference = self._seasonal().label
 
     def candidates(self) -> list[Candidate]:
-        """Return the model, its baselines without decomposition and persistence, each label once."""
+        """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
-        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
-        baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
-        return once_each([first, *baselines, Candidate(PERSISTENCE.label, PERSISTENCE, IDENTITY)])
+        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, _own_lookback(cfg.model))
+        references = [PERSISTENCE] if cfg.season in (None, 1) else [PERSISTENCE, self._seasonal()]
+        others = [*(cfg.baselines or {}).values(), *references]
+        return once_each([first, *(Candidate(node.label, node, IDENTITY, _own_lookback(node)) for node in others)])
+
+    def _seasonal(self) -> DictConfig:
+        """Return the seasonal naive forecast among the model and its baselines, or else the one without drift."""
+        cfg = self.cfg
+        given = [node for node in (cfg.model, *(cfg.baselines or {}).values()) if node._target_ == SEASONAL]
+        plain = {"_target_": SEASONAL, "label": "Seasonal naive", "season": cfg.season, "drift": False}
+        found = given[0] if given else OmegaConf.create(plain)
+        assert isinstance(found, DictConfig)
+        return found
 
     def warm(self, panel: Panel) -> None:
-        """Decompose every series, once for each decomposition among the candidates."""
-        for node in {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}.values():
-            self._cut(panel, node, cached=True, work=build(self.cfg.parallel).map)
+        """Decompose every series, once for each decomposition and lookback among the candidates."""
+        for row in {(_plain_text(row.decomposition), row.lookback): row for row in self.candidates()}.values():
+            self._cut(panel, row, cached=True, work=build(self.cfg.parallel).map)
 
     @property
     def bundled(self) -> bool:
@@ -89,25 +103,27 @@ class Forecast:
     ) -> Prepared:
         """Cut the panel into windows of components."""
         if origins is None:
-            return Prepared(self._cut(panel, candidate.decomposition, cached))
-        cfg = self.cfg
+            return Prepared(self._cut(panel, candidate, cached))
+        cfg, lookback = self.cfg, self._lookback(candidate)
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        first = self._first_end()
-        return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
+        return Prepared(cut_at(panel, decomposition, scope, lookback, cfg.horizon, origins, self._first_end()))
 
-    def _cut(self, panel: Panel, node: DictConfig, cached: bool, work: Any = map) -> Windows:
-        cfg = self.cfg
+    def _cut(self, panel: Panel, row: Candidate, cached: bool, work: Any = map) -> Windows:
+        cfg, node, lookback = self.cfg, row.decomposition, self._lookback(row)
         scope: Scope = build(cfg.scope)
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
+        return cut(panel, build(node), scope, lookback, cfg.horizon, work, self._first_end(), cfg.stride)
+
+    def _lookback(self, row: Candidate) -> int:
+        return row.lookback or int(self.cfg.lookback)
 
     def _first_end(self) -> int:
         """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
-        nodes = {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}
-        return max(first_end(scope, build(node), self.cfg.lookback) for node in nodes.values())
+        rows = {(_plain_text(row.decomposition), row.lookback): row for row in self.candidates()}
+        return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows all of whose targets have the role."""
@@ -137,9 +153,21 @@ class Forecast:
         return pd.DataFrame(columns | {name: end.ravel() for name, end in ends.items()})
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
-        """Return the error of persistence while training, by which MASE divides."""
+        """Return the error of the (seasonal) naive forecast while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
-        return Facts(self.name, self.reference, panel.unit, naive_error=naive_error(train), lives={})
+        given = self.cfg.season
+        season = (find_season(series_of(train)) if given == AUTO else given) or 1
+        if given == AUTO:
+            told = f"A season of {season} steps was found" if season > 1 else "No season was found"
+            notes = (f"{told} in the autocorrelation of the training rows' changes (season=auto).",)
+        return Facts(
+            self.name,
+            self.reference,
+            panel.unit,
+            naive_error=naive_error(train, season),
+            lives={},
+            notes=notes if given == AUTO else (),
+        )
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the usual spacing of the rows and the usual change between them."""
@@ -243,7 +271,9 @@ class Forecast:
         sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
         chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
         ends = [rows[[0, -1]] for rows in known.values() if rows.size]
-        return np.unique(np.concatenate([*chosen, *ends, self._cuts(known)]))
+        there = origins(panel, self.cfg.horizon, self._first_end(), self.cfg.stride)
+        last_known = there[np.maximum(np.searchsorted(there, self._cuts(known), side="right") - 1, 0)]
+        return np.unique(np.concatenate([*chosen, *ends, last_known]))
 
     def changes(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Iterator[Changed]:
         """Yield panels whose future, after some date, was replaced in several ways; last one without a future.
@@ -272,7 +302,7 @@ class Forecast:
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.cfg.horizon, self._first_end())
+        ends = origins(panel, self.cfg.horizon, self._first_end(), self.cfg.stride)
         roles = fold.role[ends[:, None] + 1 + np.arange(self.cfg.horizon)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
@@ -320,7 +350,7 @@ class Forecast:
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return the last window of every series."""
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate))
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
@@ -336,6 +366,13 @@ class Forecast:
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
         return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
+
+
+def _own_lookback(model: DictConfig) -> int | None:
+    """Return how many steps a model looks back upon that says so, by a memory or a season; None: as the others."""
+    if "memory" in model:
+        return int(model.memory)
+    return steps_needed(model.season) if "season" in model else None
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

@@ -35,6 +35,8 @@ class Candidate(NamedTuple):
     model: DictConfig
     decomposition: DictConfig
     """How its inputs are decomposed; empty where the task decomposes nothing."""
+    lookback: int | None = None
+    """Steps it looks back upon, where these are its own; None: ``lookback`` of the run."""
 
 
 class Prepared(NamedTuple):
@@ -86,7 +88,7 @@ class Task(Protocol):
     """One kind of question, built as ``task(cfg)`` with the whole configuration."""
 
     name: ClassVar[str]
-    reference: ClassVar[str]
+    reference: str
     """Label of the forecast anyone can make, beside which every number stands."""
     strangers: ClassVar[Sequence[str]]
     """Groups of ``conf/`` that it has no use for."""

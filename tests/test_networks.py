@@ -23,7 +23,7 @@ WINDOWS, COMPONENTS = 4, 3
 @cache
 def composed(name: str, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(f"model/{name}", overrides=list(overrides)).model
+        return compose(f"model/{name}", overrides=["+season=null", *overrides]).model  # a setting of the run
 
 
 def compose_model(name, *overrides):
