@@ -23,7 +23,7 @@ LONGEST = 400
 CYCLES = 3  # that a series must show at least
 FAINT, ERRORS = 0.2, 4.0  # a season correlates by more than this, and by so many standard errors of chance
 ROUNDED = 1e-9  # [fraction] of the spread of a line, whose changes do not change
-ALIKE = 0.85  # of the highest correlation: a multiple of the season correlates about as much as the season itself
+ALIKE, AGAIN = 0.85, 0.6  # of the highest peak, and of a peak at twice its lag: a season comes again and again
 
 
 class SeasonalNaive:
@@ -112,9 +112,10 @@ def find_season(all_series: Iterable[FloatArray], longest: int = LONGEST) -> int
 
     Changes from step to step, less a line through them, have no trend, and those of a random walk have no memory, so
     a price has no season here.  A season is a lag at which the autocorrelation, averaged over the series, has a peak
-    above 0.2 and above four standard errors of white noise.  Of the peaks within 15 % of the highest, as multiples of
-    the season are, the shortest is taken.  Every series must show three cycles.  What this cannot see is a slow wave
-    under noise that changes more from step to step than the wave: set such a season.
+    above 0.2 and above four standard errors of white noise, which twice the lag has as well, to 40 %.  Of those within
+    15 % of the highest, as multiples of the season are, the shortest is taken.  Every series must show three cycles.
+    What this cannot see is a slow wave under noise that changes more from step to step than the wave: set such a
+    season.
 
     Parameters
     ----------
@@ -133,6 +134,7 @@ def find_season(all_series: Iterable[FloatArray], longest: int = LONGEST) -> int
     least = max(FAINT, ERRORS / np.sqrt(np.mean([change.size for change in changes])))
     inner = lags[2:-1]
     peaks = inner[(found[2:-1] > found[1:-2]) & (found[2:-1] >= found[3:]) & (found[2:-1] > least)]
+    peaks = np.array([lag for lag in peaks if 2 * lag > most or found[2 * lag] >= AGAIN * found[lag]], dtype=np.int64)
     return int(peaks[found[peaks] >= ALIKE * found[peaks].max()][0]) if peaks.size else None
 
 

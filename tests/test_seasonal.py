@@ -194,3 +194,10 @@ def test_a_season_that_is_no_number_is_refused_by_name(configure):
     cfg.season = "weekly"
     with pytest.raises(ConfigError, match=r"season=weekly must be a whole number of at least 1 .* auto or null"):
         check(OmegaConf.create(cfg), {})
+
+
+@pytest.mark.parametrize("lag", [3, 5])
+def test_changes_that_resemble_those_a_few_steps_before_but_not_twice_as_many_are_no_season(lag):
+    shocks = np.random.default_rng(0).standard_normal(3000)
+    moving_average = shocks[lag:] + 0.9 * shocks[:-lag]
+    assert find_season([np.cumsum(moving_average)]) is None
