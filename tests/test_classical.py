@@ -10,7 +10,7 @@ from sklearn.svm import SVR as SklearnSVR
 from data.contracts import Batch, Windows
 from data.scaling import LastValue, MinMax
 from models.allocation import Joint, Separate
-from models.classical import SVR, Ridge
+from models.classical import SVR, Ridge, _RidgePath
 from models.model import Inputs
 from models.naive import Drift, Persistence
 from runtime.build import build
@@ -251,3 +251,28 @@ def test_joint_models_see_every_component(name):
         past = batch.past.copy()
         past[..., k] += 0.5
         assert not np.allclose(model.predict(of_batch(Batch(past, batch.target))), before), k
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 1e-3, 1.0, 1e3])
+def test_ridge_on_many_windows_is_that_of_one_decomposition_of_all_of_them(alpha, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = np.cumsum(rng.standard_normal((3000, 20)), axis=1) * 10.0 ** -np.arange(20)  # ill-conditioned
+    target = rows @ rng.standard_normal((20, 3)) + rng.standard_normal((3000, 3))
+    monkeypatch.setattr("models.classical.BLOCK", 700)  # the last block is smaller
+    reduced = _RidgePath(rows, target)
+    monkeypatch.setattr("models.classical.MANY", 1000)
+    whole = _RidgePath(rows, target)
+    for one, other in zip(reduced.solution(alpha), whole.solution(alpha), strict=True):
+        np.testing.assert_allclose(
+            rows @ one if one.ndim == 2 else one, rows @ other if one.ndim == 2 else other, atol=1e-8
+        )
+    assert reduced.gcv(alpha) == pytest.approx(whole.gcv(alpha), rel=1e-10)
+
+
+def test_ridge_on_many_windows_decomposes_no_more_rows_than_inputs_and_outputs(monkeypatch):
+    sizes, svd = [], np.linalg.svd
+    monkeypatch.setattr("numpy.linalg.svd", lambda rows, **_: sizes.append(rows.shape) or svd(rows, **_))
+    rng = np.random.default_rng(0)
+    _RidgePath(rng.standard_normal((500, 20)), rng.standard_normal((500, 3)))
+    _RidgePath(rng.standard_normal((40, 20)), rng.standard_normal((40, 3)))
+    assert sizes == [(23, 20), (40, 20)]
