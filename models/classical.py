@@ -170,7 +170,7 @@ def _triangle(rows: FloatArray, target: FloatArray, centre: FloatArray, level: F
     for start in range(0, len(rows), BLOCK):
         own = slice(start, start + BLOCK)
         block = np.hstack([rows[own] - centre, target[own] - level])
-        triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
+        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
     return triangle
 
 

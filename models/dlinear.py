@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
-from models.layers import Linear
+from models.layers import read_out
 
 
 class DLinear(nn.Module):
@@ -24,7 +24,7 @@ class DLinear(nn.Module):
     width : int
         Of the moving average [steps]; odd, so that L is kept.
     zero_head : bool
-        Whether both maps start at zero: an untrained network then forecasts zero.
+        Whether both maps start at zero.
 
     Raises
     ------
@@ -39,17 +39,13 @@ class DLinear(nn.Module):
         if width < 1 or width % 2 == 0:
             raise ValueError(f"model.network.width={width} must be an odd number of steps, such as 25.")
         self.width = width
-        self.trend = Linear(n_networks, lookback * n_features, horizon)
-        self.remainder = Linear(n_networks, lookback * n_features, horizon)
-        if zero_head:
-            for parameter in self.parameters():
-                nn.init.zeros_(parameter)
+        self.head = read_out("linear", n_networks, 2 * lookback * n_features, horizon, zero_head)
 
     def forward(self, past: Tensor) -> Tensor:
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
         trend = self._moving_average(past)  # (K, B, L, F)
-        remainder = past - trend
-        return self.trend(trend.flatten(2)) + self.remainder(remainder.flatten(2))  # (K, B, H)
+        parts = torch.cat([trend, past - trend], dim=2)  # (K, B, 2 L, F), remainder last
+        return self.head(parts.flatten(2))  # (K, B, H): a linear map of each, added
 
     def _moving_average(self, past: Tensor) -> Tensor:
         """Map ``(K, B, L, F)`` to its centred moving average of the same shape."""

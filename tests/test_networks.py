@@ -167,7 +167,8 @@ def test_dlinear_is_a_linear_map_of_the_moving_average_and_one_of_what_it_leaves
     past = torch.randn(1, 4, 9, 1, dtype=torch.float64)
     padded = np.pad(past[0, :, :, 0].numpy(), ((0, 0), (2, 2)), mode="edge")
     trend = torch.from_numpy(np.lib.stride_tricks.sliding_window_view(padded, 5, axis=1).mean(axis=2))  # (B, L)
-    wanted = network.trend(trend[None]) + network.remainder(past[..., 0] - trend)
+    of_trend, of_remainder = network.head.weight[0].split(9, dim=1)  # (H, L) each
+    wanted = (trend @ of_trend.T + (past[0, :, :, 0] - trend) @ of_remainder.T + network.head.bias[0])[None]
     torch.testing.assert_close(network(past), wanted, atol=1e-12, rtol=0)
 
 
