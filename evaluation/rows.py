@@ -46,6 +46,8 @@ class Facts(NamedTuple):
     naive_error: Mapping[str, float] = {}
     """Mean absolute change of each series over a season while training, or over one step where there is none, by
     which MASE divides; empty for ``rul``."""
+    deviation: Mapping[str, float] = {}
+    """Standard deviation of each of several series while training, by which the scaled MSE divides; else empty."""
     lives: Mapping[str, float] = {}
     """Life of each cell of the data [cycles], also of those that are not tested; empty for ``forecast``."""
     notes: Sequence[str] = ()
@@ -72,6 +74,12 @@ def naive_error(train: pd.DataFrame, season: int = 1) -> dict[str, float]:
     return {str(name): float(value) for name, value in means.items()}
 
 
+def deviation(train: pd.DataFrame) -> dict[str, float]:
+    """Return the standard deviation of the training rows of each series, as published benchmarks take it (ddof 0)."""
+    found = train.groupby("unique_id", sort=False)["y"].std(ddof=0)
+    return {str(name): float(value) for name, value in found.items()}
+
+
 def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """Check a Forecasts table and put beside each forecast what its scores need.
 
@@ -82,7 +90,7 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
 
         - ``reference``: forecast of the reference model; of persistence the last value known.
         - ``forecast`` task: ``last``, the last value known, where persistence is among the models, else ``reference``.
-        - ``forecast`` task: ``naive_error`` of the series, NaN where it is not known or not above 0.
+        - ``forecast`` task: ``naive_error`` and ``deviation`` of the series, NaN where not known or not above 0.
         - ``rul`` task: ``life`` and ``age`` of the cell [cycles], ``third`` of its life (0, 1, 2), ``longest_rul``.
 
     Raises
@@ -98,13 +106,21 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         _check_lives(rows, life)
         age = life - rows["y"]
         return rows.assign(life=life, age=age, third=third_of(age, life), longest_rul=facts.longest_rul)
-    known = {name: value for name, value in facts.naive_error.items() if np.isfinite(value) and value > 0}
     own = rows.loc[rows["model"] == PERSISTENCE, [*TARGET, "y_hat"]].drop_duplicates(TARGET)
     if facts.reference == PERSISTENCE or own.empty:
         rows = rows.assign(last=rows["reference"])
     else:
         rows = rows.merge(own.rename(columns={"y_hat": "last"}), on=TARGET, how="left", validate="many_to_one")
-    return rows.assign(naive_error=rows["unique_id"].astype(str).map(known).astype(np.float64))
+    return rows.assign(
+        naive_error=_of_series(rows, facts.naive_error),
+        deviation=_of_series(rows, facts.deviation),
+    )
+
+
+def _of_series(rows: pd.DataFrame, values: Mapping[str, float]) -> "pd.Series[float]":
+    """Return a number of the series of every row; NaN where it is not known or not above 0."""
+    known = {name: value for name, value in values.items() if np.isfinite(value) and value > 0}
+    return rows["unique_id"].astype(str).map(known).astype(np.float64)
 
 
 def life_of(rows: pd.DataFrame, lives: Mapping[str, float]) -> "pd.Series[float]":

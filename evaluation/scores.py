@@ -451,6 +451,15 @@ SCORES: tuple[Score, ...] = (
         "season, of the seasonal one (Hyndman and Koehler, 2006)",
     ),
     Score(
+        name="mse_standardised",
+        title="MSE/σ²",
+        best=LOWEST,
+        row=lambda rows: squared_error(rows) / np.square(rows["deviation"].to_numpy(dtype=np.float64)),
+        decimals=4,
+        tasks=SERIES,
+        hint="mean squared error of series scaled by their training deviation, as benchmarks of many series publish it",
+    ),
+    Score(
         name="skill",
         title="skill",
         best=HIGHEST,

@@ -17,7 +17,7 @@ from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, naive_error
+from evaluation.rows import Facts, deviation, naive_error
 from models.seasonal import AUTO, find_season, series_of, steps_needed
 from runtime.build import build
 from runtime.cache import ArrayCache
@@ -165,7 +165,7 @@ class Forecast:
             self.reference,
             panel.unit,
             naive_error=naive_error(train, season),
-            lives={},
+            deviation=deviation(train) if panel.frame["unique_id"].nunique() > 1 else {},
             notes=notes if given == AUTO else (),
         )
 

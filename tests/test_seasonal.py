@@ -201,3 +201,29 @@ def test_changes_that_resemble_those_a_few_steps_before_but_not_twice_as_many_ar
     shocks = np.random.default_rng(0).standard_normal(3000)
     moving_average = shocks[lag:] + 0.9 * shocks[:-lag]
     assert find_season([np.cumsum(moving_average)]) is None
+
+
+def test_the_scaled_error_is_that_of_series_standardised_by_their_training_rows_and_of_several_series_alone(configure):
+    rng = np.random.default_rng(0)
+    panel = panel_of(5 * rng.standard_normal(200), 100 + 50 * rng.standard_normal(200))
+    task, folds = task_of(configure), ByTime(0.1, 0.3).folds(panel, 1)
+    train = panel.frame[folds[0].role == 0].groupby("unique_id")["y"]
+    facts = task.facts(panel, folds)
+    assert facts.deviation == pytest.approx((train.agg(lambda y: np.std(y))).to_dict())
+    tested = panel.frame[folds[0].role == 2]
+    rows = pd.DataFrame(
+        {
+            "unique_id": tested["unique_id"],
+            "ds": tested["ds"],
+            "origin": tested["ds"],
+            "step": 1,
+            "model": "Persistence",
+            "y": tested["y"],
+            "y_hat": 0.0,
+        }
+    )
+    standardised = tested["y"].to_numpy() / tested["unique_id"].map(facts.deviation).to_numpy()
+    found = judge(rows, facts, {}).scores["mse_standardised"].iloc[0]
+    assert found == pytest.approx(np.square(standardised).mean())
+    alone = panel_of(rng.standard_normal(200))
+    assert not task.facts(alone, ByTime(0.1, 0.3).folds(alone, 1)).deviation
