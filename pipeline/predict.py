@@ -59,7 +59,9 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
     if not needs_of(row).scaled:
-        return [unfitted(cfg, row.model, 1, row.lookback)]
+        naive = unfitted(cfg, row.model, 1, row.lookback)
+        if needs_of(row).state and not naive.model.state():  # nothing is learnt, so nothing is missing
+            return [naive]
     if not path.is_file():
         raise DataError(
             f"{folder} holds no weights ({WEIGHTS}): its model keeps none that a file could hold without running "

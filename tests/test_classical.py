@@ -1,5 +1,7 @@
 """What every model without a training loop promises."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,8 +22,18 @@ from tests.test_networks import NETWORKS, compose_model
 COMPONENTS, LOOKBACK, HORIZON = 3, 12, 2
 LIVE = {"n_components": COMPONENTS, "lookback": LOOKBACK, "horizon": HORIZON}
 BUILT = {name: build(compose_model(name), **LIVE) for name in choices("model") if name not in NETWORKS}
-CLASSICAL = [name for name, model in BUILT.items() if model.needs.task != "rul"]
-LEARNED = [name for name in CLASSICAL if BUILT[name].needs.scaled]
+PEERS = ("statsforecast", "neuralforecast")
+
+
+def installed(name):
+    """Return a model of another project marked to be skipped, with a reason, where that is not installed."""
+    package = type(BUILT[name]).__module__.removeprefix("models.")
+    lacking = package in PEERS and find_spec(package) is None
+    return pytest.param(name, marks=pytest.mark.skipif(lacking, reason=f"needs the extra: pip install -e .[{package}]"))
+
+
+CLASSICAL = [installed(name) for name, model in BUILT.items() if model.needs.task != "rul"]
+LEARNED = [name for name, model in BUILT.items() if model.needs.task != "rul" and model.needs.scaled]
 KEPT = [name for name in LEARNED if BUILT[name].needs.state]
 
 
