@@ -1,12 +1,10 @@
 """What adapters of other projects' models share."""
 
-from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
 
 
-def imported(package: str, module: str = "") -> Any:
-    """Import a package that comes with an extra of the same name.
+def require(package: str) -> None:
+    """Refuse to go on without a package, which comes with an extra of the same name.
 
     Raises
     ------
@@ -17,4 +15,3 @@ def imported(package: str, module: str = "") -> Any:
         raise ImportError(
             f"This model is of the package {package}, which is not installed: pip install -e '.[{package}]'"
         )
-    return import_module(f"{package}.{module}".rstrip("."))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from data.contracts import FloatArray
 from models.model import Inputs, Needs, State
 from models.naive import summed
-from models.peers import imported
+from models.peers import require
 from models.seasonal import AUTO, find_season, series_of
 
 NAMES = ("AutoARIMA", "AutoETS", "AutoTheta")
@@ -83,12 +83,15 @@ class StatsForecast:
         ImportError
             If the package is not installed.
         """
-        imported("statsforecast", "models")
+        require("statsforecast")
         return set(test["unique_id"]) <= set(train["unique_id"])
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
         """Choose and fit a model for every series by its training rows."""
-        kind = getattr(imported("statsforecast", "models"), self.name)
+        require("statsforecast")
+        from statsforecast import models  # seconds to import
+
+        kind = {"AutoARIMA": models.AutoARIMA, "AutoETS": models.AutoETS, "AutoTheta": models.AutoTheta}[self.name]
         found = find_season(series_of(train.rows)) if self.season == AUTO else self.season
         names = train.rows["unique_id"].drop_duplicates()
         for name, series in zip(names, series_of(train.rows), strict=True):
@@ -128,7 +131,8 @@ def _arima(fitted: Any, past: FloatArray, horizon: int) -> FloatArray:
 
 def _ets(fitted: Any, past: FloatArray, horizon: int) -> FloatArray:
     """Apply exponential smoothing to a past ``(L,)``, whose season begins anywhere, and forecast ``(H,)``."""
-    ets = imported("statsforecast", "ets")
+    from statsforecast import ets
+
     kept = fitted.model_
     _, trend, season, _ = kept["components"]
     begin = ets.initstate(past, kept["m"], trend, season)  # level, slope, all but one of the season
@@ -142,7 +146,8 @@ def _ets(fitted: Any, past: FloatArray, horizon: int) -> FloatArray:
 
 def _theta(fitted: Any, past: FloatArray, horizon: int) -> FloatArray:
     """Apply the Theta model to a past ``(L,)``, whose level is found anew, and forecast ``(H,)``."""
-    theta = imported("statsforecast", "theta")
+    from statsforecast import theta
+
     kept = fitted.model_
     there = theta.auto_theta(
         y=past,

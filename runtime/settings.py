@@ -27,6 +27,17 @@ def whole(least: int, most: int, unset: bool = False) -> Rule:
     return rule
 
 
+def number(least: float, most: float, unset: bool = False) -> Rule:
+    """Return the rule of a number; ``unset`` allows null."""
+
+    def rule(value: Any) -> str | None:
+        if (unset and value is None) or (type(value) in (int, float) and least <= value <= most):
+            return None
+        return f"must be a number of at least {least:g} and at most {most:g}{' or null' if unset else ''}."
+
+    return rule
+
+
 def whole_or(word: str, least: int, most: int) -> Rule:
     """Return the rule of a whole number, a word or null."""
 
@@ -76,6 +87,7 @@ RULES: Mapping[str, Rule] = {
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
     "threads": whole(1, 4096, unset=True),
+    "cost_bps": number(0, 10_000, unset=True),
     "figures": one_of("none", "png"),
 }
 

@@ -57,6 +57,7 @@ class Forecast:
         "calibration",
         "copycat",
         "copycat.residuals",
+        "economic_value",
         "components",
         "training.attention",
         "training.losses",

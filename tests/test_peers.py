@@ -6,7 +6,6 @@ import pytest
 
 from data.contracts import Windows
 from models.model import Inputs
-from models.peers import imported
 from models.statsforecast import StatsForecast
 
 HORIZON = 3
@@ -38,11 +37,6 @@ def test_a_package_that_is_not_installed_is_asked_for_by_its_extra(monkeypatch):
     monkeypatch.setattr("models.peers.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"package statsforecast, which is not installed: pip install -e '\.\[stats"):
         StatsForecast("M", "AutoETS", None, 60, None, {}, 1, 60, 1).applies(pd.DataFrame(), pd.DataFrame())
-
-
-def test_a_package_that_is_there_is_imported():
-    assert imported("numpy", "linalg") is np.linalg
-    assert imported("numpy") is np
 
 
 def test_a_model_that_statsforecast_cannot_apply_to_another_past_is_refused():
