@@ -98,6 +98,15 @@ class Windows(NamedTuple):
     """``(n,)`` row of the panel that is the last one known; its targets are the H rows that follow.
 
     Of a cell's remaining life the target is that of the origin itself; -1 marks a synthetic window."""
+    covariates: FloatArray | None = None
+    """``(n, L, X)`` what else is known at the steps of the lookback, each column in its own unit; None: nothing.
+
+    Never mixed into ``past``, whose components sum to ``y``."""
+
+    def take(self, rows: NDArray[Any] | slice) -> "Windows":
+        """Return some windows, by their numbers, by a mask or as a slice."""
+        taken: list[Any] = [None if array is None else array[rows] for array in self]
+        return Windows(*taken)
 
 
 class Batch(NamedTuple):

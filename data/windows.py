@@ -260,6 +260,7 @@ def cut(
     every = EveryEnd(scope, decomposition, lookback, first, stride, horizon if stride > 1 else 0)
     parts = (
         _windows(
+            panel,
             start,
             series,
             every.ends(series.size),
@@ -292,13 +293,15 @@ def cut_at(
         own = origins[(origins >= start + first) & (origins + horizon < start + series.size)] - start
         if own.size:
             ends = np.unique(own[:, None] + np.arange(horizon + 1))
-            parts.append(_windows(start, series, ends, scope.at(decomposition, series, lookback, ends), horizon, own))
+            components = scope.at(decomposition, series, lookback, ends)
+            parts.append(_windows(panel, start, series, ends, components, horizon, own))
     if not parts:
         raise DataError(f"None of the origins asked for has a window in {panel.name}.")
     return _joined(parts, sum(len(part.y) for part in parts), len(parts))
 
 
 def _windows(
+    panel: Panel,
     start: int,
     series: FloatArray,
     ends: IntArray,
@@ -325,7 +328,17 @@ def _windows(
         target=arrived[rows[:, None] + steps],  # (n, H, C)
         y=series[origins[:, None] + steps],  # (n, H)
         origin=start + origins,  # (n,)
+        covariates=_beside(panel, start, origins, components.shape[2]),
     )
+
+
+def _beside(panel: Panel, start: int, origins: IntArray, lookback: int) -> FloatArray | None:
+    """Return the covariates of one series at the steps of the lookback, ``(n, L, X)``; None where there are none."""
+    if not panel.covariates:
+        return None
+    stop = start + int(origins.max()) + 1
+    columns = panel.frame[list(panel.covariates)].iloc[start:stop].to_numpy(dtype=np.float64)  # (time, X)
+    return sliding_window_view(columns, lookback, axis=0).transpose(0, 2, 1)[_rows(origins - lookback + 1)]
 
 
 def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
@@ -346,9 +359,11 @@ def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
                 target=np.empty((n_windows, *part.target.shape[1:])),
                 y=np.empty((n_windows, part.y.shape[1])),
                 origin=np.empty(n_windows, dtype=np.int64),
+                covariates=None if part.covariates is None else np.empty((n_windows, *part.covariates.shape[1:])),
             )
         for room, array in zip(whole, part, strict=True):
-            room[done : done + len(array)] = array
+            if room is not None and array is not None:
+                room[done : done + len(array)] = array
         done += len(part.y)
     assert whole is not None
     return whole
@@ -372,8 +387,12 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
             )
         past = scope.at(decomposition, series, lookback, np.array([series.size - 1])).transpose(0, 2, 1)
         unknown = np.full((1, 0, decomposition.n_components), np.nan)
-        parts.append(Windows(past, unknown, unknown[:, :, 0], np.array([start + series.size - 1])))
-    return Windows(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        beside = _beside(panel, start, np.array([series.size - 1]), lookback)
+        parts.append(Windows(past, unknown, unknown[:, :, 0], np.array([start + series.size - 1]), beside))
+    joined: list[Any] = [
+        None if columns[0] is None else np.concatenate(columns) for columns in zip(*parts, strict=True)
+    ]
+    return Windows(*joined)
 
 
 def select(windows: Windows, fold: Fold, role: int) -> Windows:
@@ -381,7 +400,7 @@ def select(windows: Windows, fold: Fold, role: int) -> Windows:
     horizon = windows.y.shape[1]
     targets = windows.origin[:, None] + 1 + np.arange(horizon)  # (n, H)
     rows = _rows(np.flatnonzero((fold.role[targets] == role).all(axis=1)))
-    return Windows(windows.past[rows], windows.target[rows], windows.y[rows], windows.origin[rows])
+    return windows.take(rows)
 
 
 def _rows(rows: IntArray) -> IntArray | slice:

@@ -12,7 +12,7 @@ from data.contracts import Panel, Windows
 from evaluation.augmentation_quality import augmentation_quality
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted
-from pipeline.fitting import Parts, chosen
+from pipeline.fitting import Parts
 from runtime.build import build
 from runtime.files import atomic, write_json
 from tasks.task import Prepared, Task
@@ -63,7 +63,7 @@ def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) 
     ids = panel.frame["unique_id"].to_numpy()
     own = np.flatnonzero(ids[tested.origin] == ids[tested.origin[0]])
     shown = own[np.unique(np.linspace(0, own.size - 1, MAPPED).astype(int))]
-    few = chosen(tested, shown)
+    few = tested.take(shown)
     past = torch.as_tensor(fitted.scaling.transform(few).past, dtype=torch.float32)
     model.eval()
     with torch.inference_mode():

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
-from pipeline.fitting import Learnt, Parts, chosen, digest_of, learn, rows_of
+from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
@@ -132,7 +132,7 @@ def _made(
     prepared = task.prepare(panel, fold, rows[0], origins, cached=False)
     windows, knows = prepared.windows, task.knowledge(panel, fold)
     parts = Parts(*(task.select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
-    asked = windows if origins is None else chosen(windows, np.isin(windows.origin, origins))
+    asked = windows if origins is None else windows.take(np.isin(windows.origin, origins))
     stages = _inputs(task, prepared, knows)
     for row in rows:
         for path in folder.iterdir():

@@ -7,13 +7,12 @@ import time
 import warnings
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
@@ -143,15 +142,11 @@ def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
 
 
-def chosen(windows: Windows, rows: NDArray[Any]) -> Windows:
-    """Return some windows, by their numbers or by a mask."""
-    return Windows(windows.past[rows], windows.target[rows], windows.y[rows], windows.origin[rows])
-
-
 def digest_of(*parts: Batch | Windows) -> str:
     """Return a digest of the arrays of windows or batches, by which they are known again."""
     digest = hashlib.sha256()
-    for array in (array for part in parts for array in part[:3]):
+    arrays = [array for part in parts for name, array in part._asdict().items() if name != "origin"]
+    for array in (array for array in arrays if array is not None):
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 

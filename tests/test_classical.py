@@ -63,7 +63,7 @@ def waves(n_steps=200, noise=0.0):
 
 
 def parts(windows, n_train):
-    return Windows(*(a[:n_train] for a in windows)), Windows(*(a[n_train:] for a in windows))
+    return windows.take(slice(n_train)), windows.take(slice(n_train, None))
 
 
 def inputs_of(windows, scaling):
@@ -72,7 +72,7 @@ def inputs_of(windows, scaling):
 
 
 def none_of(windows):
-    return Windows(*(a[:0] for a in windows))
+    return windows.take(slice(0))
 
 
 def fit(model, windows, scaling, validation=None):
@@ -108,7 +108,7 @@ def test_the_forecast_of_a_window_does_not_depend_on_those_around_it(name):
     fit(model, train, scaling)
     found = model.predict(inputs_of(test, scaling))  # (..., n, H)
     for chosen in ([0], [3, 1], range(7), range(1, 64), np.arange(len(test.y))[::-1], []):
-        some = Windows(*(a[list(chosen)] for a in test))
+        some = test.take(np.array(chosen, dtype=int))
         np.testing.assert_array_equal(model.predict(inputs_of(some, scaling)), found[..., list(chosen), :])
 
 
@@ -190,7 +190,7 @@ def test_of_several_penalties_the_one_is_kept_that_errs_least_on_validation_wind
 
 
 def test_without_validation_windows_the_penalty_is_that_of_generalised_cross_validation():
-    train, grid, scaling = Windows(*(a[:60] for a in waves(noise=1.0))), [1e-2, 1.0, 1e2], LastValue()
+    train, grid, scaling = waves(noise=1.0).take(slice(60)), [1e-2, 1.0, 1e2], LastValue()
     chosen = float(fit(Ridge("R", Joint(), grid, **LIVE), train, scaling).state()["alpha"])
     batch = scaling.transform(train)
     rows, target = batch.past.reshape(60, -1), batch.target[..., -1]

@@ -83,4 +83,4 @@ def select_rows(windows: Windows, fold: Fold, role: int, every: int = 1) -> Wind
     if every < 1:
         raise ValueError(f"every={every} must be at least 1 window.")
     chosen = np.flatnonzero(fold.role[windows.origin] == role)[::every]
-    return Windows(windows.past[chosen], windows.target[chosen], windows.y[chosen], windows.origin[chosen])
+    return windows.take(chosen)
