@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from data.contracts import Windows
 from models.model import Inputs
+from models.neuralforecast import NeuralForecast
 from models.statsforecast import StatsForecast
 
 HORIZON = 3
@@ -82,3 +84,50 @@ def test_no_more_than_the_latest_training_rows_are_learnt_from():
     one, two = (fitted(season=12, most=200, a=values).predict(past) for values in (series, other))
     np.testing.assert_array_equal(one, two)
     assert not np.array_equal(one, fitted(season=12, a=other).predict(past))
+
+
+SMALL = {"max_steps": 3, "scaler_type": "standard", "windows_batch_size": 32}
+
+
+def network(name="NHITS", settings=SMALL, seed=0, **series):
+    pytest.importorskip("neuralforecast", reason="needs the extra: pip install -e .[neuralforecast]")
+    torch.manual_seed(seed)
+    model = NeuralForecast("M", name, settings, 1, 24, HORIZON)
+    model.fit(
+        Inputs(inputs_of([], np.empty((0, 24))).windows, None, rows_of(**series)), inputs_of([], np.empty((0, 24)))
+    )
+    return model
+
+
+@pytest.mark.parametrize("name", ["NHITS", "PatchTST", "TSMixer"])
+def test_a_network_forecasts_what_its_package_forecasts_from_the_same_past(name):
+    model, past = network(name, a=wave(200, 50.0)), wave(260, 50.0)[200:224]
+    from neuralforecast import NeuralForecast as Peer
+
+    peer = Peer(models=[model._built(1, seed=0)], freq=1)
+    peer.fit(rows_of(a=wave(200, 50.0).astype(np.float32)), val_size=0)
+    frame = pd.DataFrame({"unique_id": "a", "ds": range(24), "y": past.astype(np.float32)})
+    theirs = peer.predict(df=frame)[name].to_numpy()
+    ours = model.predict(inputs_of(["a"], [past]))
+    np.testing.assert_allclose(ours[0], theirs, rtol=1e-4)
+    assert np.ptp(ours) > 0
+
+
+def test_another_seed_trains_another_network_and_the_same_seed_the_same():
+    past = inputs_of(["a"], [wave(24)])
+    one, again, other = (network(seed=seed, a=wave(100)).predict(past) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Oracle", "Oracle is no network of neuralforecast"),
+        ("TimeLLM", "TimeLLM is no network"),
+        ("TSMixer", "forecasts all 2 series at once"),
+    ],
+)
+def test_a_network_that_is_none_or_sees_all_series_at_once_is_refused(name, said):
+    with pytest.raises(ValueError, match=said):
+        network(name, a=wave(100), b=wave(100, 9.0))
