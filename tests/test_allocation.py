@@ -84,7 +84,9 @@ def test_members_see_everything_and_their_mean_is_the_forecast():
 
 def test_members_differ_before_and_after_training():
     model = build(
-        compose_model("bilstm", "model/component=ensemble", "model.component.n_members=3", "model.network.hidden=[6]", *AT_RANDOM),
+        compose_model(
+            "bilstm", "model/component=ensemble", "model.component.n_members=3", "model.network.hidden=[6]", *AT_RANDOM
+        ),
         n_components=2, lookback=5, horizon=1,
     )  # fmt: skip
     rng = np.random.default_rng(0)
