@@ -109,7 +109,12 @@ class SplitOnce:
         self.history, self.train = _long_enough(history), train
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
-        """Return components up to each end: of one decomposition in the training part, of a window after it."""
+        """Return components up to each end: of one decomposition in the training part, of a window after it.
+
+        Those of a causal decomposition are the same however the series goes on: there is nothing to split.
+        """
+        if decomposition.causal:
+            return WholeSeries().at(decomposition, series, keep, ends)
         known = max(self.history, int(self.train * series.size))
         early, late = ends[ends < known], ends[ends >= known]
         return np.concatenate(

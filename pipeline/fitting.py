@@ -47,7 +47,8 @@ class Learnt(NamedTuple):
     fitted: Fitted
     losses: Losses
     batch: Batch | None
-    """What it was fitted on, synthetic windows among it; None for models that take windows as they are."""
+    """What it was fitted on, synthetic windows among it, also where they were on trial and are not kept; None for
+    models that take windows as they are."""
     digest: str
     """Of the real windows it was fitted on and of those it was chosen by."""
     augmented: bool | None = None
@@ -133,7 +134,7 @@ def learn(
         error = float(np.abs(forecast - parts.validation.y).mean())
         tried.append((error if np.isfinite(error) else np.inf, number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
-    return learnt._replace(augmented=bool(number))
+    return learnt._replace(augmented=bool(number), batch=tried[-1][2].batch)
 
 
 def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 from omegaconf import DictConfig
 
+from evaluation.intervals.own import OwnQuantiles
+from models.allocation import Quantiles
 from runtime.build import ConfigError, as_message, class_of
 from tasks.task import Task
 
@@ -22,7 +24,7 @@ def check_task(task: Task) -> None:
         Naming every fault.
     """
     cfg = task.cfg
-    faults = _strangers(task) + _misfits(cfg, task.name) + _without_returns(cfg) + _unheld(cfg)
+    faults = _strangers(task) + _misfits(cfg, task.name) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -70,3 +72,21 @@ def _unheld(cfg: DictConfig) -> list[str]:
     if cfg.augmentation._target_.endswith(".Auto") and cfg.split.get("validation") in nothing:
         return ["augmentation=auto needs validation rows to judge by; hold some out in split.validation."]
     return []
+
+
+def _unlearnt(cfg: DictConfig) -> list[str]:
+    """Find intervals that a model is asked for and does not learn."""
+    if class_of(cfg.intervals._target_) is not OwnQuantiles:
+        return []
+    learnt: set[int] = set()
+    for node in (cfg.model, *(cfg.baselines or {}).values()):
+        component = node.get("component")
+        if component is not None and class_of(component._target_) is Quantiles:
+            learnt |= {round(100 * (1 - 2 * level)) for level in component.levels if level < 0.5}
+    absent = sorted(set(cfg.intervals.levels) - learnt)
+    if not absent:
+        return []
+    return [
+        f"intervals=own asks for intervals of {absent} %, but no model learns them.  Choose model/component=quantiles "
+        f"with these levels, or another choice of intervals."
+    ]

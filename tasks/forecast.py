@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -133,7 +134,7 @@ class Forecast:
             return Prepared(self._cut(panel, candidate, cached))
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        first = self._first_end()
+        first = self._first_end
         lookback = self._lookback(candidate)
         return Prepared(self._averaged(cut_at(panel, decomposition, scope, lookback, self.reach, origins, first)))
 
@@ -143,7 +144,7 @@ class Forecast:
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        windows = cut(panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end())
+        windows = cut(panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end)
         return self._averaged(windows)
 
     def _averaged(self, windows: Windows) -> Windows:
@@ -157,8 +158,9 @@ class Forecast:
     def _lookback(self, candidate: Candidate) -> int:
         return max(int(self.cfg.lookback), needs_of(candidate).lookback)
 
+    @cached_property
     def _first_end(self) -> int:
-        """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
+        """The step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
         rows = {inputs_of(row): row for row in self.candidates()}
         return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
@@ -264,7 +266,7 @@ class Forecast:
         away.  By its values it is not found in another unit, and what was known of the next move is gone; by the
         place, the next moves are still told where every value has been replaced.
         """
-        every = origins(panel, 1, self._first_end())
+        every = origins(panel, 1, self._first_end)
         doubled = replace(panel, frame=panel.frame.assign(y=2.0 * panel.frame["y"]))
         few = _spread(every, FEW)
         one, other = (self._past(given, node, few) for given in (panel, doubled))
@@ -289,7 +291,7 @@ class Forecast:
 
     def _past(self, panel: Panel, node: DictConfig, rows: IntArray) -> Windows:
         cfg = self.cfg
-        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
+        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end)
 
     def leak_by_design(self, candidate: Candidate) -> str:
         """Say how a candidate is built to see components that are shaped by what comes after, if it is."""
@@ -346,7 +348,7 @@ class Forecast:
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.reach, self._first_end())
+        ends = origins(panel, self.reach, self._first_end)
         roles = fold.role[ends[:, None] + 1 + np.arange(self.reach)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
