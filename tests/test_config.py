@@ -91,7 +91,9 @@ def test_without_decomposition_no_row_is_called_so(configure):
 
 
 def test_all_faults_come_in_one_message_with_a_suggestion(configure):
-    cfg = configure("experiment=sp500", "+model.network.chanels=8", "+split.tset=0.1", "scope.history=long", "source=csv")
+    cfg = configure(
+        "experiment=sp500", "+model.network.chanels=8", "+split.tset=0.1", "scope.history=long", "source=csv"
+    )
     with pytest.raises(ConfigError) as error:
         check(cfg, LIVE)
     said = str(error.value)

@@ -62,9 +62,10 @@ def test_har_is_least_squares_on_means(index, kind) -> None:
     np.testing.assert_allclose(model.predict(inputs(windows))[:, 0], theirs, atol=1e-6)
 
 
-def test_a_lookback_that_does_not_hold_a_month_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"model\.lags=\[1, 5, 22\] .* lookback=10"):
-        HAR("HAR", [1, 5, 22], 1, 10, 1)
+def test_lags_beyond_what_a_window_shows_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"model\.lags=\[1, 5, 66\] .* from 1 up to 30, what a window shows"):
+        HAR("HAR", [1, 5, 66], 1, 30, 1)
+    HAR("HAR", [1, 5, 22], 1, 8, 1)
 
 
 def test_ewma_weighs_as_its_decay_says_and_takes_the_one_that_errs_least_on_validation(index) -> None:
@@ -89,9 +90,9 @@ def test_the_filter_of_garch_is_that_of_arch(index, asymmetric) -> None:
     from arch import arch_model
 
     y, r = index
-    windows = windows_of(y, r, lookback=250)
+    windows = windows_of(y, r, lookback=150)
     train = windows.take(slice(800))
-    model = GARCH("G", asymmetric, 5, 1, 250, 1)
+    model = GARCH("G", asymmetric, 5, 1, 150, 1)
     model.fit(inputs(train._replace(y=y[train.origin, None])), inputs(windows.take(slice(0))))
     seen = r[: train.origin[-1] + 1]
     theirs = arch_model(r, vol="GARCH", p=1, o=int(asymmetric), q=1, dist="t", rescale=False)
