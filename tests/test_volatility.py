@@ -183,3 +183,33 @@ def test_predict_gives_volatility_in_percent_a_day(finished, tmp_path) -> None:
     assert row["LHAR in % a day"] == pytest.approx(np.exp(row["LHAR"] + own).mean())
     assert row["lo_80 in % a day"] < row["LHAR in % a day"] < row["hi_80 in % a day"]
     assert "LHAR in % a day" in " ".join(done.stdout.split()) or "% a day" in done.stdout
+
+
+def test_regressions_learn_from_validation_rows_before_they_forecast_the_test(configure, tmp_path) -> None:
+    """Validation is forecast by what training rows have taught, the test by what both have; nothing leaks."""
+    import statsmodels.api as sm
+
+    from pipeline.audit import audit
+    from pipeline.work import outcomes, work_units
+    from runtime.build import build
+
+    words = ["experiment=smoke", "source.n_steps=300", "lookback=22", "decomposition=identity", "scope.history=64"]
+    cfg = configure(*words, "model=har", "baselines=naive", "refit=validation", "parallel.n_jobs=1")
+    task = build(cfg.task)(cfg)
+    panel = task.load(build(cfg.source))
+    folds = build(cfg.split).folds(panel, task.reach)
+    found = dict(outcomes(task, panel, folds, tmp_path, work_units(task, panel, folds)))
+    y = panel.frame["y"]
+    design = sm.add_constant(pd.concat([y.rolling(k).mean() for k in (1, 5, 22)], axis=1).to_numpy())
+    role = folds[0].role
+    learnt = {"calibration": role == 0, "forecasts": (role == 0) | (role == 1)}
+    first = len(y) - len(task.prepare(panel, folds[0], task.candidates()[0]).windows.y)
+    for name, rows in learnt.items():
+        targets = np.flatnonzero(rows)
+        targets = targets[targets >= first]
+        theirs = sm.OLS(y.to_numpy()[targets], design[targets - 1]).fit()
+        (own,) = [getattr(outcome, name) for outcome in found.values() if outcome.model == "HAR"]
+        at = panel.frame["ds"].searchsorted(own["ds"])
+        np.testing.assert_allclose(own["y_hat"], theirs.predict(design[at - 1]), rtol=1e-6)
+    verdict = audit(task, panel, folds, {outcome.name: outcome.learnt_from for outcome in found.values()})
+    assert verdict.verdict == "causal", verdict.sentence
