@@ -227,3 +227,20 @@ def test_the_scaled_error_is_that_of_series_standardised_by_their_training_rows_
     assert found == pytest.approx(np.square(standardised).mean())
     alone = panel_of(rng.standard_normal(200))
     assert not task.facts(alone, ByTime(0.1, 0.3).folds(alone, 1)).deviation
+
+
+@pytest.mark.parametrize("stride", [1, 7, 24])
+def test_the_audit_rebuilds_origins_of_the_stride_alone_of_every_role_and_before_every_cut(configure, stride):
+    task = task_of(configure, f"stride={stride}", "lookback=5", "horizon=3")
+    panel = panel_of(100 + np.cumsum(np.random.default_rng(0).standard_normal(800)))
+    fold = ByTime(0.2, 0.2).folds(panel, 3)[0]
+    used = task.prepare(panel, fold, task.candidates()[0], cached=False).windows
+    rebuilt = task.sampled(panel, fold, np.random.default_rng(0))
+    assert set(rebuilt) <= set(used.origin)
+    again = task.prepare(panel, fold, task.candidates()[0], rebuilt).windows
+    np.testing.assert_array_equal(again.past, used.past[np.isin(used.origin, rebuilt)])
+    for role in (0, 1, 2):
+        assert len(task.select(again, fold, role).origin) >= 2
+    cuts = [np.flatnonzero(changed.replaced)[0] - 1 for changed in task.changes(panel, fold, np.random.default_rng(0))]
+    for cut in cuts:  # the last origin that must not see the change is rebuilt
+        assert used.origin[used.origin <= cut].max() in rebuilt
