@@ -100,6 +100,10 @@ class Forecaster(pl.LightningModule):
         """Refuse: a trainer of Lightning fits the weights."""
         raise TypeError(f"{self.label} is trained by a trainer of Lightning (needs.gradients); call trainer.fit.")
 
+    def before(self, train: Inputs, validation: Inputs) -> tuple[Batch, Batch]:
+        """Learn what must be learnt before the weights, and return what they are trained on and chosen by."""
+        return scaled_batch(train), scaled_batch(validation)
+
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``, computed in double precision and rounded to single.
 

@@ -280,7 +280,8 @@ def _fit(
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
-        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
+        given = model.before(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+        losses = _train(cfg, model, candidate.label, *given, checkpoint)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)

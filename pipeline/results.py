@@ -84,7 +84,8 @@ def _best_simple(task: Task, outcomes: list[Outcome], accused: Mapping[str, str]
     The run's own model is none of them.
     """
     own, *baselines = task.candidates()
-    labels = [row.label for row in baselines if not needs_of(row).gradients and row.label not in accused]
+    rivals = [row for row in baselines if not row.beside and not needs_of(row).gradients]
+    labels = [row.label for row in rivals if row.label not in accused]
     best = best_simple(outcomes, labels)
     return "" if best in (task.reference, own.label) else best
 
