@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim import Optimizer
 
-from data.contracts import Batch, FloatArray, IntArray, Scaling, Windows
+from data.contracts import SERIES, Batch, FloatArray, IntArray, Scaling, Windows
 from models.allocation import Allocation, Ensemble, Joint
 from models.forecaster import Forecaster
 from models.model import Inputs, Model, Needs, Refittable, State, scaled_batch
@@ -49,7 +49,7 @@ class Residual(Forecaster):
         If there is no block, the core is a network, or a network of its own sees each component.
     """
 
-    needs: ClassVar[Needs] = Forecaster.needs._replace(task="forecast")
+    needs: ClassVar[Needs] = Forecaster.needs._replace(kinds=(SERIES,))
 
     def __init__(
         self,

@@ -24,8 +24,6 @@ MEMBERS = "members.safetensors"
 """In the run folder: what the members of a combination have learnt, every seed's."""
 WEIGHTS_OF = "combination.json"
 """Among the artifacts: the weights of each seed in the last fold, by the label of each member."""
-FOR = "forecast"
-"""The task it is made for: validation rows of cells are no two halves in time."""
 KEYS = ["unique_id", "ds", "origin", "step"]
 
 

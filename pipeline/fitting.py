@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
+from evaluation.rows import PERSISTENCE
 from models.allocation import Quantiles
 from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
@@ -196,9 +197,13 @@ def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt)
 
 
 def reference_of(task: Task) -> Model:
-    """Return the reference of a task, not fitted yet."""
-    row = next(one for one in task.candidates() if one.label == task.reference)
-    return unfitted(task.cfg, row.model, 1).model
+    """Return the forecast a model is blended with, not fitted yet.
+
+    It is the reference of the task or, where that looks back upon more steps than the windows have, persistence.
+    """
+    names = (task.reference, PERSISTENCE)
+    rows = [row for name in names for row in task.candidates() if row.label == name and row.lookback is None]
+    return unfitted(task.cfg, rows[0].model, 1).model
 
 
 def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:

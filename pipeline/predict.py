@@ -14,7 +14,6 @@ from data.panel import DataError
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
 from models.blend import Blend
-from models.model import Inputs
 from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, weighted
 from pipeline.combination import members as combined_rows
 from pipeline.fitted import BLEND_WEIGHT, Fitted, below, members, unfitted
@@ -31,7 +30,8 @@ from tasks.task import Prediction, Task, needs_of
 def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: DictConfig) -> Prediction:
     """Forecast what a source reads, with intervals and the reference forecast beside it."""
     task: Task = build(cfg.task)(cfg)
-    row, reference = task.candidates()[0], reference_of(task)
+    rows = task.candidates()
+    row, reference = rows[0], next(one for one in rows if one.label == task.reference)
     panel = task.read(build(source), card["data"])
     models = trained(task, folder)
     forecasts, ends = [], []
@@ -41,8 +41,10 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         forecasts.append(task.finish(panel, windows, fitted.forecast(windows, known)))
         ends.append(fitted.own_intervals(windows, known))
     told = {row.label: np.mean(forecasts, axis=0)}
-    if not reference.state():  # a reference that learns from training rows is not kept with the run
-        told.setdefault(reference.label, reference.predict(Inputs(windows, None, known)))
+    seen = windows if reference.lookback is None else task.asked(panel, reference, None)
+    naive = unfitted(cfg, reference.model, seen.past.shape[2], reference.lookback)
+    if not naive.model.state():  # a reference that learns from training rows is not kept with the run
+        told.setdefault(reference.label, naive.forecast(seen, known))
     together, beside = _combination(task, panel, folder)
     told |= together
     found = task.predicted(panel, windows, told, card["data"])
@@ -90,8 +92,10 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
         If the run kept no weights, or they are damaged or of other settings.
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
-    if not needs_of(row).scaled and not path.is_file():
-        return [unfitted(cfg, row.model, 1)]
+    if not needs_of(row).scaled:
+        naive = unfitted(cfg, row.model, 1, row.lookback)
+        if needs_of(row).state and not naive.model.state():  # nothing is learnt, so nothing is missing
+            return [naive]
     if not path.is_file():
         raise DataError(
             f"{folder} holds no weights ({WEIGHTS}): its model keeps none that a file could hold without running "

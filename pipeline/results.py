@@ -75,6 +75,7 @@ def write_results(
         choices={str(name): str(choice) for name, choice in cfg.names.items()},
         leaks=accused,
         sections=list(task.sections),
+        question=task.question,
     )
     write_metrics(folder, metrics)
 

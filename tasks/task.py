@@ -21,7 +21,7 @@ from omegaconf import DictConfig
 from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts
+from evaluation.rows import Facts, Question
 from models.model import Needs
 from runtime.build import class_of
 
@@ -96,7 +96,9 @@ class Task(Protocol):
     """One kind of question, built as ``task(cfg)`` with the whole configuration."""
 
     name: ClassVar[str]
-    reference: ClassVar[str]
+    question: ClassVar[Question]
+    """What is forecast, in facts that a run folder keeps: scores, tests and the report go by them, not by the name."""
+    reference: str
     """Label of the forecast anyone can make, beside which every number stands."""
     strangers: ClassVar[Sequence[str]]
     """Groups of ``conf/`` that it has no use for."""

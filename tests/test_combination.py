@@ -124,7 +124,7 @@ def test_a_model_of_other_rows_or_of_no_numbers_is_left_out(task):
     ("overrides", "said"),
     [
         ([*SMALL, "split.validation=0"], "combination=simplex fits its weights on validation rows"),
-        (["experiment=smoke_battery", "combination=equal"], "combination=equal is for task=forecast only"),
+        (["experiment=smoke_battery", "combination=equal"], "combination=equal is for .* only; set combination=none"),
     ],
 )
 def test_where_nothing_is_held_out_it_is_refused(overrides, said, configure):
