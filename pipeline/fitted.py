@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from safetensors.numpy import save_file
 
-from data.contracts import FloatArray, Scaling, Windows
-from data.features.chain import Chain
+from data.contracts import FloatArray, Panel, Scaling, Windows
 from evaluation.intervals.bounds import OWN
 from models.allocation import Quantiles
 from models.model import Inputs, Model
 from runtime.build import build
 from runtime.files import atomic
 from runtime.tensors import read_tensors
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -28,7 +30,7 @@ class Fitted(NamedTuple):
 
     model: Model
     scaling: Scaling
-    features: Chain | None = None
+    features: "Chain | None" = None
 
     def inputs(self, windows: Windows, rows: pd.DataFrame) -> Inputs:
         """Return windows as the model takes them: scaled where it asks for that."""
@@ -79,6 +81,12 @@ class Fitted(NamedTuple):
         if self.features is not None:
             self.features.load_state(below("features", tensors))
         return self
+
+
+def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
+    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
+    rows = panel.frame.iloc[windows.origin]
+    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
 
 
 def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +19,7 @@ from data.datamodule import FoldData
 from data.panel import DataError
 from models.forecaster import Forecaster
 from models.model import Inputs
-from pipeline.fitted import Fitted, unfitted
+from pipeline.fitted import Fitted, rows_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
@@ -134,12 +133,6 @@ def learn(
         tried.append((error if np.isfinite(error) else np.inf, number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
     return learnt._replace(augmented=bool(number))
-
-
-def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
-    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
-    rows = panel.frame.iloc[windows.origin]
-    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
 
 
 def digest_of(*parts: Batch | Windows) -> str:

@@ -13,13 +13,12 @@ from data.contracts import FloatArray
 from data.panel import DataError
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
-from pipeline.fitted import Fitted, below, members, unfitted
-from pipeline.fitting import rows_of
+from pipeline.fitted import Fitted, below, members, rows_of, unfitted
 from pipeline.settings import LIVE
 from report.run_folder import RunFolder
 from runtime.build import ConfigError, build, check
-from runtime.command_line import CONF
 from runtime.record import WEIGHTS
+from runtime.settings import CONF
 from tasks.task import Prediction, Task, needs_of
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from data.cached import CachedWork
 from data.calendar import pace, unknown_ahead, upcoming
 from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
-from data.features.chain import Chain
 from data.panel import DataError, shown_date
 from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
@@ -21,6 +20,9 @@ from evaluation.rows import Facts, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
@@ -318,7 +320,7 @@ class Forecast:
             )
         return panel
 
-    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+    def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
         return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback)
 
