@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 
-from data.contracts import FloatArray
+from data.contracts import FloatArray, Panel, Windows
 from data.panel import DataError
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
@@ -21,30 +21,81 @@ from runtime.record import WEIGHTS
 from runtime.settings import CONF
 from tasks.task import Prediction, Task, needs_of
 
+TRAINS, FORECASTS = "models.forecaster.Forecaster", "models.trained.Trained"
+NOTHING = "data.augmentation.identity.Identity"
+
+
+class Loaded(NamedTuple):
+    """The model of a finished run, ready to forecast as often as it is asked."""
+
+    task: Task
+    card: Mapping[str, Any]
+    models: list[Fitted]
+    """One a seed."""
+    offsets: list[dict[str, Any]]
+    """How far intervals reach beyond the run, as the errors of the run have taught it."""
+
+    @property
+    def label(self) -> str:
+        """What the table of the run calls the model."""
+        return self.task.candidates()[0].label
+
+    def forecast(self, panel: Panel, windows: Windows) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Return forecasts ``(n, H)``, the mean over seeds, and the ends of own intervals by column, if there are any."""
+        known = rows_of(panel, windows)
+        made = [self.task.finish(panel, windows, fitted.forecast(windows, known)) for fitted in self.models]
+        ends = [fitted.own_intervals(windows, known) for fitted in self.models]
+        own = {name: np.mean([one[name] for one in ends], axis=0) for name in ends[0]}
+        return np.mean(made, axis=0), own
+
+    def predict(self, source: Any) -> Prediction:
+        """Forecast what a source reads, with intervals and the reference forecast beside it."""
+        task, data = self.task, self.card["data"]
+        rows = task.candidates()
+        row, reference = rows[0], next(one for one in rows if one.label == task.reference)
+        panel = task.read(source, data)
+        windows = task.asked(panel, row, self.models[0].features)
+        if any(fitted.features is not None for fitted in self.models[1:]):  # learnt anew with every seed
+            asked = [task.asked(panel, row, fitted.features) for fitted in self.models]
+            one = [self._replace(models=[fitted]).forecast(panel, own) for fitted, own in zip(self.models, asked, strict=True)]
+            forecast = np.mean([made for made, _ in one], axis=0)
+            ends = {name: np.mean([own[name] for _, own in one], axis=0) for name in one[0][1]}
+        else:
+            forecast, ends = self.forecast(panel, windows)
+        told = {row.label: forecast}
+        naive = unfitted(task.cfg, reference.model, windows.past.shape[2])
+        if not naive.model.state():  # a reference that learns from training rows is not kept with the run
+            told.setdefault(reference.label, naive.forecast(windows, rows_of(panel, windows)))
+        found = task.predicted(panel, windows, told, data)
+        table = _with_intervals(found.table, row.label, ends, self.offsets)
+        notes = [*panel.notes, *found.notes, *_leak_note(row.label, self.card)]
+        kept = {column: name for column, name in found.columns.items() if name}
+        dropped = [column for column, name in found.columns.items() if not name]
+        return found._replace(table=table.drop(columns=dropped).rename(columns=kept), notes=notes)
+
 
 def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: DictConfig) -> Prediction:
-    """Forecast what a source reads, with intervals and the reference forecast beside it."""
+    """Forecast what a source reads with the model of a finished run."""
+    return loaded(cfg, card, folder).predict(build(source))
+
+
+def loaded(cfg: DictConfig, card: Mapping[str, Any], folder: Path) -> Loaded:
+    """Return the model of a finished run, whose settings have been checked."""
     task: Task = build(cfg.task)(cfg)
-    rows = task.candidates()
-    row, reference = rows[0], next(one for one in rows if one.label == task.reference)
-    panel = task.read(build(source), card["data"])
-    models = trained(task, folder)
-    forecasts, ends = [], []
-    for fitted in models:
-        windows = task.asked(panel, row, fitted.features)
-        known = rows_of(panel, windows)
-        forecasts.append(task.finish(panel, windows, fitted.forecast(windows, known)))
-        ends.append(fitted.own_intervals(windows, known))
-    told = {row.label: np.mean(forecasts, axis=0)}
-    naive = unfitted(cfg, reference.model, windows.past.shape[2])
-    if not naive.model.state():  # a reference that learns from training rows is not kept with the run
-        told.setdefault(reference.label, naive.forecast(windows, known))
-    found = task.predicted(panel, windows, told, card["data"])
-    table = _with_intervals(found.table, row.label, ends, folder)
-    notes = [*panel.notes, *found.notes, *_leak_note(row.label, card)]
-    kept = {column: name for column, name in found.columns.items() if name}
-    table = table.drop(columns=[column for column, name in found.columns.items() if not name]).rename(columns=kept)
-    return found._replace(table=table, notes=notes)
+    return Loaded(task, card, trained(task, folder), RunFolder(folder).artifact("intervals.json") or [])
+
+
+def without_training(cfg: DictConfig) -> DictConfig:
+    """Return the settings of a run without what only trains it: Lightning is not imported to forecast."""
+    settings: Any = OmegaConf.to_container(cfg)
+    settings |= {"trainer": None, "callbacks": None}
+    settings["augmentation"] = {"_target_": NOTHING}
+    for node in (settings["model"], *(settings.get("baselines") or {}).values()):
+        if node.get("_target_") == TRAINS:
+            node["_target_"] = FORECASTS
+    kept = OmegaConf.create(settings)
+    assert isinstance(kept, DictConfig)
+    return kept
 
 
 def trained(task: Task, folder: Path) -> list[Fitted]:
@@ -77,13 +128,13 @@ def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     return fresh._replace(features=features).load_state(tensors)
 
 
-def _with_intervals(table: pd.DataFrame, label: str, ends: list[dict[str, FloatArray]], folder: Path) -> pd.DataFrame:
+def _with_intervals(
+    table: pd.DataFrame, label: str, ends: Mapping[str, FloatArray], offsets: list[dict[str, Any]]
+) -> pd.DataFrame:
     """Put the intervals a model has learnt itself, or else those its errors have taught, behind the forecasts."""
-    if ends[0]:
-        bounds = {name.removeprefix(OWN): np.mean([one[name] for one in ends], axis=0).ravel() for name in ends[0]}
-        return table.assign(**bounds)
-    latest = RunFolder(folder).artifact("intervals.json") or []
-    widened = extend(table.assign(model=label, y_hat=table[label]), latest)
+    if ends:
+        return table.assign(**{name.removeprefix(OWN): end.ravel() for name, end in ends.items()})
+    widened = extend(table.assign(model=label, y_hat=table[label]), offsets)
     return table.join(widened[[column for column in widened if str(column).startswith(("lo_", "hi_"))]])
 
 
@@ -96,7 +147,7 @@ def _leak_note(label: str, card: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def source_of(cfg: DictConfig, given: DictConfig | None) -> DictConfig:
+def source_of(cfg: DictConfig, given: Mapping[str, Any] | None) -> DictConfig:
     """Return the source of the run or, where a file is given, one that reads it, with the run's column names.
 
     Raises

@@ -328,16 +328,26 @@ class Forecast:
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
     ) -> Prediction:
         """Return the next steps of every series, a row a date."""
-        ids = panel.frame["unique_id"].to_numpy()
-        parts = []
-        for n, last in enumerate(windows.origin):
-            known = panel.frame["ds"].iloc[first_row(ids, last) : last + 1]
-            days = upcoming(known, self.cfg.horizon, panel.calendar)
-            part = pd.DataFrame({"unique_id": ids[last], "ds": days, "step": range(1, self.cfg.horizon + 1)})
-            parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
+        ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"]
+        codes = pd.factorize(dates)[0]
+        rhythms: dict[bytes, Any] = {}  # of series with the same dates the next ones are the same
+        ahead = []
+        for last in windows.origin:
+            own = slice(first_row(ids, last), last + 1)
+            known, key = dates.iloc[own], codes[own].tobytes()
+            if key not in rhythms:
+                rhythms[key] = upcoming(known, self.cfg.horizon, panel.calendar)
+            ahead.append(rhythms[key])
+        n, horizon = len(windows.origin), self.cfg.horizon
+        columns = {
+            "unique_id": np.repeat(ids[windows.origin], horizon),
+            "ds": ahead[0].append(ahead[1:]),
+            "step": np.tile(1 + np.arange(horizon), n),
+        }
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
-        return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
+        table = pd.DataFrame(columns | {label: forecast.ravel() for label, forecast in forecasts.items()})
+        return Prediction(table, title, [doubt] if doubt else [])
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

@@ -1,0 +1,80 @@
+"""A DataFrame in the place of the file that predict.py reads."""
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import DictConfig, OmegaConf
+
+from data.contracts import Panel
+from data.panel import KEYS, DataError, listed, validated
+from runtime.build import build, class_of
+from tasks.task import Task
+
+NAME = "table"
+
+
+class FrameSource:
+    """Read series or cells from a DataFrame, as the source of a run reads them from its file.
+
+    Columns ``unique_id``, ``ds`` and ``y`` with dates or whole numbers in ``ds`` are taken as they are; without
+    ``unique_id`` all rows are one series.  Any other table is read as a file with these columns would be, by the
+    options of the run.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    node : DictConfig
+        Source that reads a file of this task, with the options of the run.
+    unit : str
+        Unit of ``y``.
+    """
+
+    def __init__(self, frame: pd.DataFrame, node: DictConfig, unit: str) -> None:
+        if not isinstance(frame, pd.DataFrame):
+            raise DataError(f"A forecast needs a DataFrame, not {type(frame).__name__}: pd.DataFrame({{'ds': ..., 'y': ...}}).")
+        self.frame, self.node, self.unit = frame, node, unit
+
+    def load(self) -> Panel:
+        """Return the series as a panel.
+
+        Raises
+        ------
+        DataError
+            Naming every fault of the table.
+        """
+        frame = self.frame
+        if "y" in frame and "ds" in frame and _is_time(frame["ds"]):
+            ids = frame["unique_id"] if "unique_id" in frame else NAME
+            panel = validated(frame[["ds", "y"]].assign(unique_id=ids)[KEYS], NAME, self.unit)
+            return replace(panel, calendar=self.node.get("calendar"))
+        options: Any = OmegaConf.to_container(self.node)
+        named = {"time": "ds", "value": "y", "series": "unique_id"} if "y" in frame else {}
+        options |= {option: column for option, column in named.items() if column in frame}
+        panel = class_of(options.pop("_target_"))(**options | {"path": frame, "name": NAME, "unit": self.unit}).load()  # type: ignore[attr-defined]
+        return panel
+
+    def read(self) -> Panel:
+        """Return cells, whose end of life need not be known.
+
+        Raises
+        ------
+        DataError
+            Naming every fault of the table.
+        """
+        with tempfile.TemporaryDirectory() as folder:  # cells are read from files, with all that this checks
+            path = Path(folder) / f"{NAME}.parquet"
+            self.frame.to_parquet(path, index=False)
+            names = {"cell": "unique_id", "cycle": "ds"}
+            own = {option: column for option, column in names.items() if option in self.node and column in self.frame}
+            node = OmegaConf.merge(self.node, {"path": str(path), **own})
+            assert isinstance(node, DictConfig)
+            panel: Panel = build(node).read()
+            return panel
+
+
+def _is_time(ds: "pd.Series[Any]") -> bool:
+    return pd.api.types.is_datetime64_any_dtype(ds) or pd.api.types.is_integer_dtype(ds)
