@@ -204,8 +204,8 @@ class Forecaster:
     --------
     >>> settings = ("model=ridge", "decomposition=identity", "baselines=naive", "audit=none")
     >>> table = Forecaster(*settings, horizon=2).fit(df).predict(df, horizon=2)
-    >>> table[["unique_id", "Ridge"]].shape
-    (2, 2)
+    >>> table[["unique_id", "Ridge"]].shape          # two steps of two series
+    (4, 2)
     """
 
     def __init__(self, *overrides: str, horizon: int = 1, folder: str | Path | None = None) -> None:

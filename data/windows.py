@@ -358,22 +358,18 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
                 f"{first + 1} ({_why(first, lookback)}).  Give a longer file."
             )
     ends = [np.array([start + series.size - 1]) for start, series in zip(starts, every, strict=True)]
-    beside = [
-        _beside(panel, start, end - start, lookback) for start, end in zip(starts, ends, strict=True) if panel.covariates
-    ]
+    beside = [_beside(panel, start, end - start, lookback) for start, end in zip(starts, ends, strict=True)]
     unknown = np.full((len(every), 0, decomposition.n_components), np.nan)
     return Windows(
         past=_at_the_end(scope, decomposition, every, lookback).transpose(0, 2, 1),  # (n, L, C)
         target=unknown,
         y=unknown[:, :, 0],
         origin=np.concatenate(ends),
-        covariates=np.concatenate([own for own in beside if own is not None]) if beside else None,
+        covariates=np.concatenate([own for own in beside if own is not None]) if panel.covariates else None,
     )
 
 
-def _at_the_end(
-    scope: Scope, decomposition: Decomposition, every: Sequence[FloatArray], lookback: int
-) -> FloatArray:
+def _at_the_end(scope: Scope, decomposition: Decomposition, every: Sequence[FloatArray], lookback: int) -> FloatArray:
     """Return the components of the last ``lookback`` points of many series, ``(n, C, L)``.
 
     The windows of all series go through a decomposition together, where its scope has it decompose one each.

@@ -1,7 +1,6 @@
 """A DataFrame in the place of the file that predict.py reads."""
 
 import tempfile
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import Panel
-from data.panel import KEYS, DataError, listed, validated
+from data.panel import KEYS, DataError, validated
 from runtime.build import build, class_of
-from tasks.task import Task
 
 NAME = "table"
 
@@ -35,7 +33,7 @@ class FrameSource:
 
     def __init__(self, frame: pd.DataFrame, node: DictConfig, unit: str) -> None:
         if not isinstance(frame, pd.DataFrame):
-            raise DataError(f"A forecast needs a DataFrame, not {type(frame).__name__}: pd.DataFrame({{'ds': ..., 'y': ...}}).")
+            raise DataError(f"A forecast needs a DataFrame with ds and y, not {type(frame).__name__}.")
         self.frame, self.node, self.unit = frame, node, unit
 
     def load(self) -> Panel:
@@ -48,14 +46,15 @@ class FrameSource:
         """
         frame = self.frame
         if "y" in frame and "ds" in frame and _is_time(frame["ds"]):
-            ids = frame["unique_id"] if "unique_id" in frame else NAME
+            ids: Any = frame.get("unique_id", NAME)
             panel = validated(frame[["ds", "y"]].assign(unique_id=ids)[KEYS], NAME, self.unit)
             return replace(panel, calendar=self.node.get("calendar"))
         options: Any = OmegaConf.to_container(self.node)
+        kind: Any = class_of(options.pop("_target_"))
         named = {"time": "ds", "value": "y", "series": "unique_id"} if "y" in frame else {}
         options |= {option: column for option, column in named.items() if column in frame}
-        panel = class_of(options.pop("_target_"))(**options | {"path": frame, "name": NAME, "unit": self.unit}).load()  # type: ignore[attr-defined]
-        return panel
+        read: Panel = kind(**(options | {"path": frame, "name": NAME, "unit": self.unit})).load()
+        return read
 
     def read(self) -> Panel:
         """Return cells, whose end of life need not be known.
@@ -70,8 +69,8 @@ class FrameSource:
             self.frame.to_parquet(path, index=False)
             names = {"cell": "unique_id", "cycle": "ds"}
             own = {option: column for option, column in names.items() if option in self.node and column in self.frame}
-            node = OmegaConf.merge(self.node, {"path": str(path), **own})
-            assert isinstance(node, DictConfig)
+            node = self.node.copy()
+            node.update({"path": str(path)} | own)
             panel: Panel = build(node).read()
             return panel
 

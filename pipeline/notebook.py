@@ -54,7 +54,8 @@ def settings_of(words: Sequence[str], data: pd.DataFrame | None) -> tuple[DictCo
     for word in words:
         if "=" not in word or word.startswith(("-", "hydra.", "resume=", "sweep=")):
             raise ConfigError(
-                f"{word!r} is not a choice or a setting of one run, such as 'model=lstm'.  A folder is given as folder=..."
+                f"{word!r} is not a choice or a setting of one run, such as 'model=lstm'.  A folder "
+                f"is given as folder=..."
             )
     words = list(words)
     if data is not None and not any(word.startswith(("experiment=", "source=")) for word in words):

@@ -1,6 +1,6 @@
 """Forecast with the model of a finished run from a file it has not seen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,13 +40,21 @@ class Loaded(NamedTuple):
         """What the table of the run calls the model."""
         return self.task.candidates()[0].label
 
-    def forecast(self, panel: Panel, windows: Windows) -> tuple[FloatArray, dict[str, FloatArray]]:
-        """Return forecasts ``(n, H)``, the mean over seeds, and the ends of own intervals by column, if there are any."""
-        known = rows_of(panel, windows)
-        made = [self.task.finish(panel, windows, fitted.forecast(windows, known)) for fitted in self.models]
-        ends = [fitted.own_intervals(windows, known) for fitted in self.models]
-        own = {name: np.mean([one[name] for one in ends], axis=0) for name in ends[0]}
-        return np.mean(made, axis=0), own
+    def asked(self, panel: Panel) -> list[Windows]:
+        """Return the windows a panel is forecast from, one set a model; features are learnt anew with every seed."""
+        row = self.task.candidates()[0]
+        if all(fitted.features is None for fitted in self.models):
+            return [self.task.asked(panel, row, None)] * len(self.models)
+        return [self.task.asked(panel, row, fitted.features) for fitted in self.models]
+
+    def forecast(self, panel: Panel, asked: Sequence[Windows]) -> tuple[FloatArray, dict[str, FloatArray]]:
+        """Return forecasts ``(n, H)``, the mean over seeds, and the ends of own intervals by column."""
+        made, ends = [], []
+        for fitted, windows in zip(self.models, asked, strict=True):
+            known = rows_of(panel, windows)
+            made.append(self.task.finish(panel, windows, fitted.forecast(windows, known)))
+            ends.append(fitted.own_intervals(windows, known))
+        return np.mean(made, axis=0), {name: np.mean([one[name] for one in ends], axis=0) for name in ends[0]}
 
     def predict(self, source: Any) -> Prediction:
         """Forecast what a source reads, with intervals and the reference forecast beside it."""
@@ -54,14 +62,9 @@ class Loaded(NamedTuple):
         rows = task.candidates()
         row, reference = rows[0], next(one for one in rows if one.label == task.reference)
         panel = task.read(source, data)
-        windows = task.asked(panel, row, self.models[0].features)
-        if any(fitted.features is not None for fitted in self.models[1:]):  # learnt anew with every seed
-            asked = [task.asked(panel, row, fitted.features) for fitted in self.models]
-            one = [self._replace(models=[fitted]).forecast(panel, own) for fitted, own in zip(self.models, asked, strict=True)]
-            forecast = np.mean([made for made, _ in one], axis=0)
-            ends = {name: np.mean([own[name] for _, own in one], axis=0) for name in one[0][1]}
-        else:
-            forecast, ends = self.forecast(panel, windows)
+        asked = self.asked(panel)
+        windows = asked[-1]
+        forecast, ends = self.forecast(panel, asked)
         told = {row.label: forecast}
         naive = unfitted(task.cfg, reference.model, windows.past.shape[2])
         if not naive.model.state():  # a reference that learns from training rows is not kept with the run

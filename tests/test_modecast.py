@@ -129,10 +129,11 @@ def test_a_forecaster_forecasts_what_its_run_does_for_a_table(df, tmp_path):
     table = model.fit(df).predict(df, horizon=2)
     assert table.groupby("unique_id").size().tolist() == [2, 2]
     whole = modecast.load(tmp_path / "run").predict()
-    pd.testing.assert_frame_equal(table[table["unique_id"] == "b"].reset_index(drop=True), whole.iloc[3:5].reset_index(drop=True))
+    last = table[table["unique_id"] == "b"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(last, whole.iloc[3:5].reset_index(drop=True))
     assert set(model.run.forecasts["unique_id"]) == {"a", "b"}
     with pytest.raises(FolderError, match="on another table"):
-        modecast.Forecaster(*SMALL, "model=ridge", "decomposition=identity", horizon=3, folder=tmp_path / "run").fit(2 * df[["y"]])
+        model.fit(2 * df[["y"]])
 
 
 def test_a_run_that_is_there_is_returned_and_not_repeated(folder):
