@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from omegaconf import DictConfig
 
     from evaluation.leakage.prove import Audit
     from pipeline.predict import Loaded
@@ -58,6 +59,11 @@ class Run:
     def model(self) -> str:
         """What the tables call the run's own model."""
         return self._folder.metrics.model
+
+    @property
+    def horizon(self) -> int:
+        """How many steps the run forecasts at once [steps]."""
+        return int(self._model.task.cfg.horizon)
 
     @property
     def audit(self) -> str:
@@ -96,14 +102,14 @@ class Run:
             raise FolderError(f"{self.path} holds no forecasts.parquet.  Run the experiment again.")
         return as_wide(rows)
 
-    def predict(self, df: pd.DataFrame | None = None, horizon: int | None = None) -> pd.DataFrame:
+    def predict(self, df: pd.DataFrame | bytes | None = None, horizon: int | None = None) -> pd.DataFrame:
         """Forecast what follows the series of a table; of cells, the remaining life at every cycle.
 
         Parameters
         ----------
-        df : DataFrame or None
-            Columns ``unique_id`` (or one series), ``ds`` and ``y``, or those of the run's own file; None takes the
-            data of the run.
+        df : DataFrame, bytes or None
+            Columns ``unique_id`` (or one series), ``ds`` and ``y``, or those of the run's own file; bytes are the
+            content of a CSV file; None takes the data of the run.
         horizon : int or None
             How many steps [steps]; None takes all that the model was trained for.
 
@@ -161,20 +167,27 @@ class Run:
         check(cfg, LIVE)
         return loaded(cfg, card, self.path)
 
-    def _source(self, df: pd.DataFrame | None) -> Any:
-        from pipeline.frames import FrameSource
+    @cached_property
+    def _reader(self) -> DictConfig:
+        """The source that reads a file as the run's own was read."""
         from pipeline.predict import source_of
+
+        return source_of(self._model.task.cfg, {})
+
+    def _source(self, df: pd.DataFrame | bytes | None) -> Any:
+        from pipeline.frames import FrameSource, TextSource
         from runtime.build import build
 
-        cfg = self._model.task.cfg
         if df is None:
-            return build(source_of(cfg, None))
-        return FrameSource(df, source_of(cfg, {}), self._folder.metrics.unit)
+            return build(self._model.task.cfg.source)
+        if isinstance(df, bytes):
+            return TextSource(df, self._reader)
+        return FrameSource(df, self._reader, self._folder.metrics.unit)
 
     def _horizon(self, horizon: int | None) -> int:
         from data.panel import DataError
 
-        longest = int(self._model.task.cfg.horizon)
+        longest = self.horizon
         if horizon is None:
             return longest
         if not 1 <= horizon <= longest:

@@ -1,5 +1,6 @@
 """A DataFrame in the place of the file that predict.py reads."""
 
+import re
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -77,3 +78,53 @@ class FrameSource:
 
 def _is_time(ds: "pd.Series[Any]") -> bool:
     return pd.api.types.is_datetime64_any_dtype(ds) or pd.api.types.is_integer_dtype(ds)
+
+
+class TextSource:
+    """Read series or cells from the text of a file that was sent, as predict.py reads a file.
+
+    Parameters
+    ----------
+    content : bytes
+        A table with a header line, columns parted by commas, semicolons or tabs.
+    node : DictConfig
+        Source that reads a file of this task, with the options of the run.
+    """
+
+    def __init__(self, content: bytes, node: DictConfig) -> None:
+        self.content, self.node = content, node
+
+    def load(self) -> Panel:
+        """Return the series as a panel.
+
+        Raises
+        ------
+        DataError
+            Naming every fault of the table.
+        """
+        return self._panel("load", {"time": "ds", "value": "y", "series": "unique_id"})
+
+    def read(self) -> Panel:
+        """Return cells, whose end of life need not be known.
+
+        Raises
+        ------
+        DataError
+            Naming every fault of the table.
+        """
+        return self._panel("read", {"cell": "unique_id", "cycle": "ds"})
+
+    def _panel(self, method: str, names: dict[str, str]) -> Panel:
+        header = self.content[:10_000].decode("utf-8", errors="replace").partition("\n")[0]
+        columns = re.split(r"[,;\t|]", header.replace('"', "").strip("\ufeff\r "))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{NAME}.csv"
+            path.write_bytes(self.content)
+            node = self.node.copy()
+            own = {option: column for option, column in names.items() if option in node and column in columns}
+            node.update({"path": str(path)} | own)
+            try:
+                panel: Panel = getattr(build(node), method)()
+                return panel
+            except DataError as error:
+                raise DataError(str(error).replace(f"{folder}/", "")) from None
