@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from evaluation.leakage.prove import Audit
+    from pipeline.library.stream import Stream
     from pipeline.predict import Loaded
     from report.run_folder import RunFolder
 
@@ -138,6 +139,37 @@ class Run:
         table.attrs = {"title": found.title, "notes": list(found.notes)}
         return table
 
+    def stream(self, since: Any = None) -> Stream:
+        """Go on from the data of the run: every new value moves the window and the adaptive intervals.
+
+        Forecasts and bounds are, to the bit, those of a run whose test part holds the new values.
+
+        Parameters
+        ----------
+        since : date, int or None
+            Last date that counts as known, to replay what came after; None takes all.
+
+        Raises
+        ------
+        ValueError
+            If the data are no longer those of the run, or it is of cells.
+
+        Examples
+        --------
+        >>> stream = load(folder).stream()
+        >>> table = stream.update(951.2)           # the next value; forecasts of what follows it
+        >>> table.columns[:3].tolist()
+        ['unique_id', 'ds', 'ICEEMDAN-LSTM']
+        """
+        import pandas as pd
+
+        from pipeline.library.stream import Stream
+
+        panel = self._source(None).load()
+        if isinstance(since, str):
+            since = pd.Timestamp(since)
+        return Stream(self._model, self.path, panel, since)
+
     def report(self) -> Path:
         """Return the report page, one HTML file that needs no network; written when it is first asked for."""
         from report.page import write_page
@@ -175,7 +207,7 @@ class Run:
         return source_of(self._model.task.cfg, {})
 
     def _source(self, df: pd.DataFrame | bytes | None) -> Any:
-        from pipeline.frames import FrameSource, TextSource
+        from pipeline.library.frames import FrameSource, TextSource
         from runtime.build import build
 
         if df is None:
@@ -273,7 +305,7 @@ def run(
     >>> done.forecasts.columns.tolist()[:5]
     ['unique_id', 'ds', 'cutoff', 'y', 'Ridge']
     """
-    from pipeline.notebook import run_here
+    from pipeline.library.notebook import run_here
 
     return Run(run_here(overrides, data, None if folder is None else Path(folder), verbose))
 

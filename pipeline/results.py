@@ -36,6 +36,9 @@ def write_results(
     forecasts = intervals.apply(averaged(outcomes, "forecasts"), calibration)
     keep_table(folder / "forecasts.parquet", forecasts)
     _keep_artifacts(folder, task, panel, folds, outcomes, intervals.latest(forecasts, calibration))
+    own = calibration[calibration["model"] == model]
+    if not own.empty:  # with which a stream of intervals begins
+        keep_table(folder / "artifacts" / "calibration.parquet", own[own["fold"] == folds[-1].name])
 
     facts, accused = task.facts(panel, folds), leaking(task, audit)
     seeds = sorted({outcome.seed for outcome in outcomes})
