@@ -33,7 +33,7 @@ class Trained(nn.Module):
     B batch, L lookback, C component, H horizon, K network
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True, task=None)
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True)
 
     def __init__(
         self,

@@ -20,11 +20,11 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
 from pipeline.fitted import rows_of
-from pipeline.fitting import Learnt, Parts, digest_of, learn
+from pipeline.fitting import Learnt, Parts, digest_of, learn, refit
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
-from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
+from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
 SCALED = ("scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
@@ -66,7 +66,7 @@ def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
     for row in task.candidates():
         if not applies(task, row, panel, fold):
             continue
-        groups.setdefault(str(row.decomposition), []).append(row.label)
+        groups.setdefault(inputs_of(row), []).append(row.label)
     return list(groups.values())
 
 
@@ -140,14 +140,23 @@ def _made(
             path.unlink()
         learnt = learn(task, panel, fold, row, prepared, parts, folder / "brief.ckpt")
         if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
-            stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
-        if learnt.fitted.model.needs.state:
-            stages.append(
-                Stage("weights", flatten(learnt.fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
-            )
-        forecast = task.finish(panel, asked, learnt.fitted.forecast(asked, rows_of(panel, asked)))
-        stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label))
+            seen = knows.chosen_on if row.lookbacks else knows.fitted_on  # the lookback is chosen on validation rows
+            stages += _scaled(learnt, windows, seen, task.own_past(windows)[0])
+        stages += _judged(task, panel, row, learnt, asked, knows)
+        if refit(task.cfg, panel, learnt.fitted, parts):
+            stages += _judged(task, panel, row, learnt, asked, knows)
     return stages, windows
+
+
+def _judged(task: Task, panel: Panel, row: Candidate, learnt: Learnt, asked: Windows, knows: Knowledge) -> list[Stage]:
+    """Return the weights of a candidate, and its forecasts."""
+    fitted = learnt.fitted
+    forecast = task.finish(panel, asked, fitted.forecast(asked, rows_of(panel, asked)))
+    stages = [Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label)]
+    if fitted.model.needs.state:
+        weights = Stage("weights", flatten(fitted.weights()), fitted_on=knows.chosen_on, subject=row.label)
+        stages.insert(0, weights)
+    return stages
 
 
 def _inputs(task: Task, prepared: Prepared, knows: Knowledge) -> list[Stage]:
@@ -162,13 +171,13 @@ def _inputs(task: Task, prepared: Prepared, knows: Knowledge) -> list[Stage]:
     return [Stage("decomposition", windows.past, end, must_move=True), *targets]
 
 
-def _scaled(learnt: Learnt, windows: Windows, knows: Knowledge, end: IntArray) -> list[Stage]:
+def _scaled(learnt: Learnt, windows: Windows, seen: BoolArray, end: IntArray) -> list[Stage]:
     assert learnt.batch is not None
     scaling = learnt.fitted.scaling
     return [
-        Stage("scaling", flatten(scaling.state()), fitted_on=knows.fitted_on),
-        Stage("scaled inputs", scaling.transform(windows).past, end, knows.fitted_on),
-        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=knows.fitted_on),
+        Stage("scaling", flatten(scaling.state()), fitted_on=seen),
+        Stage("scaled inputs", scaling.transform(windows).past, end, seen),
+        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=seen),
     ]
 
 

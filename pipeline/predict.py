@@ -13,7 +13,10 @@ from data.contracts import FloatArray, Panel, Windows
 from data.panel import DataError
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
-from pipeline.fitted import Fitted, below, members, rows_of, unfitted
+from models.blend import Blend
+from models.model import Inputs
+from pipeline.fitted import BLEND_WEIGHT, Fitted, below, members, reference_of, rows_of, unfitted
+from pipeline.outcome import ERRORS
 from pipeline.settings import LIVE
 from report.run_folder import RunFolder
 from runtime.build import ConfigError, build, check
@@ -34,6 +37,8 @@ class Loaded(NamedTuple):
     """One a seed."""
     offsets: list[dict[str, Any]]
     """How far intervals reach beyond the run, as the errors of the run have taught it."""
+    errors: pd.DataFrame | None
+    """Errors of validation rows, by which forecasts are restored to the unit users think in."""
 
     @property
     def label(self) -> str:
@@ -59,19 +64,17 @@ class Loaded(NamedTuple):
     def predict(self, source: Any) -> Prediction:
         """Forecast what a source reads, with intervals and the reference forecast beside it."""
         task, data = self.task, self.card["data"]
-        rows = task.candidates()
-        row, reference = rows[0], next(one for one in rows if one.label == task.reference)
+        label, reference = self.label, reference_of(task)
         panel = task.read(source, data)
         asked = self.asked(panel)
         windows = asked[-1]
         forecast, ends = self.forecast(panel, asked)
-        told = {row.label: forecast}
-        naive = unfitted(task.cfg, reference.model, windows.past.shape[2])
-        if not naive.model.state():  # a reference that learns from training rows is not kept with the run
-            told.setdefault(reference.label, naive.forecast(windows, rows_of(panel, windows)))
+        told = {label: forecast}
+        if not reference.state():  # a reference that learns from training rows is not kept with the run
+            told.setdefault(reference.label, reference.predict(Inputs(windows, None, rows_of(panel, windows))))
         found = task.predicted(panel, windows, told, data)
-        table = _with_intervals(found.table, row.label, ends, self.offsets)
-        notes = [*panel.notes, *found.notes, *_leak_note(row.label, self.card)]
+        table = task.restored_ahead(panel, _with_intervals(found.table, label, ends, self.offsets), self.errors)
+        notes = [*panel.notes, *found.notes, *_leak_note(label, self.card)]
         kept = {column: name for column, name in found.columns.items() if name}
         dropped = [column for column, name in found.columns.items() if not name]
         return found._replace(table=table.drop(columns=dropped).rename(columns=kept), notes=notes)
@@ -85,7 +88,14 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
 def loaded(cfg: DictConfig, card: Mapping[str, Any], folder: Path) -> Loaded:
     """Return the model of a finished run, whose settings have been checked."""
     task: Task = build(cfg.task)(cfg)
-    return Loaded(task, card, trained(task, folder), RunFolder(folder).artifact("intervals.json") or [])
+    run = RunFolder(folder)
+    return Loaded(
+        task,
+        card,
+        trained(task, folder),
+        run.artifact("intervals.json") or [],
+        run.artifact(ERRORS, ["model", "fold", "step", "error"]),
+    )
 
 
 def without_training(cfg: DictConfig) -> DictConfig:
@@ -110,7 +120,7 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
         If the run kept no weights, or they are damaged or of other settings.
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
-    if not needs_of(row).scaled:
+    if not needs_of(row).scaled and not path.is_file():
         return [unfitted(cfg, row.model, 1)]
     if not path.is_file():
         raise DataError(
@@ -126,9 +136,11 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
 def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     """Build the model of a run anew and give it what was kept."""
     cfg = task.cfg
-    fresh = unfitted(cfg, task.candidates()[0].model, task.n_channels(below("scaling", tensors)))
+    row = task.candidates()[0]
+    fresh = unfitted(cfg, row.model, task.n_channels(below("scaling", tensors)) if needs_of(row).scaled else 1)
     features = build(cfg.features) if cfg.get("features") is not None else None
-    return fresh._replace(features=features).load_state(tensors)
+    blend = Blend(1.0, reference_of(task)) if BLEND_WEIGHT in tensors else None
+    return fresh._replace(features=features, blend=blend).load_state(tensors)
 
 
 def _with_intervals(

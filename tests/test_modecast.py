@@ -179,7 +179,7 @@ def test_folds_that_overlap_have_rows_of_their_own():
 def test_runs_are_compared_as_compare_py_does(folder, tmp_path):
     other = modecast.run("experiment=smoke", "model=ridge", *SMALL, *SHORT, folder=tmp_path / "ridge")
     rows = modecast.compare([folder, other])
-    assert set(rows["model"]) == {"Persistence", "Drift", "ICEEMDAN-LSTM", "ICEEMDAN-Ridge"}
+    assert {"Persistence", "Drift", "ICEEMDAN-LSTM", "ICEEMDAN-Ridge"} <= set(rows["model"])
     scores = other.scores.set_index("model")["mae"]
     assert rows.set_index("model")["mae"]["ICEEMDAN-Ridge"] == pytest.approx(scores["ICEEMDAN-Ridge"], rel=1e-12)
 

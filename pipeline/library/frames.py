@@ -14,6 +14,7 @@ from data.panel import KEYS, DataError, validated
 from runtime.build import build, class_of
 
 NAME = "table"
+PLAIN = "data.sources.csv.CSV"  # a column of values; others need several
 
 
 class FrameSource:
@@ -46,15 +47,17 @@ class FrameSource:
             Naming every fault of the table.
         """
         frame = self.frame
-        if "y" in frame and "ds" in frame and _is_time(frame["ds"]):
+        if self.node._target_ == PLAIN and "y" in frame and "ds" in frame and _is_time(frame["ds"]):
             ids: Any = frame.get("unique_id", NAME)
             panel = validated(frame[["ds", "y"]].assign(unique_id=ids)[KEYS], NAME, self.unit)
             return replace(panel, calendar=self.node.get("calendar"))
         options: Any = OmegaConf.to_container(self.node)
         kind: Any = class_of(options.pop("_target_"))
         named = {"time": "ds", "value": "y", "series": "unique_id"} if "y" in frame else {}
-        options |= {option: column for option, column in named.items() if column in frame}
-        read: Panel = kind(**(options | {"path": frame, "name": NAME, "unit": self.unit})).load()
+        options |= {option: column for option, column in named.items() if option in options and column in frame}
+        if self.node._target_ == PLAIN:
+            options["unit"] = self.unit
+        read: Panel = kind(**(options | {"path": frame, "name": NAME})).load()
         return read
 
     def read(self) -> Panel:

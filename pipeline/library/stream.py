@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from data.calendar import upcoming
 from data.contracts import Decomposition, FloatArray, Panel, Scope, Windows
 from data.panel import DataError, fingerprint, shown_date
+from data.targets.level import Level
 from data.windows import first_end
 from evaluation.intervals.adaptive import Adaptive, Online
 from evaluation.intervals.bounds import OWN
@@ -70,8 +71,12 @@ class Stream:
 
     def __init__(self, loaded: Loaded, folder: Path, panel: Panel, since: Any = None) -> None:
         task = loaded.task
-        if task.name != "forecast" or panel.covariates:
-            raise DataError("A stream goes on with series without covariates; call predict with the longer table.")
+        target = getattr(task, "target", None)  # of a forecast of series alone
+        if not (isinstance(target, Level) and target.over == 1) or panel.covariates:
+            raise DataError(
+                "A stream goes on with series that are forecast as they are, without covariates.  Call predict with "
+                "the longer table."
+            )
         if fingerprint(panel) != loaded.card["data"]["sha256"]:
             raise DataError(
                 f"The data of {panel.name} are no longer those of the run in {folder}.  Restore them first."
