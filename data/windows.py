@@ -1,6 +1,6 @@
 """Cut a panel into windows: the only place that knows history, lookback, horizon and scope."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -383,21 +383,34 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
         If a series is too short for one window.
     """
     first = first_end(scope, decomposition, lookback)
-    parts = []
-    for start, series in panel.series():
+    starts, every = zip(*panel.series(), strict=True)
+    for start, series in zip(starts, every, strict=True):
         if series.size <= first:
             raise DataError(
                 f"Series {panel.frame['unique_id'].iloc[start]} has {series.size} steps, but a forecast needs "
                 f"{first + 1} ({_why(first, lookback)}).  Give a longer file."
             )
-        past = scope.at(decomposition, series, lookback, np.array([series.size - 1])).transpose(0, 2, 1)
-        unknown = np.full((1, 0, decomposition.n_components), np.nan)
-        beside = _beside(panel, start, np.array([series.size - 1]), lookback)
-        parts.append(Windows(past, unknown, unknown[:, :, 0], np.array([start + series.size - 1]), beside))
-    joined: list[Any] = [
-        None if columns[0] is None else np.concatenate(columns) for columns in zip(*parts, strict=True)
-    ]
-    return Windows(*joined)
+    ends = [np.array([start + series.size - 1]) for start, series in zip(starts, every, strict=True)]
+    beside = [_beside(panel, start, end - start, lookback) for start, end in zip(starts, ends, strict=True)]
+    unknown = np.full((len(every), 0, decomposition.n_components), np.nan)
+    return Windows(
+        past=_at_the_end(scope, decomposition, every, lookback).transpose(0, 2, 1),  # (n, L, C)
+        target=unknown,
+        y=unknown[:, :, 0],
+        origin=np.concatenate(ends),
+        covariates=np.concatenate([own for own in beside if own is not None]) if panel.covariates else None,
+    )
+
+
+def _at_the_end(scope: Scope, decomposition: Decomposition, every: Sequence[FloatArray], lookback: int) -> FloatArray:
+    """Return the components of the last ``lookback`` points of many series, ``(n, C, L)``.
+
+    The windows of all series go through a decomposition together, where its scope has it decompose one each.
+    """
+    if isinstance(scope, RollingWindow):
+        length = max(scope.history, lookback)
+        return tails(decomposition, [series[-length:] for series in every], lookback)
+    return np.concatenate([scope.at(decomposition, series, lookback, np.array([series.size - 1])) for series in every])
 
 
 def select(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> Windows:

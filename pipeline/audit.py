@@ -19,7 +19,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
-from pipeline.fitting import Learnt, Parts, digest_of, learn, refit, rows_of
+from pipeline.fitted import rows_of
+from pipeline.fitting import Learnt, Parts, digest_of, learn, refit
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet

@@ -18,12 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
-from evaluation.rows import PERSISTENCE
 from models.allocation import Quantiles
 from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs, Model, Refittable
-from pipeline.fitted import Fitted, newest, unfitted
+from models.model import Inputs, Refittable
+from pipeline.fitted import Fitted, newest, reference_of, rows_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
@@ -196,16 +195,6 @@ def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt)
     return learnt._replace(fitted=fitted._replace(blend=blend))
 
 
-def reference_of(task: Task) -> Model:
-    """Return the forecast a model is blended with, not fitted yet.
-
-    It is the reference of the task or, where that looks back upon more steps than the windows have, persistence.
-    """
-    names = (task.reference, PERSISTENCE)
-    rows = [row for name in names for row in task.candidates() if row.label == name and row.lookback is None]
-    return unfitted(task.cfg, rows[0].model, 1).model
-
-
 def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
     """Return ``unique_id``, ``ds`` (of cells their age) and ``y`` of all training rows."""
     return panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
@@ -226,12 +215,6 @@ def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:
     known = Windows(*both)
     model.refit(fitted.inputs(known, rows_of(panel, known)))
     return True
-
-
-def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
-    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
-    rows = panel.frame.iloc[windows.origin]
-    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
 
 
 def digest_of(*parts: Batch | Windows) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from data.contracts import (
     Target,
     Windows,
 )
-from data.features.chain import Chain
 from data.panel import DataError, shown_date
 from data.targets.level import Level
 from data.targets.log_range import LogRange
@@ -53,6 +52,9 @@ from tasks.task import (
     needs_of,
     once_each,
 )
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
@@ -456,7 +458,7 @@ class Forecast:
             )
         return panel
 
-    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+    def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
         return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate))
 
@@ -464,16 +466,26 @@ class Forecast:
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
     ) -> Prediction:
         """Return the next steps of every series, a row a date."""
-        ids = panel.frame["unique_id"].to_numpy()
-        parts = []
-        for n, last in enumerate(windows.origin):
-            known = panel.frame["ds"].iloc[first_row(ids, last) : last + 1]
-            days, steps = upcoming(known, self.reach, panel.calendar), self._steps()
-            part = pd.DataFrame({"unique_id": ids[last], "ds": days[steps - 1], "step": steps})
-            parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
+        ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"]
+        codes = pd.factorize(dates)[0]
+        rhythms: dict[bytes, Any] = {}  # of series with the same dates the next ones are the same
+        ahead, steps = [], self._steps()
+        for last in windows.origin:
+            own = slice(first_row(ids, last), last + 1)
+            known, key = dates.iloc[own], codes[own].tobytes()
+            if key not in rhythms:
+                rhythms[key] = upcoming(known, self.reach, panel.calendar)[steps - 1]
+            ahead.append(rhythms[key])
+        n = len(windows.origin)
+        columns = {
+            "unique_id": np.repeat(ids[windows.origin], steps.size),
+            "ds": ahead[0].append(ahead[1:]),
+            "step": np.tile(steps, n),
+        }
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
-        return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
+        table = pd.DataFrame(columns | {label: forecast.ravel() for label, forecast in forecasts.items()})
+        return Prediction(table, title, [doubt] if doubt else [])
 
 
 def _own_lookback(model: DictConfig) -> int | None:
