@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray
 from models.chunks import in_chunks
 from models.har import joined
 from models.model import Inputs, Needs, State
@@ -42,7 +42,7 @@ class EWMA:
     """
 
     needs: ClassVar[Needs] = Needs(
-        scaled=False, gradients=False, chance=False, state=True, task="forecast", lookback=MEMORY
+        scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,), lookback=MEMORY
     )
     component: None = None
 

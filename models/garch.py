@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray, Windows
+from data.contracts import SERIES, FloatArray, Windows
 from models.chunks import in_chunks
 from models.har import joined
 from models.model import Inputs, Needs, State
@@ -45,7 +45,7 @@ class GARCH:
     """
 
     needs: ClassVar[Needs] = Needs(
-        scaled=False, gradients=False, chance=False, state=True, task="forecast", returns=True, lookback=MEMORY
+        scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,), returns=True, lookback=MEMORY
     )
     component: None = None
 

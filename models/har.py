@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray, Windows
+from data.contracts import SERIES, FloatArray, Windows
 from models.chunks import in_chunks
 from models.model import Inputs, Needs, State
 
@@ -38,7 +38,7 @@ class HAR:
     """
 
     needs: ClassVar[Needs] = Needs(
-        scaled=False, gradients=False, chance=False, state=True, task="forecast", lookback=MONTH
+        scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,), lookback=MONTH
     )
     component: None = None
 
