@@ -10,6 +10,7 @@ Two things are held against each other for every row of the table:
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,8 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
+from pipeline.combination import combined, combines, label_of, members
 from pipeline.fitted import rows_of
-from pipeline.fitting import Learnt, Parts, digest_of, learn, refit
+from pipeline.fitting import Learnt, Parts, digest_of, evaluated, learn, refit
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
@@ -28,6 +30,8 @@ from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_o
 
 SCALED = ("scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
+
+TRIED = 2  # ways to replace the test part under a combination, for which every member is trained anew
 
 BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
 """How long the audit trains: long enough to show what has been looked at."""
@@ -51,13 +55,21 @@ def audit(task: Task, panel: Panel, folds: Sequence[Fold], used: Mapping[str, st
         one = partial(_of_group, cfg, panel, folds, used)
         for found in build(cfg.parallel).map(one, work):
             findings = joined(findings, found)
+        for place in places if combines(cfg) else ():
+            findings = joined(findings, _of_combination(cfg, panel, folds[place]))
     return Audit(findings, time.perf_counter() - began, list(cfg.expected_leaks))
 
 
 def leaking(task: Task, verdict: Audit) -> dict[str, str]:
     """Return, for the label of each candidate that leaks, the sentence that says how: by the audit, else by design."""
     told = {row.label: verdict.against(row.label) or task.leak_by_design(row) for row in task.candidates()}
-    return {label: sentence for label, sentence in told.items() if sentence}
+    accused = {label: sentence for label, sentence in told.items() if sentence}
+    if combines(task.cfg):
+        label = label_of(task.cfg)
+        within = next((accused[row.label] for row in members(task) if row.label in accused), "")
+        if sentence := verdict.against(label) or within:
+            accused[label] = sentence
+    return accused
 
 
 def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
@@ -103,6 +115,34 @@ def _of_group(
     found = [whole.explained(finding, prepared.windows) for finding in found]
     found = [*_used(whole, panel, fold, rows, prepared, windows, known), *found]
     return [accused for finding in found for accused in _accused(finding, task, rows)]
+
+
+def _of_combination(cfg: DictConfig, panel: Panel, fold: Fold) -> list[Finding]:
+    """Fit all members briefly and combine them, with the test part as it is and replaced: no weight may move."""
+    short = brief(cfg)
+    task: Task = build(short.task)(short)
+    rows = [row for row in members(task) if applies(task, row, panel, fold)]
+    rng, knows = np.random.default_rng(cfg.seed), task.knowledge(panel, fold)
+    origins, label = task.sampled(panel, fold, rng), label_of(cfg)
+    with TemporaryDirectory() as folder:
+
+        def made(given: Panel, split: Fold) -> list[Stage]:
+            inputs = {inputs_of(row): task.prepare(given, split, row, origins, cached=False) for row in rows}
+            brief_ones = []
+            for number, row in enumerate(rows):
+                path = Path(folder) / f"{number}.ckpt"
+                brief_ones.append(evaluated(task, given, split, row, inputs[inputs_of(row)], path)[0])
+                path.unlink(missing_ok=True)
+            weights = combined(task, brief_ones)[0].members
+            assert weights is not None
+            return [Stage("weights", flatten(weights), fitted_on=knows.chosen_on, subject=label)]
+
+        changes = (
+            Change(changed.name, changed.replaced, made(changed.panel, changed.fold))
+            for changed in task.changes(panel, fold, rng)
+            if changed.rows is None and not (changed.replaced & knows.chosen_on).any()
+        )
+        return compare(made(panel, fold), islice(changes, TRIED), panel.frame["unique_id"].to_numpy())
 
 
 def _accused(finding: Finding, task: Task, rows: Sequence[Candidate]) -> list[Finding]:

@@ -14,6 +14,8 @@ from data.panel import DataError
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
 from models.blend import Blend
+from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, weighted
+from pipeline.combination import members as combined_rows
 from pipeline.fitted import BLEND_WEIGHT, Fitted, below, members, reference_of, rows_of, unfitted
 from pipeline.outcome import ERRORS
 from pipeline.settings import LIVE
@@ -32,6 +34,7 @@ class Loaded(NamedTuple):
 
     task: Task
     card: Mapping[str, Any]
+    folder: Path
     models: list[Fitted]
     """One a seed."""
     offsets: list[dict[str, Any]]
@@ -74,9 +77,10 @@ class Loaded(NamedTuple):
         naive = unfitted(task.cfg, reference.model, seen.past.shape[2], reference.lookback)
         if not naive.model.state():  # a reference that learns from training rows is not kept with the run
             told.setdefault(reference.label, naive.forecast(seen, rows_of(panel, seen)))
-        found = task.predicted(panel, windows, told, data)
+        together, beside = _combination(task, panel, self.folder)
+        found = task.predicted(panel, windows, told | together, data)
         table = task.restored_ahead(panel, _with_intervals(found.table, label, ends, self.offsets), self.errors)
-        notes = [*panel.notes, *found.notes, *_leak_note(label, self.card)]
+        notes = [*panel.notes, *found.notes, *beside, *_leak_note(label, self.card)]
         kept = {column: name for column, name in found.columns.items() if name}
         dropped = [column for column, name in found.columns.items() if not name]
         return found._replace(table=table.drop(columns=dropped).rename(columns=kept), notes=notes)
@@ -94,6 +98,7 @@ def loaded(cfg: DictConfig, card: Mapping[str, Any], folder: Path) -> Loaded:
     return Loaded(
         task,
         card,
+        folder,
         trained(task, folder),
         run.artifact("intervals.json") or [],
         run.artifact(ERRORS, ["model", "fold", "step", "error"]),
@@ -111,6 +116,32 @@ def without_training(cfg: DictConfig) -> DictConfig:
     kept = OmegaConf.create(settings)
     assert isinstance(kept, DictConfig)
     return kept
+
+
+def _combination(task: Task, panel: Panel, folder: Path) -> tuple[dict[str, FloatArray], list[str]]:
+    """Return the forecasts of the combination of a run by its label, and what must be said; nothing without one."""
+    if not combines(task.cfg):
+        return {}, []
+    entries, path = RunFolder(folder).artifact(WEIGHTS_OF) or [], folder / MEMBERS
+    tensors = members(path) if path.is_file() else {}
+    rows, label = {row.label: row for row in combined_rows(task)}, label_of(task.cfg)
+    made = []
+    for entry in entries:
+        forecasts = {}
+        for name in (name for name, weight in entry["weights"].items() if weight > 0):
+            row = rows.get(name)
+            if row is None:
+                raise DataError(f"{folder} combines {name}, which is no model of its settings.  Train the run again.")
+            windows = task.asked(panel, row, None)
+            own = tensors.get(member_name(row, entry["seed"])) or tensors.get(member_name(row, task.cfg.seed))
+            fresh = unfitted(task.cfg, row.model, windows.past.shape[2], row.lookback)
+            if own is None and fresh.model.state():
+                return {}, [f"{label} is left out: no weights of {name} are kept with the run."]
+            blend = Blend(1.0, reference_of(task)) if own is not None and BLEND_WEIGHT in own else None
+            fitted = fresh if own is None else fresh._replace(blend=blend).load_state(own)
+            forecasts[name] = task.finish(panel, windows, fitted.forecast(windows, rows_of(panel, windows)))
+        made.append(weighted(forecasts, {name: entry["weights"][name] for name in forecasts}))
+    return ({label: np.mean(made, axis=0)} if made else {}), []
 
 
 def trained(task: Task, folder: Path) -> list[Fitted]:

@@ -9,6 +9,7 @@ from rich.console import Console
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
 from data.panel import fingerprint, shown_date
 from pipeline.audit import audit
+from pipeline.combination import combined
 from pipeline.outcome import Outcome
 from pipeline.results import write_results
 from pipeline.settings import LIVE, check_task
@@ -33,6 +34,9 @@ def run(cfg: DictConfig, folder: Path, out: Console) -> None:
         found[unit] = outcome
         out.print(closing(outcome), markup=False, highlight=False)
     outcomes = [found[unit] for unit in units]
+    for outcome in combined(task, outcomes):
+        outcomes.append(outcome)
+        out.print(closing(outcome), markup=False, highlight=False)
 
     verdict = audit(task, panel, folds, {outcome.name: outcome.learnt_from for outcome in outcomes})
     write_results(folder, task, panel, folds, outcomes, verdict)

@@ -91,6 +91,7 @@ RULES: Mapping[str, Rule] = {
     "seeds": whole(1, 10_000),
     "zero_heads": flag,
     "blend": one_of("validation", "none"),
+    "combination": one_of("none", "equal", "inverse_mse", "simplex", "pso"),
     "equal_memory": one_of("classical", "all", "none"),
     "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
