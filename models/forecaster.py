@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
 
 from data.contracts import Batch, FloatArray
-from models.allocation import Allocation, Penalty, Quantiles
+from models.allocation import Allocation, Penalty, Quantiles, seen_by_each
 from models.chunks import in_chunks
-from models.model import Inputs, Needs, State, scaled_batch
+from models.model import Inputs, Needs, State, all_channels, scaled_batch
 
 PENALTIES: dict[str, Penalty] = {"squared": torch.square, "absolute": torch.abs}
 """What an error costs, by the names a configuration calls it."""
@@ -31,7 +31,7 @@ class Forecaster(pl.LightningModule):
 
     Shapes
     ------
-    B batch, L lookback, C component, H horizon, K network
+    B batch, L lookback, C component, H horizon, K network, E covariate
 
     Parameters
     ----------
@@ -50,6 +50,8 @@ class Forecaster(pl.LightningModule):
         ``squared``, which is for means, or ``absolute``, for medians and judged by MAE.
     decay : float
         Learning rate of an epoch over that of the epoch before; 1: it stays as it is.
+    n_extra : int
+        E, covariates that every network sees beside its components; given by the data.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class Forecaster(pl.LightningModule):
         compile: bool = False,
         loss: str = "squared",
         decay: float = 1.0,
+        n_extra: int = 0,
     ) -> None:
         super().__init__()
         _refuse(loss, decay, component)
@@ -81,7 +84,7 @@ class Forecaster(pl.LightningModule):
         self.component = component
         self.network = network(
             n_networks=component.n_networks(n_components),
-            n_features=component.n_features(n_components),
+            n_features=component.n_features(n_components) + n_extra,
             lookback=lookback,
             horizon=horizon,
         )
@@ -107,14 +110,17 @@ class Forecaster(pl.LightningModule):
         """
         device = torch.device("cpu") if self.device.type == "mps" else self.device  # which has no double precision
         network = copy.deepcopy(self.network).eval().to(device, torch.float64)
+        batch = scaled_batch(inputs)
+        n_components = batch.past.shape[2]
 
-        def forecast(past: FloatArray) -> FloatArray:  # (B, L, C) -> (K, B, H)
-            windows = torch.from_numpy(past.astype(np.float32)).to(device, torch.float64)
+        def forecast(channels: FloatArray) -> FloatArray:  # (B, L, C + E) -> (K, B, H)
+            windows = torch.from_numpy(channels.astype(np.float32)).to(device, torch.float64)
+            extra = None if batch.extra is None else windows[..., n_components:]
             with torch.inference_mode():
-                scaled: Tensor = network(self.component.inputs(windows))
+                scaled: Tensor = network(seen_by_each(self.component, windows[..., :n_components], extra))
             return scaled.cpu().numpy()
 
-        return in_chunks(forecast, scaled_batch(inputs).past, axis=1)
+        return in_chunks(forecast, all_channels(batch), axis=1)
 
     def state(self) -> State:
         """Return the weights."""
@@ -124,9 +130,9 @@ class Forecaster(pl.LightningModule):
         """Take the weights of an earlier fit."""
         self.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in state.items()})
 
-    def forward(self, past: Tensor) -> Tensor:
-        """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
-        return self.network(self.component.inputs(past))
+    def forward(self, past: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Map scaled windows ``(B, L, C)`` and covariates ``(B, L, E)`` to scaled forecasts ``(K, B, H)``."""
+        return self.network(seen_by_each(self.component, past, extra))
 
     def on_fit_start(self) -> None:
         """Refuse a clipping that would be wrong, and leave new memory as it comes.
@@ -191,7 +197,7 @@ class Forecaster(pl.LightningModule):
 
     def _losses(self, batch: Batch) -> Tensor:
         """Return the mean loss of each network, ``(K,)``."""
-        return self.component.losses(self(batch.past), self.component.targets(batch.target), self.penalty)
+        return self.component.losses(self(batch.past, batch.extra), self.component.targets(batch.target), self.penalty)
 
     def _mean_of(self, running: "_RunningMean") -> Tensor:
         """Return the mean over the batches of all processes, ``(K,)``, and start again."""

@@ -13,10 +13,11 @@ from safetensors.numpy import save_file
 
 from data.contracts import FloatArray, Scaling, Windows
 from data.features.chain import Chain
+from data.scaling import WithCovariates
 from evaluation.intervals.bounds import OWN
 from models.allocation import Quantiles
 from models.model import Inputs, Model
-from runtime.build import build
+from runtime.build import build, class_of
 from runtime.files import atomic
 from runtime.tensors import read_tensors
 
@@ -81,10 +82,17 @@ class Fitted(NamedTuple):
         return self
 
 
-def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:
-    """Build a model and its scaling."""
-    built = build(model, n_components=n_components, lookback=cfg.lookback, horizon=cfg.horizon)
-    return Fitted(built, build(cfg.scaling))
+def unfitted(cfg: DictConfig, model: DictConfig, n_components: int, n_extra: int = 0) -> Fitted:
+    """Build a model and its scaling; a network is told how many covariates there are, others find them."""
+    kind: Any = class_of(model._target_)
+    beside = {"n_extra": n_extra} if n_extra and kind.needs.gradients else {}
+    built = build(model, n_components=n_components, lookback=cfg.lookback, horizon=cfg.horizon, **beside)
+    return Fitted(built, scaling_of(cfg))
+
+
+def scaling_of(cfg: DictConfig) -> WithCovariates:
+    """Build the scaling of components, targets and covariates."""
+    return WithCovariates(build(cfg.scaling))
 
 
 def save(fitted: Fitted, path: Path) -> None:

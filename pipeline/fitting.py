@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
+from data.scaling import n_extra_of
 from models.forecaster import Forecaster
 from models.model import Inputs
 from pipeline.fitted import Fitted, unfitted
@@ -155,14 +156,14 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
     if cfg.augmentation._target_ == NOTHING:
         return batch
-    return Batch(batch.past[:n_train], batch.target[:n_train])
+    return batch.take(slice(n_train))
 
 
 def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
     """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
     scaled = fitted.scaling.fit(train).transform(train)
-    extra = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
-    return Batch(np.concatenate([scaled.past, extra.past]), np.concatenate([scaled.target, extra.target]))
+    drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+    return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
 
 
 def _fit(
@@ -175,7 +176,8 @@ def _fit(
     checkpoint: Path,
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
+    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], n_extra_of(parts.train))
+    fitted = fresh._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
     rows = panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
     if not needs.scaled:

@@ -5,7 +5,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from runtime.build import ConfigError, as_message, class_of
+from data.known import KNOWN
+from data.panel import listed
+from runtime.build import ConfigError, as_message, build, class_of
+from runtime.faults import meant
 from tasks.task import Task
 
 FROM_DATA = {"n_components", "lookback", "horizon"}
@@ -22,7 +25,7 @@ def check_task(task: Task) -> None:
         Naming every fault.
     """
     cfg = task.cfg
-    faults = _strangers(task) + _misfits(cfg, task.name) + _unheld(cfg)
+    faults = _strangers(task) + _misfits(cfg, task.name) + _unheld(cfg) + _beside(cfg, task.name)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -47,6 +50,25 @@ def _misfits(cfg: DictConfig, task: str) -> list[str]:
     for what, only in made_for:
         if only not in (None, task):
             faults.append(f"{what} for task={only} only, and cannot be used with task={task}.")
+    return faults
+
+
+def _beside(cfg: DictConfig, task: str) -> list[str]:
+    """Find calendar columns that are not known, and synthetic windows that would have no covariates."""
+    names = [str(name) for name in cfg.get("known") or []]
+    if names and task != "forecast":
+        return [f"known={names} is for task=forecast only.  Take it out."]
+    faults = [
+        f"known has {name}, which is none of {', '.join(KNOWN)}.  {meant(name, KNOWN)}".strip()
+        for name in names
+        if name not in KNOWN
+    ]
+    covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
+    if task == "forecast" and covariates and not build(cfg.augmentation).covariates:
+        faults.append(
+            f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "
+            f"{listed(covariates)}.  Choose augmentation=identity, jitter or mixup, or leave the covariates out."
+        )
     return faults
 
 

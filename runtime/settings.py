@@ -62,6 +62,7 @@ RULES: Mapping[str, Rule] = {
     "seeds": whole(1, 10_000),
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
+    "known": some_of(()),
     "threads": whole(1, 4096, unset=True),
     "figures": one_of("none", "png"),
 }

@@ -10,7 +10,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.cached import CachedWork
 from data.calendar import pace, unknown_ahead, upcoming
-from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
+from data.contracts import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Decomposition,
+    FloatArray,
+    Fold,
+    IntArray,
+    Panel,
+    Scope,
+    Source,
+    Windows,
+)
 from data.features.chain import Chain
 from data.panel import DataError, shown_date
 from data.windows import cut, cut_at, first_end, latest, origins, select
@@ -20,6 +32,7 @@ from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, naive_error
 from runtime.build import build
 from runtime.cache import ArrayCache
+from tasks.beside import ahead_of, future_left_out, future_replaced, past_moved, refuse_other_columns, with_beside
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
@@ -63,6 +76,10 @@ class Forecast:
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = cfg
+
+    def load(self, source: Source) -> Panel:
+        """Read a source, and join what is known beside it."""
+        return with_beside(self.cfg, source.load())
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines without decomposition and persistence, each label once."""
@@ -142,9 +159,10 @@ class Forecast:
         return Facts(self.name, self.reference, panel.unit, naive_error=naive_error(train), lives={})
 
     def card(self, panel: Panel) -> dict[str, Any]:
-        """Return the usual spacing of the rows and the usual change between them."""
+        """Return the usual spacing of the rows, the usual change between them, and what stands beside them."""
         spacing, change = pace(panel)
-        return {"spacing": spacing, "change": change}
+        beside = {"covariates": dict(panel.covariates), "known": list(panel.known)}
+        return {"spacing": spacing, "change": change} | (beside if panel.covariates or panel.known else {})
 
     def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
         """Return the components of the last series, as the model saw them last."""
@@ -257,9 +275,10 @@ class Forecast:
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
+            other = future_replaced(other, later, how, rng)
             yield Changed(f"what comes after {shown_date(dates[row])} is {how}", other, fold, later)
         later = dates > dates[cuts[-1]]
-        other = replace(panel, frame=panel.frame[~later].reset_index(drop=True))
+        other = future_left_out(panel, later)
         name = f"what comes after {shown_date(dates[cuts[-1]])} is left out"
         yield Changed(name, other, Fold(fold.role[~later], fold.name), later, np.flatnonzero(~later))
 
@@ -267,7 +286,7 @@ class Forecast:
         """Return the panel with everything replaced: inputs that stay as they were are not made of it."""
         everything = np.ones(len(panel.frame), dtype=bool)
         scrambled = _in_each(panel, everything, "scrambled", rng)
-        other = replace(panel, frame=panel.frame.assign(y=scrambled))
+        other = past_moved(replace(panel, frame=panel.frame.assign(y=scrambled)), rng)
         return Changed("every value is replaced by another", other, fold, everything)
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
@@ -316,11 +335,14 @@ class Forecast:
                 f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
                 f"{card['change']:.3g}: this is another series or another unit.  Train on this one."
             )
+        panel = with_beside(self.cfg, panel, refuse=False)
+        refuse_other_columns(panel, card)
         return panel
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return the last window of every series."""
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback)
+        ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.cfg.horizon)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback, ahead)
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from data.cells.sequences import select_rows, sequences, short_cells
-from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
+from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
@@ -45,7 +45,7 @@ class RUL:
 
     name: ClassVar[str] = "rul"
     reference: ClassVar[str] = "Clock"
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
@@ -68,6 +68,10 @@ class RUL:
         if train_every < 1:
             raise ConfigError(f"task.train_every={train_every} must be at least 1 cycle.")
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
+
+    def load(self, source: Source) -> Panel:
+        """Read a source."""
+        return source.load()
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the clock, each label once."""

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from data.contracts import FloatArray, Fold, IntArray, Panel, Windows
+from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts
@@ -93,6 +93,10 @@ class Task(Protocol):
     sections: ClassVar[Sequence[str]]
     """Sections of the report page, in their order."""
     cfg: DictConfig
+
+    def load(self, source: Source) -> Panel:
+        """Read a source, and what is known beside it."""
+        ...
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the reference, each label once; the model comes first."""
