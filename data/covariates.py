@@ -28,6 +28,7 @@ from data.moments import (
     checked_time,
     checked_zone,
     in_utc,
+    times_of,
 )
 from data.panel import DataError, listed, shown_date
 from data.reading.options import Options
@@ -154,7 +155,7 @@ class Covariate:
                 f"{panel.name} lacks the column {column!r} (covariates.{name}); {listed(panel.covariates)}."
             )
         unit = panel.unit if column == "y" else panel.covariates[column]
-        return Times(frame["ds"]), None, frame[column].to_numpy(dtype=np.float64), unit
+        return times_of(frame["ds"]), None, frame[column].to_numpy(dtype=np.float64), unit
 
     def _of_file(self) -> tuple[Times, IntArray | None, FloatArray, str]:
         table = read_table(self.path, Options(timezone=None).checked())
@@ -171,13 +172,13 @@ class Covariate:
         time = [name for name in time if name not in found.get("available", [])]
         if len(time) != 1:
             raise DataError(f"{table.name}: name the column of the dates of {self.column!r} (time: ...).")
-        dates = Times(table.dates(time[0])[0])
+        dates = times_of(table.dates(time[0])[0])
         numbers = table.numbers(found["column"][0])
         if numbers.wrong.any():
             raise DataError(f"{table.name}: {int(numbers.wrong.sum())} values of {self.column!r} are not numbers.")
         available = None
         if self.available is not None:
-            told = Times(table.dates(found["available"][0])[0])
+            told = times_of(table.dates(found["available"][0])[0])
             available = _in_utc(told, self.zone, f"the column {self.available!r} of {table.name}") + self.lag * DAY
         return dates, available, np.asarray(numbers.parsed, dtype=np.float64), self.unit
 

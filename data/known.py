@@ -9,7 +9,7 @@ import pandas as pd
 
 from data.calendar import WEEKDAYS
 from data.contracts import FloatArray, Panel
-from data.moments import Times
+from data.moments import Times, times_of
 from data.panel import DataError
 
 MOST = 14  # [days] an exchange is closed in a row at most: beyond, its calendar has an end
@@ -76,7 +76,7 @@ def calendar_columns(
     """
     if not pd.api.types.is_datetime64_any_dtype(dates):
         raise DataError("known=[...] needs dates, and the rows count steps.  Name the column of dates: source.time=...")
-    times = Times(dates)
+    times = times_of(dates)
     local = times if times.tz is None else times.tz_localize(None)
     return pd.DataFrame({name: column for key in names for name, column in KNOWN[key](local, calendar).items()})
 

@@ -69,7 +69,7 @@ class DecidedAt:
             for start, series in panel.series():
                 own = frame["ds"].iloc[start : start + series.size]
                 dates.iloc[start + series.size - 1] = upcoming(own, 1, panel.calendar)[0]
-        decided = self._of(Times(dates), panel)
+        decided = self._of(times_of(dates), panel)
         before = np.r_[NEVER, decided[:-1]].astype(np.int64)
         before[starts] = NEVER
         if (decided <= before).any():
@@ -93,6 +93,11 @@ class DecidedAt:
             f"joined.  Give a time and its zone, such as decided_at.at=15:00 decided_at.zone=Asia/Shanghai, or the "
             f"exchange: decided_at.calendar=XSHG."
         )
+
+
+def times_of(dates: "pd.Series[Any] | pd.Index[Any]") -> Times:
+    """Return the times of a column, with their zone."""
+    return Times(dates.array)
 
 
 def at_time(dates: Times, clock: str) -> Times:
@@ -135,7 +140,7 @@ def at_exchange(dates: Times, code: str, event: str) -> IntArray:
     moments = in_utc(whole, str(found.tz))
     times = found.schedule[event]
     place = found.schedule.index.get_indexer(days.as_unit(found.schedule.index.unit))
-    known = Times(times).tz_convert("UTC").tz_localize(None).as_unit("ns").asi8.astype(np.int64)
+    known = times_of(times).tz_convert("UTC").tz_localize(None).as_unit("ns").asi8.astype(np.int64)
     return np.where(place >= 0, known[np.maximum(place, 0)], moments)
 
 

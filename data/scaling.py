@@ -239,11 +239,11 @@ class WithCovariates:
         To fit, if the lookback is too short to show what is known of every target.
     """
 
+    task: ClassVar[str | None] = None
     clip = 10.0  # [training deviations] a gross outlier would carry any line to where it was never fitted
 
     def __init__(self, inner: Scaling) -> None:
         self.inner = inner
-        self.task = inner.task
         self._mean = self._deviation = np.empty(0)  # (E,)
 
     def fit(self, train: Windows) -> "WithCovariates":
@@ -254,7 +254,7 @@ class WithCovariates:
             seen = _flat(beside)  # (rows, E)
             deviation = seen.std(axis=0)
             self._mean = seen.mean(axis=0)
-            self._deviation = np.where(deviation <= 1e-9 * np.abs(seen).max(axis=0), np.inf, deviation)
+            self._deviation = np.where(deviation <= 1e-9 * np.abs(seen).max(axis=0), 0.0, deviation)  # 0: never moved
         return self
 
     def transform(self, windows: Windows) -> Batch:
@@ -262,7 +262,9 @@ class WithCovariates:
         batch, beside = self.inner.transform(windows), extra_of(windows)
         if beside is None:
             return batch
-        return batch._replace(extra=((beside - self._mean) / self._deviation).clip(-self.clip, self.clip))
+        moving = self._deviation > 0
+        extra = np.where(moving, (beside - self._mean) / np.where(moving, self._deviation, 1.0), 0.0)
+        return batch._replace(extra=extra.clip(-self.clip, self.clip))
 
     def restore_components(self, forecast: FloatArray, windows: Windows) -> FloatArray:
         """Map ``(n, H, C)`` to the sum ``(n, H)`` in the unit of ``y``."""

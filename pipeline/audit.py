@@ -27,7 +27,7 @@ from runtime.build import build
 from runtime.quiet import quiet
 from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
 
-SCALED = ("scaling", "scaled inputs", "augmentation")
+SCALED = ("covariates", "scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
 
 COVARIATES = "covariates"
@@ -236,8 +236,9 @@ def _same_windows(used: Windows, again: Windows) -> Finding:
     """Compare windows that were used, maybe from a cache, with the same ones made again from the panel alone."""
     place = np.searchsorted(used.origin, again.origin)
     differ = np.zeros(len(again.origin), dtype=bool)
-    fields = zip(used._replace(origin=None), again._replace(origin=None), strict=True)
-    for one, other in ((one, other) for one, other in fields if one is not None):
+    for one, other in zip(used, again, strict=True):
+        if one is None or other is None or one is used.origin:
+            continue
         shape = (len(again.origin), -1)
         differ |= (one[place].reshape(shape) != other.reshape(shape)).any(axis=1)
     n, count = len(differ), int(differ.sum())

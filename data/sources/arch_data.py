@@ -1,21 +1,20 @@
 """Daily series of US markets that ship with the dependency ``arch``: they need no file and no network."""
 
-import importlib
-
 import numpy as np
 import pandas as pd
+from arch.data import nasdaq, sp500, vix, wti
 
 from data.contracts import Panel
 from data.panel import validated
 from data.remarks import remarked
 
 TABLES = {
-    "vix": ("vix", "VIX", "% a year"),
-    "wti": ("DCOILWTICO", "WTI", "USD a barrel"),
-    "nasdaq": ("Close", "NASDAQ", "index points"),
-    "sp500": ("Close", "S&P 500", "index points"),
+    "vix": (vix, "vix", "VIX", "% a year"),
+    "wti": (wti, "DCOILWTICO", "WTI", "USD a barrel"),
+    "nasdaq": (nasdaq, "Close", "NASDAQ", "index points"),
+    "sp500": (sp500, "Close", "S&P 500", "index points"),
 }
-"""Column, title and unit of each table."""
+"""Module, column, title and unit of each table."""
 
 
 class ArchData:
@@ -41,8 +40,8 @@ class ArchData:
 
     def load(self) -> Panel:
         """Return the values as one series."""
-        column, title, unit = TABLES[self.table]
-        table = importlib.import_module(f"arch.data.{self.table}").load()
+        module, column, title, unit = TABLES[self.table]
+        table = module.load()
         y = table[column].to_numpy(dtype=np.float64)
         frame = pd.DataFrame({"unique_id": title, "ds": table.index, "y": y})[np.isfinite(y)]
         return remarked(validated(frame, title, unit))
