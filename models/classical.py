@@ -20,7 +20,7 @@ from models.allocation import Allocation, Joint, Separate
 from models.chunks import in_chunks
 from models.model import Inputs, Needs, State, all_channels, scaled_batch
 
-LEARNED = Needs(scaled=True, gradients=False, chance=False, state=True, task=None)
+LEARNED = Needs(scaled=True, gradients=False, chance=False, state=True)
 
 
 class Ridge:
@@ -81,30 +81,25 @@ class Ridge:
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows, and choose the penalties if there are several."""
-        batch = scaled_batch(train)
-        rows = _flattened(self.component, batch.past)  # (K, n, P)
-        targets = self.component.targets(batch.target)  # (K, n, H)
-        beside = None if batch.extra is None else _newest(batch.extra, self.steps)  # (n, Q)
-        pairs = [
-            (alpha, beta)
-            for alpha in self.alphas
-            for beta in self.covariate_alphas[: None if beside is not None else 1]
-        ]
-        ratios = {(alpha, beta): 1.0 if beside is None else float(np.sqrt(alpha / beta)) for alpha, beta in pairs}
-        paths: dict[float, list[_RidgePath]] = {}
-        for ratio in dict.fromkeys(round(ratio, 12) for ratio in ratios.values()):
-            paths[ratio] = [_RidgePath(one, target, beside, ratio) for one, target in zip(rows, targets, strict=True)]
+        beside = scaled_batch(train).extra is not None
+        pairs = [(alpha, beta) for alpha in self.alphas for beta in self.covariate_alphas[: None if beside else 1]]
+        ratios = [round(float(np.sqrt(alpha / beta)), 12) if beside else 1.0 for alpha, beta in pairs]
+        paths = {ratio: self._paths(train, ratio) for ratio in dict.fromkeys(ratios)}
         held_out = validation.batch is not None and validation.scaling is not None and len(validation.batch.past)
         scores = []
-        for alpha, beta in pairs if len(pairs) > 1 else []:
-            networks = paths[round(ratios[alpha, beta], 12)]
+        for (alpha, beta), ratio in zip(pairs, ratios, strict=True) if len(pairs) > 1 else []:
             if held_out:
-                self._take(networks, alpha, beta)
+                self._take(paths[ratio], alpha, beta)
                 scores.append(self._mae(validation))
             else:
-                scores.append(sum(network.gcv(alpha) for network in networks))
-        alpha, beta = pairs[int(np.argmin(scores)) if scores else 0]
-        self._take(paths[round(ratios[alpha, beta], 12)], alpha, beta)
+                scores.append(sum(network.gcv(alpha) for network in paths[ratio]))
+        chosen = int(np.argmin(scores)) if scores else 0
+        self._take(paths[ratios[chosen]], *pairs[chosen])
+
+    def refit(self, known: Inputs) -> None:
+        """Learn anew from all scaled windows there are, with the penalties that were chosen."""
+        alpha, beta = self._alpha if self._alpha.ndim else (self._alpha, self._alpha)
+        self._take(self._paths(known, round(float(np.sqrt(alpha / beta)), 12)), float(alpha), float(beta))
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
@@ -123,6 +118,13 @@ class Ridge:
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
         self._weight, self._bias, self._alpha = state["weight"], state["bias"], state["alpha"]
+
+    def _paths(self, inputs: Inputs, ratio: float) -> "list[_RidgePath]":
+        """Return the regression of every network, for any penalty and one ratio of the two."""
+        batch = scaled_batch(inputs)
+        beside = None if batch.extra is None else _newest(batch.extra, self.steps)  # (n, Q)
+        seen, targets = _flattened(self.component, batch.past), self.component.targets(batch.target)
+        return [_RidgePath(rows, target, beside, ratio) for rows, target in zip(seen, targets, strict=True)]
 
     def _take(self, networks: "Sequence[_RidgePath]", alpha: float, covariate_alpha: float) -> None:
         """Put the weights of one penalty in place."""

@@ -59,7 +59,7 @@ class Forecaster(pl.LightningModule):
         If the loss is not known or not for these components, or the decay makes the rate grow.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True, task=None)
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True)
 
     def __init__(
         self,

@@ -21,11 +21,11 @@ from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windo
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
 from models.model import all_channels
 from pipeline.fitted import scaling_of
-from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
+from pipeline.fitting import Learnt, Parts, digest_of, learn, refit, rows_of
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
-from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
+from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
 SCALED = ("covariates", "scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
@@ -70,7 +70,7 @@ def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
     for row in task.candidates():
         if not applies(task, row, panel, fold):
             continue
-        groups.setdefault(str(row.decomposition), []).append(row.label)
+        groups.setdefault(inputs_of(row), []).append(row.label)
     return list(groups.values())
 
 
@@ -113,10 +113,16 @@ def _accused(finding: Finding, task: Task, rows: Sequence[Candidate]) -> list[Fi
     """Hold a leak in the inputs of a group against its candidates, and one in scaled inputs against their users."""
     if finding.verdict != "LEAKS" or finding.subject is not None:
         return [finding]
-    users = [row for row in rows if finding.stage not in SCALED or needs_of(row).scaled]
+    users = [row for row in rows if finding.stage not in SCALED or _uses(row, finding.stage)]
     if len(users) == len(task.candidates()):
         return [finding]
     return [finding._replace(subject=row.label) for row in users]
+
+
+def _uses(row: Candidate, stage: str) -> bool:
+    """Say whether a candidate rests on a stage of ``SCALED``; what a target leaves is read by others, too."""
+    needs = needs_of(row)
+    return needs.scaled or (stage == COVARIATES and needs.returns)
 
 
 def brief(cfg: DictConfig) -> DictConfig:
@@ -144,14 +150,23 @@ def _made(
             path.unlink()
         learnt = learn(task, panel, fold, row, prepared, parts, folder / "brief.ckpt")
         if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
-            stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
-        if learnt.fitted.model.needs.state:
-            stages.append(
-                Stage("weights", flatten(learnt.fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
-            )
-        forecast = task.finish(panel, asked, learnt.fitted.forecast(asked, rows_of(panel, asked)))
-        stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label))
+            seen = knows.chosen_on if row.lookbacks else knows.fitted_on  # the lookback is chosen on validation rows
+            stages += _scaled(learnt, windows, seen, task.own_past(windows)[0])
+        stages += _judged(task, panel, row, learnt, asked, knows)
+        if refit(task.cfg, panel, learnt.fitted, parts):
+            stages += _judged(task, panel, row, learnt, asked, knows)
     return stages, windows
+
+
+def _judged(task: Task, panel: Panel, row: Candidate, learnt: Learnt, asked: Windows, knows: Knowledge) -> list[Stage]:
+    """Return the weights of a candidate, and its forecasts."""
+    fitted = learnt.fitted
+    forecast = task.finish(panel, asked, fitted.forecast(asked, rows_of(panel, asked)))
+    stages = [Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label)]
+    if fitted.model.needs.state:
+        weights = Stage("weights", flatten(fitted.weights()), fitted_on=knows.chosen_on, subject=row.label)
+        stages.insert(0, weights)
+    return stages
 
 
 def _inputs(task: Task, panel: Panel, prepared: Prepared, knows: Knowledge) -> list[Stage]:
@@ -192,13 +207,13 @@ def _together(findings: Sequence[Finding]) -> list[Finding]:
     return [worst._replace(stage=COVARIATES, checked=checked, changed=changed), *others]
 
 
-def _scaled(learnt: Learnt, windows: Windows, knows: Knowledge, end: IntArray) -> list[Stage]:
+def _scaled(learnt: Learnt, windows: Windows, seen: BoolArray, end: IntArray) -> list[Stage]:
     assert learnt.batch is not None
     scaling = learnt.fitted.scaling
     return [
-        Stage("scaling", flatten(scaling.state()), fitted_on=knows.fitted_on),
-        Stage("scaled inputs", all_channels(scaling.transform(windows)), end, knows.fitted_on),
-        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=knows.fitted_on),
+        Stage("scaling", flatten(scaling.state()), fitted_on=seen),
+        Stage("scaled inputs", all_channels(scaling.transform(windows)), end, seen),
+        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=seen),
     ]
 
 

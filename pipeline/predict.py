@@ -11,10 +11,14 @@ from safetensors import SafetensorError
 
 from data.contracts import FloatArray
 from data.panel import DataError
+from data.scaling import MEAN
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
-from pipeline.fitted import Fitted, below, members, unfitted
-from pipeline.fitting import rows_of
+from models.blend import Blend
+from models.model import Inputs
+from pipeline.fitted import BLEND_WEIGHT, Fitted, below, members, unfitted
+from pipeline.fitting import reference_of, rows_of
+from pipeline.results import ERRORS
 from pipeline.settings import LIVE
 from report.run_folder import RunFolder
 from runtime.build import ConfigError, build, check
@@ -26,8 +30,7 @@ from tasks.task import Prediction, Task, needs_of
 def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: DictConfig) -> Prediction:
     """Forecast what a source reads, with intervals and the reference forecast beside it."""
     task: Task = build(cfg.task)(cfg)
-    rows = task.candidates()
-    row, reference = rows[0], next(one for one in rows if one.label == task.reference)
+    row, reference = task.candidates()[0], reference_of(task)
     panel = task.read(build(source), card["data"])
     models = trained(task, folder)
     forecasts, ends = [], []
@@ -37,11 +40,12 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         forecasts.append(task.finish(panel, windows, fitted.forecast(windows, known)))
         ends.append(fitted.own_intervals(windows, known))
     told = {row.label: np.mean(forecasts, axis=0)}
-    naive = unfitted(cfg, reference.model, windows.past.shape[2])
-    if not naive.model.state():  # a reference that learns from training rows is not kept with the run
-        told.setdefault(reference.label, naive.forecast(windows, known))
+    if not reference.state():  # a reference that learns from training rows is not kept with the run
+        told.setdefault(reference.label, reference.predict(Inputs(windows, None, known)))
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)
+    errors = RunFolder(folder).artifact(ERRORS, ["model", "fold", "step", "error"])
+    table = task.restored_ahead(panel, table, errors)
     notes = [*panel.notes, *found.notes, *_leak_note(row.label, card)]
     kept = {column: name for column, name in found.columns.items() if name}
     table = table.drop(columns=[column for column, name in found.columns.items() if not name]).rename(columns=kept)
@@ -57,7 +61,7 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
         If the run kept no weights, or they are damaged or of other settings.
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
-    if not needs_of(row).scaled:
+    if not needs_of(row).scaled and not path.is_file():
         return [unfitted(cfg, row.model, 1)]
     if not path.is_file():
         raise DataError(
@@ -73,9 +77,13 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
 def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     """Build the model of a run anew and give it what was kept."""
     cfg = task.cfg
-    fresh = unfitted(cfg, task.candidates()[0].model, task.n_channels(below("scaling", tensors)))
+    row = task.candidates()[0]
+    scaling = below("scaling", tensors)
+    n_extra = len(scaling.get(MEAN, ()))
+    fresh = unfitted(cfg, row.model, task.n_channels(scaling) if needs_of(row).scaled else 1, n_extra=n_extra)
     features = build(cfg.features) if cfg.get("features") is not None else None
-    return fresh._replace(features=features).load_state(tensors)
+    blend = Blend(1.0, reference_of(task)) if BLEND_WEIGHT in tensors else None
+    return fresh._replace(features=features, blend=blend).load_state(tensors)
 
 
 def _with_intervals(table: pd.DataFrame, label: str, ends: list[dict[str, FloatArray]], folder: Path) -> pd.DataFrame:

@@ -21,11 +21,15 @@ from omegaconf import DictConfig
 from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts
+from evaluation.rows import Facts, Question
 from models.model import Needs
 from runtime.build import class_of
 
 BoolArray = NDArray[np.bool_]
+
+
+SAME_MEMORY = "same memory"
+"""In the label of a row that stands beside a decomposed one."""
 
 
 class Candidate(NamedTuple):
@@ -35,6 +39,12 @@ class Candidate(NamedTuple):
     model: DictConfig
     decomposition: DictConfig
     """How its inputs are decomposed; empty where the task decomposes nothing."""
+    lookback: int | None = None
+    """Steps it looks back upon, where these are its own; None: ``lookback`` of the run."""
+    lookbacks: tuple[int, ...] = ()
+    """Those it chooses from on validation rows, ascending; the last is ``lookback``.  Empty: no choice."""
+    beside: str = ""
+    """Label of the decomposed row beside which it stands, undecomposed but with the same memory; else empty."""
 
 
 class Prepared(NamedTuple):
@@ -86,6 +96,8 @@ class Task(Protocol):
     """One kind of question, built as ``task(cfg)`` with the whole configuration."""
 
     name: ClassVar[str]
+    question: ClassVar[Question]
+    """What is forecast, in facts that a run folder keeps: scores, tests and the report go by them, not by the name."""
     reference: ClassVar[str]
     """Label of the forecast anyone can make, beside which every number stands."""
     strangers: ClassVar[Sequence[str]]
@@ -94,8 +106,13 @@ class Task(Protocol):
     """Sections of the report page, in their order."""
     cfg: DictConfig
 
+    @property
+    def reach(self) -> int:
+        """How many steps after its origin the last target of a forecast lies."""
+        ...
+
     def load(self, source: Source) -> Panel:
-        """Read a source, and what is known beside it."""
+        """Read a source, and turn its values into what is forecast."""
         ...
 
     def candidates(self) -> list[Candidate]:
@@ -137,6 +154,18 @@ class Task(Protocol):
         self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
     ) -> pd.DataFrame:
         """Return forecasts ``(n, H)``, and the ends of a model's own intervals, as a Forecasts table."""
+        ...
+
+    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Put truths and forecasts in the unit users think in beside those of a Forecasts table, if it is another."""
+        ...
+
+    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
+        """Return the validation errors of some models that restoring new forecasts needs; None where none are."""
+        ...
+
+    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
+        """Put forecasts and bounds of predict.py in the unit users think in beside them, if it is another."""
         ...
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
@@ -213,6 +242,11 @@ def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
     for candidate in candidates:
         unique.setdefault(candidate.label, candidate)
     return list(unique.values())
+
+
+def inputs_of(candidate: Candidate) -> str:
+    """Name the inputs of a candidate: rows of the table with the same name can share what was prepared."""
+    return f"{candidate.decomposition} {candidate.lookback} {needs_of(candidate).lookback}"
 
 
 def needs_of(candidate: Candidate) -> Needs:

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data.covariates
-import tasks.forecast  # before anything is planted: what it imports stays honest
-from data.contracts import Batch, Outside, Windows
+import tasks.forecast  # noqa: F401  before anything is planted: what it imports stays honest
+from data.contracts import SERIES, Batch, Outside, Windows
 from data.covariates import Covariate, as_of, column_of, with_covariates
 from data.decomposition.identity import Identity
 from data.known import calendar_columns
@@ -336,16 +336,11 @@ def told_windows(cfg):
     return task, panel, fold, row, prepared, parts_of(task, panel, fold, prepared)
 
 
-SCALED = [name for name in choices("model") if name not in ("clock", "cycle_ridge", "drift", "last_rul", "persistence")]
-
-
-@pytest.mark.parametrize("name", SCALED)
+@pytest.mark.parametrize("name", choices("model"))
 def test_every_model_of_scaled_windows_sees_covariates_at_every_network(configure, name):
     cfg = configure(*TOLD, f"model={name}")
-    if (
-        class_of(cfg.model._target_).needs.task not in (None, "forecast")
-        or not class_of(cfg.model._target_).needs.scaled
-    ):
+    needs = class_of(cfg.model._target_).needs
+    if SERIES not in needs.kinds or not needs.scaled:
         pytest.skip("reads no scaled windows of series")
     rng = np.random.default_rng(0)
     fitted = unfitted(cfg, cfg.model, 2, n_extra=3)
@@ -431,7 +426,7 @@ def test_windows_drawn_without_covariates_are_refused_before_training(configure)
 
 # --- the audit --------------------------------------------------------------------------------------------------
 
-AUDITED = [*TOLD, "model=ridge", "model/component=joint", "baselines=naive", "lookback=6"]
+AUDITED = [*TOLD, "decomposition=identity", "model=ridge", "baselines=naive", "equal_memory=none", "blend=none"]
 
 
 @pytest.fixture
@@ -504,7 +499,7 @@ def test_a_late_covariate_is_named(with_file, monkeypatch, plant):
     plant(monkeypatch)
     found = audited(with_file())
     assert found.verdict == "LEAKS"
-    assert [(cause.stage, cause.subject) for cause in found.causes] == [("covariates", "MOVING-AVERAGE-Ridge")]
+    assert [(cause.stage, cause.subject) for cause in found.causes] == [("covariates", "Ridge")]
     assert found.causes[0].detail.startswith("rate: ")
     assert found.against("Persistence") == ""  # which sees none
 
@@ -547,7 +542,7 @@ def test_a_run_with_covariates_forecasts_files_it_has_not_seen(tmp_path):
         "experiment=csv", f"source.path={prices}", "source.value=close", "source.covariates=[volume]",
         "+covariate@covariates.rate=file", f"covariates.rate.path={rate}", "covariates.rate.column=x",
         "covariates.rate.zone=UTC", "decided_at.at=23:00", "decided_at.zone=UTC", "known=[weekday]",
-        "decomposition=identity", "model=ridge", "baselines=naive", "lookback=5", f"hydra.run.dir={folder}",
+        "decomposition=identity", "model=ridge", "baselines=naive", "lookback=5", "equal_memory=none", f"hydra.run.dir={folder}",
     ]  # fmt: skip
     done = run("train.py", *words, cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
