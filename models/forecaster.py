@@ -24,7 +24,7 @@ class Forecaster(Trained, pl.LightningModule):
 
     Shapes
     ------
-    B batch, L lookback, C component, H horizon, K network
+    B batch, L lookback, C component, H horizon, K network, E covariate
 
     Parameters
     ----------
@@ -43,6 +43,8 @@ class Forecaster(Trained, pl.LightningModule):
         ``squared``, which is for means, or ``absolute``, for medians and judged by MAE.
     decay : float
         Learning rate of an epoch over that of the epoch before; 1: it stays as it is.
+    n_extra : int
+        E, covariates that every network sees beside its components; given by the data.
 
     Raises
     ------
@@ -62,8 +64,11 @@ class Forecaster(Trained, pl.LightningModule):
         compile: bool = False,
         loss: str = "squared",
         decay: float = 1.0,
+        n_extra: int = 0,
     ) -> None:
-        super().__init__(label, network, optimizer, component, n_components, lookback, horizon, compile, loss, decay)
+        super().__init__(
+            label, network, optimizer, component, n_components, lookback, horizon, compile, loss, decay, n_extra
+        )
         self.validation_losses: Tensor | None = None
         """``(K,)`` of the last validation, over all processes; None before the first."""
         self._train = _RunningMean()
@@ -136,7 +141,7 @@ class Forecaster(Trained, pl.LightningModule):
 
     def _losses(self, batch: Batch) -> Tensor:
         """Return the mean loss of each network, ``(K,)``."""
-        return self.component.losses(self(batch.past), self.component.targets(batch.target), self.penalty)
+        return self.component.losses(self(batch.past, batch.extra), self.component.targets(batch.target), self.penalty)
 
     def _mean_of(self, running: "_RunningMean") -> Tensor:
         """Return the mean over the batches of all processes, ``(K,)``, and start again."""

@@ -22,7 +22,7 @@ from models.allocation import Quantiles
 from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
 from models.model import Inputs, Refittable
-from pipeline.fitted import Fitted, newest, reference_of, rows_of, unfitted
+from pipeline.fitted import Fitted, newest, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
@@ -230,14 +230,14 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
     if cfg.augmentation._target_ == NOTHING:
         return batch
-    return Batch(batch.past[:n_train], batch.target[:n_train])
+    return batch.take(slice(n_train))
 
 
 def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
     """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
     scaled = fitted.scaling.fit(train).transform(train)
-    extra = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
-    return Batch(np.concatenate([scaled.past, extra.past]), np.concatenate([scaled.target, extra.target]))
+    drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+    return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
 
 
 def _fit(
@@ -250,7 +250,8 @@ def _fit(
     checkpoint: Path,
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback)
+    n_extra = scaling_of(cfg).n_extra(parts.train)
+    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback, n_extra)
     fitted = fresh._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
     rows = _training_rows(panel, fold)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 
 from data.contracts import FloatArray, Panel, Windows
 from data.panel import DataError
+from data.scaling import MEAN
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
 from models.blend import Blend
@@ -134,7 +135,8 @@ def _combination(task: Task, panel: Panel, folder: Path) -> tuple[dict[str, Floa
                 raise DataError(f"{folder} combines {name}, which is no model of its settings.  Train the run again.")
             windows = task.asked(panel, row, None)
             own = tensors.get(member_name(row, entry["seed"])) or tensors.get(member_name(row, task.cfg.seed))
-            fresh = unfitted(task.cfg, row.model, windows.past.shape[2], row.lookback)
+            n_extra = 0 if own is None else len(below("scaling", own).get(MEAN, ()))
+            fresh = unfitted(task.cfg, row.model, windows.past.shape[2], row.lookback, n_extra)
             if own is None and fresh.model.state():
                 return {}, [f"{label} is left out: no weights of {name} are kept with the run."]
             blend = Blend(1.0, reference_of(task)) if own is not None and BLEND_WEIGHT in own else None
@@ -172,7 +174,9 @@ def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     """Build the model of a run anew and give it what was kept."""
     cfg = task.cfg
     row = task.candidates()[0]
-    fresh = unfitted(cfg, row.model, task.n_channels(below("scaling", tensors)) if needs_of(row).scaled else 1)
+    scaling = below("scaling", tensors)
+    n_extra = len(scaling.get(MEAN, ()))
+    fresh = unfitted(cfg, row.model, task.n_channels(scaling) if needs_of(row).scaled else 1, n_extra=n_extra)
     features = build(cfg.features) if cfg.get("features") is not None else None
     blend = Blend(1.0, reference_of(task)) if BLEND_WEIGHT in tensors else None
     return fresh._replace(features=features, blend=blend).load_state(tensors)

@@ -351,7 +351,7 @@ def audit(
 
 def flatten(parts: Mapping[str, Any]) -> FloatArray:
     """Return all numbers of what was fitted, by name, in one row ``(1, n)``; a zero where there are none."""
-    flat = [np.ravel(np.asarray(part, dtype=np.float64)) for part in parts.values()]
+    flat = [np.ravel(np.asarray(part, dtype=np.float64)) for part in parts.values() if part is not None]
     return np.concatenate([np.zeros(1), *flat])[None]
 
 
