@@ -145,16 +145,18 @@ class Forecaster(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the sum of the networks' losses."""
-        losses = self._losses(batch)  # (K,)
+        losses = self._losses_of(self(batch.past), batch)  # (K,)
         self._train.add(losses.detach(), len(batch.past))
         if self.trainer.is_last_batch:
             loss = self._mean_of(self._train).mean()
             self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=1)
         return losses.sum()
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Collect the networks' losses."""
-        self._validation.add(self._losses(batch), len(batch.past))
+    def validation_step(self, batch: Batch, _: int) -> Tensor:
+        """Collect the networks' losses; the scaled forecasts ``(K, B, H)`` are for callbacks."""
+        forecasts: Tensor = self(batch.past)  # (K, B, H)
+        self._validation.add(self._losses_of(forecasts, batch), len(batch.past))
+        return forecasts
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean loss, and keep that of each network for those who choose weights."""
@@ -189,9 +191,9 @@ class Forecaster(pl.LightningModule):
         for g in gradients:
             g.mul_(factors.view(-1, *[1] * (g.ndim - 1)))
 
-    def _losses(self, batch: Batch) -> Tensor:
-        """Return the mean loss of each network, ``(K,)``."""
-        return self.component.losses(self(batch.past), self.component.targets(batch.target), self.penalty)
+    def _losses_of(self, forecasts: Tensor, batch: Batch) -> Tensor:
+        """Return the mean loss of each network, ``(K,)``, of its scaled forecasts ``(K, B, H)``."""
+        return self.component.losses(forecasts, self.component.targets(batch.target), self.penalty)
 
     def _mean_of(self, running: "_RunningMean") -> Tensor:
         """Return the mean over the batches of all processes, ``(K,)``, and start again."""

@@ -5,6 +5,8 @@ import pickle
 import sys
 import time
 import warnings
+from collections.abc import Sequence
+from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +22,7 @@ from data.datamodule import FoldData
 from data.panel import DataError
 from models.forecaster import Forecaster
 from models.model import Inputs
+from models.restored_error import RestoredError
 from pipeline.fitted import Fitted, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
@@ -38,6 +41,16 @@ class Parts(NamedTuple):
     train: Windows
     validation: Windows
     test: Windows
+
+
+class Validated(NamedTuple):
+    """A model judged on validation rows alone."""
+
+    mae: float
+    """Mean absolute error in the unit of ``y``; not finite where the training diverged."""
+    losses: Losses
+    seconds: float
+    """Wall time of fit and forecast."""
 
 
 class Learnt(NamedTuple):
@@ -73,12 +86,18 @@ def parts_of(task: Task, panel: Panel, fold: Fold, prepared: Prepared) -> Parts:
 
 
 def evaluated(
-    task: Task, panel: Panel, fold: Fold, candidate: Candidate, prepared: Prepared, checkpoint: Path
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> tuple[Outcome, Fitted]:
-    """Fit a candidate on one fold and forecast its validation and test rows."""
+    """Fit a candidate on one fold and forecast its validation and test rows; ``extra`` callbacks watch the training."""
     began = time.perf_counter()
     parts = parts_of(task, panel, fold, prepared)
-    learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint)
+    learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
     fitted = learnt.fitted
     held_out, tested = (
         task.finish(panel, chosen, fitted.forecast(chosen, rows_of(panel, chosen)))
@@ -100,6 +119,36 @@ def evaluated(
     return outcome, fitted
 
 
+def validated(
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
+) -> Validated:
+    """Fit a candidate on one fold and forecast its validation rows alone: what settings may be chosen by.
+
+    Raises
+    ------
+    DataError
+        If there is no training or no validation window.
+    """
+    began = time.perf_counter()
+    train, held_out = (task.select(prepared.windows, fold, role) for role in (TRAIN, VALIDATION))
+    for role, windows in (("train", train), ("validation", held_out)):
+        if not len(windows.origin):
+            raise DataError(f"{panel.name} leaves no {role} window in the fold {fold.name!r} to choose settings by.")
+    nothing = held_out.take(np.zeros(len(held_out.origin), dtype=bool))
+    fitted, losses, *_ = learn(
+        task, panel, fold, candidate, prepared, Parts(train, held_out, nothing), checkpoint, extra
+    )
+    forecast = task.finish(panel, held_out, fitted.forecast(held_out, rows_of(panel, held_out)))
+    error = float(np.abs(forecast - held_out.y).mean())
+    return Validated(error, losses, time.perf_counter() - began)
+
+
 def learn(
     task: Task,
     panel: Panel,
@@ -108,8 +157,14 @@ def learn(
     prepared: Prepared,
     parts: Parts,
     checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
+
+    Parameters
+    ----------
+    extra : sequence of Callback
+        They watch the training of a network; not that of ``augmentation=auto``, which is two.
 
     Raises
     ------
@@ -119,7 +174,7 @@ def learn(
     cfg = task.cfg
     needs = needs_of(candidate)
     if not needs.scaled or cfg.augmentation._target_ != AUTO:
-        return _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
+        return _fit(task, cfg, panel, fold, candidate, prepared, parts, checkpoint, extra)
     if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
     tried = []
@@ -127,7 +182,7 @@ def learn(
         settings = cfg.copy()
         settings.augmentation = node
         own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
-        learnt = _fit(settings, panel, fold, candidate, prepared, parts, own)
+        learnt = _fit(task, settings, panel, fold, candidate, prepared, parts, own)
         own.unlink(missing_ok=True)
         forecast = learnt.fitted.forecast(parts.validation, rows_of(panel, parts.validation))
         error = float(np.abs(forecast - parts.validation.y).mean())
@@ -166,6 +221,7 @@ def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions
 
 
 def _fit(
+    task: Task,
     cfg: DictConfig,
     panel: Panel,
     fold: Fold,
@@ -173,6 +229,7 @@ def _fit(
     prepared: Prepared,
     parts: Parts,
     checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
@@ -187,17 +244,27 @@ def _fit(
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
-        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
+        finish = partial(task.finish, panel, parts.validation)
+        watching = [RestoredError(parts.validation, fitted.scaling, finish), *extra]
+        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)
 
 
-def _train(cfg: DictConfig, model: Forecaster, label: str, batch: Batch, validation: Batch, checkpoint: Path) -> Losses:
+def _train(
+    cfg: DictConfig,
+    model: Forecaster,
+    label: str,
+    batch: Batch,
+    validation: Batch,
+    checkpoint: Path,
+    watching: Sequence[pl.Callback],
+) -> Losses:
     """Train a network in place and return its losses; go on from ``checkpoint`` where there is one."""
     torch.set_num_threads(cfg.threads)
     history = History()
-    callbacks = [build(node) for node in cfg.callbacks.values()]
+    callbacks = [*watching, *(build(node) for node in cfg.callbacks.values())]
     callbacks += [history, ResumePoint(checkpoint)]
     if sys.stderr.isatty() and parent_process() is None:
         callbacks.append(EpochBar(label))

@@ -1,0 +1,61 @@
+"""The error on validation windows after every epoch, in the unit of the series."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+from torch import Tensor
+
+from data.contracts import FloatArray, Scaling, Windows
+from models.forecaster import Forecaster
+
+
+class RestoredError(pl.Callback):
+    """Log ``val/mae``: the mean absolute error of the restored forecasts, the sum over components.
+
+    ``val/loss`` is a mean over networks of scaled targets, and cannot be compared where scaling or decomposition
+    differ; this can.  It is made of the forecasts of the validation steps, so it costs no forward pass.  Where several
+    processes train together each sees a share of the windows, and nothing is logged.
+
+    Shapes
+    ------
+    K network, n window, H horizon
+
+    Parameters
+    ----------
+    windows : Windows
+        Of validation, in the order they are served.
+    scaling : Scaling
+        Fitted.
+    finish : callable (FloatArray) -> FloatArray
+        Holds forecasts ``(n, H)`` to what the target can be.
+    """
+
+    def __init__(self, windows: Windows, scaling: Scaling, finish: Callable[[FloatArray], FloatArray]) -> None:
+        self.windows, self.scaling, self.finish = windows, scaling, finish
+        self._parts: list[Tensor] = []  # (K, B, H) each
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Take the scaled forecasts of a batch."""
+        if not trainer.sanity_checking and trainer.world_size == 1:
+            self._parts.append(outputs)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Restore them and log their error."""
+        parts, self._parts = self._parts, []
+        if sum(part.shape[1] for part in parts) != len(self.windows.y):
+            return  # none, or trainer.limit_val_batches left some out
+        assert isinstance(pl_module, Forecaster)
+        scaled = np.concatenate([part.double().numpy(force=True) for part in parts], axis=1)  # (K, n, H)
+        forecast = self.finish(pl_module.component.restore(scaled, self.windows, self.scaling))  # (n, H)
+        error = float(np.abs(forecast - self.windows.y).mean())
+        pl_module.log("val/mae", error, batch_size=1)
