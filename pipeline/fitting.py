@@ -2,12 +2,10 @@
 
 import hashlib
 import pickle
-import sys
 import time
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from multiprocessing import parent_process
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +26,7 @@ from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
 from runtime.history import History
+from runtime.progress import watched
 from runtime.resume_point import ResumePoint
 from tasks.task import Candidate, Prepared, Task, needs_of
 
@@ -266,7 +265,7 @@ def _train(
     history = History()
     callbacks = [*watching, *(build(node) for node in cfg.callbacks.values())]
     callbacks += [history, ResumePoint(checkpoint)]
-    if sys.stderr.isatty() and parent_process() is None:
+    if watched():
         callbacks.append(EpochBar(label))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)

@@ -6,6 +6,7 @@ would run with the old value), and refuses letters beyond ASCII unless they are 
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runtime.build import faults_of
 from runtime.faults import ConfigError, FolderError, as_message, meant, shown
 from runtime.kept import read_config
+from runtime.parallel import cores
 from runtime.settings import CONF, RULES, Rule, fault_of, known_settings
 
 RENAMED: Mapping[str, str] = {
@@ -144,7 +146,18 @@ def prepared(words: Sequence[str], also: Sequence[str] = ()) -> list[str]:
         raise ConfigError(faults[0] if len(faults) == 1 else as_message(faults))
     if several and fixed:
         sound.append(f"hydra.job.config.override_dirname.exclude_keys={fixed}")
+    if several and side_by_side() and not any(word.startswith("hydra/launcher=") for word in sound):
+        sound.append("hydra/launcher=joblib")
     return [*options, *sound]
+
+
+def side_by_side() -> bool:
+    """Say whether the jobs of a sweep can run side by side on this machine."""
+    try:
+        installed = find_spec("hydra_plugins.hydra_joblib_launcher") is not None
+    except ModuleNotFoundError:  # no plugin at all
+        return False
+    return installed and cores() > 1
 
 
 def understood(word: str) -> Override:

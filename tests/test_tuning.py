@@ -25,7 +25,7 @@ from pipeline.run import opened  # noqa: E402
 from pipeline.tuning.plan import planned  # noqa: E402
 from pipeline.tuning.record import record  # noqa: E402
 from pipeline.tuning.space import Choices, Range, as_words, defaults_of, read_space  # noqa: E402
-from pipeline.tuning.study import PROCESS, count, here, open_study, outcome, retire_killed  # noqa: E402
+from pipeline.tuning.study import PROCESS, count, open_study, outcome, retire_killed  # noqa: E402
 from pipeline.tuning.trials import Plan, Prune, on_validation, run_trials, settings_of  # noqa: E402
 from report.run_folder import RunFolder  # noqa: E402
 from report.sections.trials import section  # noqa: E402
@@ -33,6 +33,7 @@ from runtime.build import ConfigError  # noqa: E402
 from runtime.compose import composed  # noqa: E402
 from runtime.files import write_json  # noqa: E402
 from runtime.overrides import parse  # noqa: E402
+from runtime.processes import this_process  # noqa: E402
 from tests.conftest import ROOT, choices  # noqa: E402
 from tests.run_folders import series_run  # noqa: E402
 
@@ -199,10 +200,11 @@ def test_a_failed_trial_is_recorded_with_its_sentence_and_counts(tmp_path, quick
 
 KILLED = """
 import sys, time
-from pipeline.tuning.study import PROCESS, here, open_study
+from pipeline.tuning.study import PROCESS, open_study
+from runtime.processes import this_process
 study = open_study(sys.argv[1], "study", 0)
 trial = study.ask()
-trial.set_user_attr(PROCESS, here())
+trial.set_user_attr(PROCESS, this_process())
 trial.suggest_float("model.alpha", 1e-4, 1e3, log=True)
 trial.suggest_categorical("lookback", (5, 10, 20))
 print("runs", flush=True)
@@ -234,10 +236,10 @@ def test_a_trial_killed_with_9_is_recorded_and_its_settings_are_run_by_another(t
 
 def test_a_trial_of_this_process_or_of_another_machine_is_left_alone(tmp_path):
     study = open_study(f"sqlite:///{tmp_path / 'study.db'}", "study", 0)
-    study.ask().set_user_attr(PROCESS, here())
+    study.ask().set_user_attr(PROCESS, this_process())
     study.ask().set_user_attr(PROCESS, ["another-machine", 1, "0"])
     reused = study.ask()
-    reused.set_user_attr(PROCESS, [here()[0], os.getpid(), "12"])  # a number that another process has now
+    reused.set_user_attr(PROCESS, [this_process()[0], os.getpid(), "12"])  # a number that another process has now
     assert retire_killed(study) == [reused.number]
 
 

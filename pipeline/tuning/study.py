@@ -5,8 +5,6 @@ has ended by itself: completed, pruned or failed.  One whose process was killed 
 sentence, its settings are tried again by another trial, and it does not count.
 """
 
-import os
-import socket
 import time
 import warnings
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from runtime.build import ConfigError
+from runtime.processes import ended
 
 STARTUP = 5  # trials drawn at random, and not pruned, before any is modelled
 WARM = 3  # [epochs] of a trial that are never pruned
@@ -121,11 +120,6 @@ def outcome(trial: FrozenTrial) -> str:
     return trial.state.name.lower()
 
 
-def here() -> list[str | int]:
-    """Return what tells this process from all others: machine, number and when it began."""
-    return [socket.gethostname(), os.getpid(), _began(os.getpid())]
-
-
 def retire_killed(study: Study) -> list[int]:
     """Record the trials whose process is no more, put their settings up for another trial, and return their numbers.
 
@@ -159,25 +153,4 @@ def _dead(trial: FrozenTrial) -> bool:
     if process is None:
         began = trial.datetime_start.timestamp() if trial.datetime_start else 0.0
         return time.time() - began > NO_SIGN
-    host, number, began = process
-    return bool(host == socket.gethostname() and _began(int(number)) != began)
-
-
-def _began(process: int) -> str:
-    """Return when a process began, as the system tells it: numbers are used again.  Empty where it is no more."""
-    try:
-        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return "" if os.path.isdir("/proc") else _alive(process)
-    return "" if fields[0] == "Z" else fields[19]  # a zombie works no more
-
-
-def _alive(process: int) -> str:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        pass
-    return "alive"
+    return ended(process)

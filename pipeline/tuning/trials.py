@@ -21,13 +21,14 @@ from data.panel import fingerprint
 from pipeline.fitting import validated
 from pipeline.run import opened
 from pipeline.tuning.space import Space, Value, as_setting, as_words, suggested
-from pipeline.tuning.study import PROCESS, SAID, SAME, count, here, open_study, retire_killed, twin
+from pipeline.tuning.study import PROCESS, SAID, SAME, count, open_study, retire_killed, twin
 from pipeline.work import seeds_of, with_seed
 from runtime.build import ConfigError, build
 from runtime.command_line import sentence
-from runtime.compose import composed
+from runtime.compose import composed, resolved
 from runtime.overrides import all_groups
 from runtime.parallel import Local, WorkerLost
+from runtime.processes import this_process
 from runtime.quiet import quiet
 from tasks.task import Task
 
@@ -87,9 +88,7 @@ def settings_of(words: Sequence[str], params: Mapping[str, Value] | None = None)
     for key, value in given.items():
         if key not in groups:
             OmegaConf.update(cfg, key, as_setting(value))
-    plain = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
-    assert isinstance(plain, DictConfig)
-    return plain
+    return resolved(cfg)
 
 
 def run_trials(plan: Plan, jobs: int, told: Callable[[str], None]) -> None:
@@ -107,15 +106,15 @@ def run_trials(plan: Plan, jobs: int, told: Callable[[str], None]) -> None:
     while True:
         for number in retire_killed(study):
             told(f"Trial {number} was killed; its settings are tried again.")
-        ended = count(study.get_trials(deepcopy=False)).ended
-        if ended >= plan.trials:
+        done = count(study.get_trials(deepcopy=False)).ended
+        if done >= plan.trials:
             return
         try:
-            for _ in Local(jobs).map(partial(_one_trial, plan), range(plan.trials - ended), "trials"):
+            for _ in Local(jobs).map(partial(_one_trial, plan), range(plan.trials - done), "trials"):
                 pass
         except WorkerLost as error:
             now = count(study.get_trials(deepcopy=False)).ended
-            lost = 0 if now > ended else lost + 1
+            lost = 0 if now > done else lost + 1
             if lost == RESTARTS:
                 raise
             told(str(error).partition(",")[0] + "; the others go on.")
@@ -170,7 +169,7 @@ def _one_trial(plan: Plan, _: int) -> None:
     if count(study.get_trials(deepcopy=False)).ended >= plan.trials:
         return  # another command has done it
     trial = study.ask()
-    trial.set_user_attr(PROCESS, here())
+    trial.set_user_attr(PROCESS, this_process())
     params = suggested(plan.space, trial)
     known = twin(study, trial.number, trial.params)
     if known is not None:
