@@ -49,6 +49,8 @@ class Panel:
         Calendar of the exchange whose sessions the dates are, such as XSHG; None where they are learnt from the dates.
     age : str
         Column that counts how far a cell is [cycles]: ``ds``, unless several rows share a cycle.  Of cells alone.
+    given : Panel or None
+        What the source gave, where ``y`` is made of it by a ``Target``; None where it is ``y`` itself.
     """
 
     frame: pd.DataFrame
@@ -58,6 +60,7 @@ class Panel:
     notes: tuple[str, ...] = ()
     calendar: str | None = None
     age: str = "ds"
+    given: "Panel | None" = None
 
     def ages(self) -> "pd.Series[Any]":
         """Return how far the cell of each row is [cycles]."""
@@ -123,6 +126,55 @@ class Source(Protocol):
 
     def load(self) -> Panel:
         """Return the validated panel."""
+        ...
+
+
+class Target(Protocol):
+    """Turn the values of a source into what is forecast, and forecasts back into the unit users think in.
+
+    Row t of the result depends on the rows up to t of its own series and on nothing else: the audit replaces what
+    comes later and demands equal bits.
+    """
+
+    task: ClassVar[str | None]
+    """The only task it is made for, ``forecast`` or ``rul``; None where it is made for both."""
+    over: int
+    """Steps whose mean is one target; 1: each step is a target of its own."""
+    adds: ClassVar[bool]
+    """Whether it is a move, so that targets along a horizon add up; what anyone can forecast then is no move, zero."""
+    leaves: ClassVar[Sequence[str]]
+    """Covariates it puts before those of the source, known at their own ``ds``: first of all ``return`` [%]."""
+    unscored: ClassVar[Sequence[str]]
+    """Scores that mean nothing of it, by their names in ``evaluation.scores``."""
+
+    def unit_of(self, given: Panel) -> str | None:
+        """Return the unit users of a source think in; None where that is the unit of ``y``: nothing is restored."""
+        ...
+
+    @property
+    def curved(self) -> bool:
+        """Whether the mean in one unit is not the mean in the other, so that what is restored needs a correction."""
+        ...
+
+    def transform(self, panel: Panel) -> Panel:
+        """Return the panel with another ``y`` and unit, without the rows that have none.
+
+        Raises
+        ------
+        DataError
+            If the panel lacks a column, or has values that the target has no number for.
+        """
+        ...
+
+    def restore(self, values: FloatArray, level: FloatArray) -> FloatArray:
+        """Map values ``(...)``, and the last level known before them, to the unit users think in.
+
+        Of moves the values are sums from the origin on.
+        """
+        ...
+
+    def variance(self, values: FloatArray) -> FloatArray | None:
+        """Map values to the variance they stand for [(% a day)^2]; None where it is no volatility."""
         ...
 
 

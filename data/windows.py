@@ -109,7 +109,12 @@ class SplitOnce:
         self.history, self.train = _long_enough(history), train
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
-        """Return components up to each end: of one decomposition in the training part, of a window after it."""
+        """Return components up to each end: of one decomposition in the training part, of a window after it.
+
+        Those of a causal decomposition are the same however the series goes on: there is nothing to split.
+        """
+        if decomposition.causal:
+            return WholeSeries().at(decomposition, series, keep, ends)
         known = max(self.history, int(self.train * series.size))
         early, late = ends[ends < known], ends[ends >= known]
         return np.concatenate(
@@ -367,10 +372,9 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
     return Windows(*joined)
 
 
-def select(windows: Windows, fold: Fold, role: int) -> Windows:
-    """Return the windows all of whose targets have the role."""
-    horizon = windows.y.shape[1]
-    targets = windows.origin[:, None] + 1 + np.arange(horizon)  # (n, H)
+def select(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> Windows:
+    """Return the windows all of whose targets have the role; ``reach`` steps after the origin, by default H."""
+    targets = windows.origin[:, None] + 1 + np.arange(windows.y.shape[1] if reach is None else reach)  # (n, H)
     rows = _rows(np.flatnonzero((fold.role[targets] == role).all(axis=1)))
     return windows.take(rows)
 

@@ -12,9 +12,10 @@ from evaluation.inference.direction import direction
 from evaluation.inference.model_confidence_set import model_confidence_set, superior_predictive_ability
 from evaluation.intervals.scores import coverage, years
 from evaluation.rows import FORECAST, RUL, TARGET, THIRDS, Facts, date, enriched, named, where
-from evaluation.scores import Score, aggregate, scores_of
+from evaluation.scores import Score, aggregate, meaningful, scores_of
 
 CLOCK_WINS = "No model errs less than the clock"  # begin of a sentence that holds for one table only
+DIRECTION, MAPE = "direction", "mape"
 ALIKE = 0.05  # standard deviation of lives over their mean
 
 
@@ -24,9 +25,10 @@ class Evaluation(NamedTuple):
     scores: pd.DataFrame
     """A row a model, in the order of first appearance: every score of the task, ``n`` (and ``n_cells``), what the
     test against the reference says (``difference``, ``p_reference``, ``p_corrected``, ``verdict``; ``rul``:
-    ``difference_low`` and ``difference_high``), ``n_seeds`` and ``leaks`` (bool).  ``forecast`` only: the ends of 95 %
-    bootstrap intervals, ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of
-    Pesaran and Timmermann."""
+    ``difference_low`` and ``difference_high``), ``n_seeds`` and ``leaks`` (bool).  ``forecast`` only:
+    ``difference_simple`` and ``p_simple`` against the best simple baseline, where one is named; the ends of 95 %
+    bootstrap intervals, ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction``
+    of Pesaran and Timmermann."""
     groups: dict[str, pd.DataFrame]
     """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (``rul``: cells,
     with their ``life`` and forecast end ``eol``); ``third`` (``rul``: early, middle, late); ``seed`` (of several)."""
@@ -46,6 +48,7 @@ def judge(
     leaking: Mapping[str, str],
     by_seed: pd.DataFrame | None = None,
     seed: int = 0,
+    simple: str = "",
 ) -> Evaluation:
     """Score every model, test it against the reference and mark those that use the future.
 
@@ -61,6 +64,8 @@ def judge(
         The forecasts of every training by itself, with a column ``seed``.
     seed : int
         Of the resamples.
+    simple : str
+        Label of the best simple baseline, against which every model is tested as well; empty: none.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def judge(
         If it is no Forecasts table, or the reference does not cover it.  A metric that is undefined is NaN and
         a note, never an error.
     """
-    rows, scores = enriched(forecasts, facts), scores_of(facts.task)
+    rows, scores = enriched(forecasts, facts), meaningful(scores_of(facts.task), facts.unscored)
     table = aggregate(rows, scores, ["model"])
     table["leaks"] = table["model"].isin(list(leaking))
     groups = _groups(rows, scores, facts.task)
@@ -78,9 +83,12 @@ def judge(
     n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
     notes = _leak_notes(table, leaking) + _remarks(rows, table, facts) + _undefined(rows, table, scores, facts)
-    tested = _by_cells(rows, table, facts, seed) if facts.task == RUL else _in_time(rows, table, scores, facts)
-    part = rows["third"].map(dict(enumerate(THIRDS))) if facts.task == RUL else years(rows)
     pairs = None if facts.task == RUL else diebold_mariano.pairwise(rows)
+    tested = _by_cells(rows, table, facts, seed) if pairs is None else _in_time(rows, table, scores, facts)
+    if pairs is not None and simple:
+        against = diebold_mariano.against(pairs, simple)
+        tested = tested._replace(scores=tested.scores.merge(against, on="model", how="left", validate="one_to_one"))
+    part = rows["third"].map(dict(enumerate(THIRDS))) if facts.task == RUL else years(rows)
     return Evaluation(tested.scores, groups, coverage(rows, part), pairs, notes, tested.sentences)
 
 
@@ -138,8 +146,11 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     found = metric_intervals(rows, [score for score in scores if score.bounded], "time")
     by_metric = {str(metric): own.set_index("model") for metric, own in found.groupby("metric", sort=False)}
     ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
-    p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
-    for other in (against, members, pd.DataFrame(ends).rename_axis("model").reset_index(), p.reset_index()):
+    others = [against, members, pd.DataFrame(ends).rename_axis("model").reset_index()]
+    if DIRECTION not in facts.unscored:
+        p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
+        others.append(p.reset_index())
+    for other in others:
         table = table.merge(other, on="model", how="left", validate="one_to_one")
     best = superior_predictive_ability(rows, facts.reference, leaking)
     return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference))
@@ -197,9 +208,9 @@ def _remarks(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts) -> list[str]
             )
     zeros = int((rows.drop_duplicates(TARGET)["y"] == 0).sum())
     if facts.task == FORECAST:
-        if zeros:
+        if zeros and MAPE not in facts.unscored:
             sentences.append(f"MAPE is undefined: the truth is 0 in {zeros} rows.")
-        if rows["step"].max() > 1:
+        if rows["step"].max() > 1 and DIRECTION not in facts.unscored:
             sentences.append("Directions of overlapping horizons are not independent: their intervals are too narrow.")
         return sentences
     if zeros:

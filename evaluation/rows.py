@@ -47,6 +47,8 @@ class Facts(NamedTuple):
     """Mean absolute one-step change of each series while training, by which MASE divides; empty for ``rul``."""
     lives: Mapping[str, float] = {}
     """Life of each cell of the data [cycles], also of those that are not tested; empty for ``forecast``."""
+    unscored: tuple[str, ...] = ()
+    """Scores that mean nothing of this target, such as ``direction`` of a volatility."""
 
     @property
     def longest_rul(self) -> float:
@@ -54,15 +56,17 @@ class Facts(NamedTuple):
         return max(self.lives.values(), default=np.nan) - 1
 
 
-def naive_error(train: pd.DataFrame) -> dict[str, float]:
+def naive_error(train: pd.DataFrame, moves: bool = False) -> dict[str, float]:
     """Return the mean absolute change between neighbouring training rows of each series.
 
     Parameters
     ----------
     train : DataFrame
         ``unique_id`` and ``y`` of the training rows, in time order.
+    moves : bool
+        Whether ``y`` is the change itself.
     """
-    changes = train.groupby("unique_id", sort=False)["y"].diff().abs()
+    changes = train["y"].abs() if moves else train.groupby("unique_id", sort=False)["y"].diff().abs()
     means = changes.groupby(train["unique_id"], sort=False).mean()
     return {str(name): float(value) for name, value in means.items()}
 

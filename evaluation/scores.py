@@ -114,6 +114,11 @@ def scores_of(task: str) -> list[Score]:
     return [score for score in SCORES if task in score.tasks]
 
 
+def meaningful(scores: Sequence[Score], unscored: Sequence[str]) -> list[Score]:
+    """Return the metrics that mean something: not those named, nor what explains them, such as ``direction_low``."""
+    return [s for s in scores if not any(s.name == name or s.name.startswith(f"{name}_") for name in unscored)]
+
+
 def aggregate(rows: pd.DataFrame, scores: Sequence[Score], by: Sequence[str]) -> pd.DataFrame:
     """Score every group of rows: by model, model and step, model and cell, ...
 
@@ -236,6 +241,14 @@ def scaled_error(rows: pd.DataFrame) -> FloatArray:
     """Return the absolute error over the naive error of the series, infinite where there is none."""
     scale = rows["naive_error"].to_numpy(dtype=np.float64)
     return np.where(scale > 0, absolute_error(rows) / scale, np.inf)
+
+
+def quasi_likelihood(rows: pd.DataFrame) -> FloatArray:
+    """Return q - log q - 1 of q, the variance over its forecast; NaN where the target is no volatility."""
+    if "variance" not in rows or "variance_hat" not in rows:
+        return np.full(len(rows), np.nan)
+    ratio = rows["variance"].to_numpy(dtype=np.float64) / rows["variance_hat"].to_numpy(dtype=np.float64)
+    return ratio - np.log(ratio) - 1
 
 
 def sign_was_right(rows: pd.DataFrame) -> FloatArray:
@@ -448,6 +461,15 @@ SCORES: tuple[Score, ...] = (
         tasks=SERIES,
         bounded=True,
         hint="1 is the error of persistence one step ahead while training (Hyndman and Koehler, 2006)",
+    ),
+    Score(
+        name="qlike",
+        title="QLIKE",
+        best=LOWEST,
+        row=quasi_likelihood,
+        decimals=3,
+        tasks=SERIES,
+        hint="q - log q - 1 of q = variance / forecast; too low costs more than too high (Patton, 2011)",
     ),
     Score(
         name="skill",

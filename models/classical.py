@@ -72,13 +72,7 @@ class Ridge:
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
         """Learn from scaled windows, and choose the penalty if there are several."""
-        batch = scaled_batch(train)
-        networks = [
-            _RidgePath(rows, target)
-            for rows, target in zip(
-                _flattened(self.component, batch.past), self.component.targets(batch.target), strict=True
-            )
-        ]
+        networks = self._paths(train)
         chosen = 0
         if self.alphas.size > 1:
             held_out = validation.batch is not None and validation.scaling is not None and len(validation.batch.past)
@@ -91,6 +85,10 @@ class Ridge:
                     scores.append(sum(network.gcv(alpha) for network in networks))
             chosen = int(np.argmin(scores))
         self._take(networks, self.alphas[chosen])
+
+    def refit(self, known: Inputs) -> None:
+        """Learn anew from all scaled windows there are, with the penalty that was chosen."""
+        self._take(self._paths(known), float(self._alpha))
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
@@ -107,6 +105,12 @@ class Ridge:
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
         self._weight, self._bias, self._alpha = state["weight"], state["bias"], state["alpha"]
+
+    def _paths(self, inputs: Inputs) -> "list[_RidgePath]":
+        """Return the regression of every network, for any penalty."""
+        batch = scaled_batch(inputs)
+        seen, targets = _flattened(self.component, batch.past), self.component.targets(batch.target)
+        return [_RidgePath(rows, target) for rows, target in zip(seen, targets, strict=True)]
 
     def _take(self, networks: "Sequence[_RidgePath]", alpha: float) -> None:
         """Put the weights of one penalty in place."""

@@ -6,7 +6,7 @@ n window, L lookback, H horizon, C component, K network
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import pandas as pd
 from numpy.typing import NDArray
@@ -31,6 +31,10 @@ class Needs(NamedTuple):
     """Its state can be kept in a safetensors file; False: it is fitted anew each time."""
     task: str | None
     """The only task it is for, ``forecast`` or ``rul``; None: any."""
+    returns: bool = False
+    """Reads returns, the first covariate of windows whose target leaves them (``Target.leaves``)."""
+    lookback: int = 0
+    """Steps its windows must show at least, whatever the run looks back upon."""
 
 
 class Inputs(NamedTuple):
@@ -86,6 +90,15 @@ class Model(Protocol):
 
     def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Take what an earlier fit has learned."""
+        ...
+
+
+@runtime_checkable
+class Refittable(Protocol):
+    """A model that can learn from validation rows as well, once they have chosen its settings and judged it."""
+
+    def refit(self, known: Inputs) -> None:
+        """Learn anew from training and validation rows, with the settings that ``fit`` has chosen."""
         ...
 
 

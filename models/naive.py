@@ -57,6 +57,43 @@ class Persistence:
         """Take nothing."""
 
 
+class NoMove:
+    """Forecast zero for every step: of changes and returns, that the level stays where it is (random walk).
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    n_components, lookback, horizon : int
+        C, L [steps] and H [steps]; given by the data.
+    """
+
+    needs: ClassVar[Needs] = NAIVE
+    component: None = None
+
+    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
+        self.label = label
+        self.horizon = horizon
+
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn nothing."""
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return zeros ``(n, H)`` in the unit of ``y``."""
+        return np.zeros((len(inputs.windows.past), self.horizon))
+
+    def state(self) -> State:
+        """Return nothing: nothing was fitted."""
+        return {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take nothing."""
+
+
 class Drift:
     """Extrapolate from the last known value by the mean step of the lookback (random walk with drift).
 

@@ -20,12 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windows
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
-from pipeline.fitting import Learnt, Parts, digest_of, learn, rows_of
+from pipeline.fitting import Learnt, Parts, digest_of, learn, refit, rows_of
 from pipeline.verdicts import Verdicts
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
-from tasks.task import Candidate, Knowledge, Prepared, Task, needs_of
+from tasks.task import Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
 SCALED = ("scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
@@ -78,7 +78,7 @@ def _groups(task: Task, panel: Panel, fold: Fold) -> list[list[str]]:
     for row in task.candidates():
         if not applies(task, row, panel, fold):
             continue
-        groups.setdefault(str(row.decomposition), []).append(row.label)
+        groups.setdefault(inputs_of(row), []).append(row.label)
     return list(groups.values())
 
 
@@ -164,13 +164,21 @@ def _made(
         learnt = learn(task, panel, fold, row, prepared, parts, folder / "brief.ckpt")
         if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
             stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
-        if learnt.fitted.model.needs.state:
-            stages.append(
-                Stage("weights", flatten(learnt.fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
-            )
-        forecast = task.finish(panel, asked, learnt.fitted.forecast(asked, rows_of(panel, asked)))
-        stages.append(Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label))
+        stages += _judged(task, panel, row, learnt, asked, knows)
+        if refit(task.cfg, panel, learnt.fitted, parts):
+            stages += _judged(task, panel, row, learnt, asked, knows)
     return stages, windows
+
+
+def _judged(task: Task, panel: Panel, row: Candidate, learnt: Learnt, asked: Windows, knows: Knowledge) -> list[Stage]:
+    """Return the weights of a candidate, and its forecasts."""
+    fitted = learnt.fitted
+    forecast = task.finish(panel, asked, fitted.forecast(asked, rows_of(panel, asked)))
+    stages = [Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label)]
+    if fitted.model.needs.state:
+        weights = Stage("weights", flatten(fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
+        stages.insert(0, weights)
+    return stages
 
 
 def _inputs(task: Task, prepared: Prepared, knows: Knowledge) -> list[Stage]:

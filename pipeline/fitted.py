@@ -67,7 +67,9 @@ class Fitted(NamedTuple):
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, scaling and features by name."""
-        parts: dict[str, Mapping[str, Any]] = {"model": self.model.state(), "scaling": self.scaling.state()}
+        parts: dict[str, Mapping[str, Any]] = {"model": self.model.state()}
+        if self.model.needs.scaled:
+            parts["scaling"] = self.scaling.state()
         if self.features is not None:
             parts["features"] = self.features.state()
         return {f"{part}/{name}": _numpy(value) for part, held in parts.items() for name, value in held.items()}
@@ -75,7 +77,8 @@ class Fitted(NamedTuple):
     def load_state(self, tensors: Tensors) -> "Fitted":
         """Take the weights, the scaling and the features that ``state`` returned."""
         self.model.load_state(below("model", tensors))
-        self.scaling.load_state(below("scaling", tensors))
+        if self.model.needs.scaled:
+            self.scaling.load_state(below("scaling", tensors))
         if self.features is not None:
             self.features.load_state(below("features", tensors))
         return self

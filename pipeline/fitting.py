@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
 from models.forecaster import Forecaster
-from models.model import Inputs
+from models.model import Inputs, Refittable
 from models.restored_error import RestoredError
 from pipeline.fitted import Fitted, unfitted
 from pipeline.outcome import Outcome
@@ -31,6 +31,7 @@ from runtime.resume_point import ResumePoint
 from tasks.task import Candidate, Prepared, Task, needs_of
 
 AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
+NONE = "none"
 Losses = list[dict[str, float]]
 
 
@@ -58,7 +59,8 @@ class Learnt(NamedTuple):
     fitted: Fitted
     losses: Losses
     batch: Batch | None
-    """What it was fitted on, synthetic windows among it; None for models that take windows as they are."""
+    """What it was fitted on, synthetic windows among it, also where they were on trial and are not kept; None for
+    models that take windows as they are."""
     digest: str
     """Of the real windows it was fitted on and of those it was chosen by."""
     augmented: bool | None = None
@@ -98,10 +100,9 @@ def evaluated(
     parts = parts_of(task, panel, fold, prepared)
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
     fitted = learnt.fitted
-    held_out, tested = (
-        task.finish(panel, chosen, fitted.forecast(chosen, rows_of(panel, chosen)))
-        for chosen in (parts.validation, parts.test)
-    )
+    held_out = task.finish(panel, parts.validation, fitted.forecast(parts.validation, rows_of(panel, parts.validation)))
+    refit(task.cfg, panel, fitted, parts)
+    tested = task.finish(panel, parts.test, fitted.forecast(parts.test, rows_of(panel, parts.test)))
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
     outcome = Outcome(
         model=candidate.label,
@@ -187,7 +188,24 @@ def learn(
         error = float(np.abs(forecast - parts.validation.y).mean())
         tried.append((error if np.isfinite(error) else np.inf, number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
-    return learnt._replace(augmented=bool(number))
+    return learnt._replace(augmented=bool(number), batch=tried[-1][2].batch)
+
+
+def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:
+    """Let a model that can learn from validation rows as well, for what is forecast after them; say whether it did.
+
+    Its settings were chosen, and its validation forecasts made, before; the scaling stays that of the training rows.
+    """
+    model = fitted.model
+    if cfg.get("refit", NONE) == NONE or not isinstance(model, Refittable) or not len(parts.validation.origin):
+        return False
+    both: list[Any] = [
+        None if array is None or more is None else np.concatenate([array, more])
+        for array, more in zip(parts.train, parts.validation, strict=True)
+    ]
+    known = Windows(*both)
+    model.refit(fitted.inputs(known, rows_of(panel, known)))
+    return True
 
 
 def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:

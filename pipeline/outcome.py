@@ -1,5 +1,6 @@
 """What one candidate made of one fold with one seed."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
@@ -55,6 +56,12 @@ def of_last_fold(outcomes: list[Outcome], model: str) -> list[Outcome]:
     """Return what every seed of a model made of its last fold."""
     own = [outcome for outcome in outcomes if outcome.model == model]
     return [outcome for outcome in own if outcome.fold == own[-1].fold]
+
+
+def best_simple(outcomes: list[Outcome], labels: Sequence[str]) -> str:
+    """Return which of some models errs least on validation rows; empty where nothing is held out."""
+    errors = {label: error for label in labels if (error := validation_mae(outcomes, label)) is not None}
+    return min(errors, key=lambda label: errors[label]) if errors else ""
 
 
 def validation_mae(outcomes: list[Outcome], model: str) -> float | None:

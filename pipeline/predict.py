@@ -15,6 +15,7 @@ from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
 from pipeline.fitted import Fitted, below, members, unfitted
 from pipeline.fitting import rows_of
+from pipeline.results import ERRORS
 from pipeline.settings import LIVE
 from report.run_folder import RunFolder
 from runtime.build import ConfigError, build, check
@@ -42,6 +43,8 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         told.setdefault(reference.label, naive.forecast(windows, known))
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)
+    errors = RunFolder(folder).artifact(ERRORS, ["model", "fold", "step", "error"])
+    table = task.restored_ahead(panel, table, errors)
     notes = [*panel.notes, *found.notes, *_leak_note(row.label, card)]
     kept = {column: name for column, name in found.columns.items() if name}
     table = table.drop(columns=[column for column, name in found.columns.items() if not name]).rename(columns=kept)
@@ -57,7 +60,7 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
         If the run kept no weights, or they are damaged or of other settings.
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
-    if not needs_of(row).scaled:
+    if not needs_of(row).scaled and not path.is_file():
         return [unfitted(cfg, row.model, 1)]
     if not path.is_file():
         raise DataError(
@@ -73,7 +76,8 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
 def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     """Build the model of a run anew and give it what was kept."""
     cfg = task.cfg
-    fresh = unfitted(cfg, task.candidates()[0].model, task.n_channels(below("scaling", tensors)))
+    row = task.candidates()[0]
+    fresh = unfitted(cfg, row.model, task.n_channels(below("scaling", tensors)) if needs_of(row).scaled else 1)
     features = build(cfg.features) if cfg.get("features") is not None else None
     return fresh._replace(features=features).load_state(tensors)
 

@@ -1,6 +1,6 @@
 """Write down what a run has shown: the files of the run folder, for reports to read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ from evaluation.leakage.prove import Audit
 from pipeline.artifacts import collect, keep_table
 from pipeline.audit import leaking
 from pipeline.fitted import gather
-from pipeline.outcome import Outcome, averaged, by_seed, of_last_fold, validation_mae
+from pipeline.outcome import Outcome, averaged, best_simple, by_seed, of_last_fold, validation_mae
 from pipeline.work import unit_path
 from report.run_folder import Metrics, RunFolder, write_metrics
 from runtime.build import build
 from runtime.files import write_json
 from runtime.record import UNFINISHED, WEIGHTS, surroundings
-from tasks.task import Task
+from tasks.task import Task, needs_of
+
+ERRORS = "errors.parquet"
+"""Errors of validation rows, by which predict.py restores forecasts to the unit users think in."""
 
 
 def write_results(
@@ -33,14 +36,18 @@ def write_results(
     _keep_weights(folder, outcomes)
     intervals: Intervals = build(cfg.intervals)
     calibration = averaged(outcomes, "calibration")
-    forecasts = intervals.apply(averaged(outcomes, "forecasts"), calibration)
+    forecasts = task.restored(panel, intervals.apply(averaged(outcomes, "forecasts"), calibration), calibration)
     keep_table(folder / "forecasts.parquet", forecasts)
     _keep_artifacts(folder, task, panel, folds, outcomes, intervals.latest(forecasts, calibration))
+    errors = task.kept_errors(calibration, [model, task.reference])
+    if errors is not None:
+        keep_table(folder / "artifacts" / ERRORS, errors)
 
     facts, accused = task.facts(panel, folds), leaking(task, audit)
     seeds = sorted({outcome.seed for outcome in outcomes})
     single = by_seed(outcomes, "forecasts") if len(seeds) > 1 else None
-    found = judge(forecasts, facts, accused, single, cfg.seed)
+    simple = _best_simple(task, outcomes, accused)
+    found = judge(forecasts, facts, accused, single, cfg.seed, simple)
     error = validation_mae(outcomes, model)
     metrics = Metrics(
         task=task.name,
@@ -60,12 +67,24 @@ def write_results(
         tests=found.tests,
         audit=audit.to_json(),
         validation={} if error is None else {"mae": error},
+        simple=simple,
         lives=facts.lives,
         choices={str(name): str(choice) for name, choice in cfg.names.items()},
         leaks=accused,
         sections=list(task.sections),
     )
     write_metrics(folder, metrics)
+
+
+def _best_simple(task: Task, outcomes: list[Outcome], accused: Mapping[str, str]) -> str:
+    """Return the honest baseline without a network that errs least on validation rows; empty if it is the reference.
+
+    The run's own model is none of them.
+    """
+    own, *baselines = task.candidates()
+    labels = [row.label for row in baselines if not needs_of(row).gradients and row.label not in accused]
+    best = best_simple(outcomes, labels)
+    return "" if best in (task.reference, own.label) else best
 
 
 def keep_audit(folder: Path, task: Task, audit: Audit) -> None:

@@ -52,8 +52,8 @@ def opened(cfg: DictConfig) -> tuple[Task, Panel, list[Fold]]:
     check(cfg, LIVE)
     task: Task = build(cfg.task)(cfg)
     check_task(task)
-    panel: Panel = build(cfg.source).load()
-    folds: list[Fold] = build(cfg.split).folds(panel, cfg.horizon)
+    panel = task.load(build(cfg.source))
+    folds: list[Fold] = build(cfg.split).folds(panel, task.reach)
     return task, panel, folds
 
 

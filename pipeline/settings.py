@@ -1,10 +1,12 @@
 """What must hold of the settings of a run before any data are read."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig
 
+from evaluation.intervals.own import OwnQuantiles
+from models.allocation import Quantiles
 from runtime.build import ConfigError, as_message, class_of
 from tasks.task import Task
 
@@ -22,7 +24,7 @@ def check_task(task: Task) -> None:
         Naming every fault.
     """
     cfg = task.cfg
-    faults = _strangers(task) + _misfits(cfg, task.name) + _unheld(cfg)
+    faults = _strangers(task) + _misfits(cfg, task.name) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -41,7 +43,7 @@ def _misfits(cfg: DictConfig, task: str) -> list[str]:
     models = [cfg.model, *(cfg.baselines or {}).values()]
     kinds: list[tuple[str, Any]] = [(node.label, class_of(node._target_)) for node in models]
     made_for = [(f"{label} is a model", kind.needs.task) for label, kind in kinds]
-    for key in ("scaling", "intervals"):
+    for key in (name for name in ("scaling", "intervals", "target") if cfg.get(name) is not None):
         kind: Any = class_of(cfg[key]._target_)
         made_for.append((f"{key}={kind.__name__} is", kind.task))
     for what, only in made_for:
@@ -50,9 +52,41 @@ def _misfits(cfg: DictConfig, task: str) -> list[str]:
     return faults
 
 
+def _without_returns(cfg: DictConfig) -> list[str]:
+    """Find models that read returns where the target leaves none."""
+    target = cfg.get("target")
+    kind: Any = None if target is None else class_of(target._target_)
+    if kind is not None and "return" in kind.leaves:
+        return []
+    nodes = [cfg.model, *(cfg.baselines or {}).values()]
+    readers: list[Any] = [node.label for node in nodes if cast(Any, class_of(node._target_)).needs.returns]
+    if not readers:
+        return []
+    reads = "reads" if len(readers) == 1 else "read"
+    return [f"{' and '.join(readers)} {reads} returns; set target=log_range or target=realized, which leave them."]
+
+
 def _unheld(cfg: DictConfig) -> list[str]:
     """Find what needs validation rows where nothing is held out."""
     nothing: Sequence[object] = (0, 0.0)
     if cfg.augmentation._target_.endswith(".Auto") and cfg.split.get("validation") in nothing:
         return ["augmentation=auto needs validation rows to judge by; hold some out in split.validation."]
     return []
+
+
+def _unlearnt(cfg: DictConfig) -> list[str]:
+    """Find intervals that a model is asked for and does not learn."""
+    if class_of(cfg.intervals._target_) is not OwnQuantiles:
+        return []
+    learnt: set[int] = set()
+    for node in (cfg.model, *(cfg.baselines or {}).values()):
+        component = node.get("component")
+        if component is not None and class_of(component._target_) is Quantiles:
+            learnt |= {round(100 * (1 - 2 * level)) for level in component.levels if level < 0.5}
+    absent = sorted(set(cfg.intervals.levels) - learnt)
+    if not absent:
+        return []
+    return [
+        f"intervals=own asks for intervals of {absent} %, but no model learns them.  Choose model/component=quantiles "
+        f"with these levels, or another choice of intervals."
+    ]

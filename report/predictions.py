@@ -9,7 +9,12 @@ SHOWN = 12  # rows printed; the file holds them all
 
 
 def as_text(table: pd.DataFrame, title: str) -> Table:
-    """Return forecasts as a table for the terminal, the last of many."""
+    """Return forecasts as a table for the terminal, the last of many.
+
+    Where a column is there again in a unit users think in, that one is shown, and the file holds both.
+    """
+    again = [name for name in table if any(str(other).startswith(f"{name} in ") for other in table)]
+    table = table.drop(columns=again)
     text = Table(title=escape(title))
     for column in table.columns:
         text.add_column(escape(str(column)))

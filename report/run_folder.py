@@ -84,6 +84,8 @@ class Metrics:
         Label of the model the run was for, and of the one that all are measured against.
     validation : mapping
         What settings and weights were chosen by, e.g. ``{"mae": 20.1}``.
+    simple : str
+        Label of the baseline without a network that errs least on validation rows; empty where there is none.
     lives : mapping
         Life of every cell [cycles]; empty for ``forecast``.
     choices : mapping
@@ -111,6 +113,7 @@ class Metrics:
     tests: list[str] = field(default_factory=list)
     audit: dict[str, Any] | None = None
     validation: Mapping[str, float] = field(default_factory=dict)
+    simple: str = ""
     lives: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     leaks: Mapping[str, str] = field(default_factory=dict)
@@ -337,6 +340,7 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
         tests=[str(sentence) for sentence in _entry(content, "tests", list)],
         audit=audit if isinstance(audit, dict) else None,
         validation=_numbers(content, "validation"),
+        simple=str(content.get("simple") or ""),
         lives={cell: life for cell, life in _numbers(content, "lives").items() if life > 0},
         choices={name: str(option) for name, option in _entry(content, "choices", dict).items()},
         leaks={label: str(sentence) for label, sentence in _entry(content, "leaks", dict).items()},

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from evaluation.inference.significance import word
 from evaluation.rows import RUL
 from evaluation.scores import NEITHER, Best, Score, scores_of
 from report.run_folder import Metrics, RunFolder
@@ -147,6 +148,10 @@ def score_table(metrics: Metrics, caption: str | None = None) -> Table:
     if "in_mcs" in scores and scores["in_mcs"].any():
         hint += f"; {IN_SET}: in the model confidence set, not told apart from the best"
     columns.append(Column(against, numeric=False, hint=hint))
+    beside = bool(metrics.simple) and "p_simple" in scores
+    if beside:
+        said = "the same test against the best simple baseline: of those without a network, chosen on validation rows"
+        columns.append(Column(f"against {metrics.simple}", numeric=False, hint=said))
     honest = scores[~scores["leaks"] & (scores["n"] == scores["n"].max())] if {"leaks", "n"} <= set(scores) else scores
     best = {m.score.name: honest["model"][winners(honest[m.score.name], m.score.best)].tolist() for m in kept}
     rows = []
@@ -159,6 +164,8 @@ def score_table(metrics: Metrics, caption: str | None = None) -> Table:
                 cells.append(Cell(_one_seed(spread.get(row["model"]), measure)))
         cells += [Cell(_plain(row[name]), value=_finite(row[name])) for name in further]
         cells.append(Cell(told(row) + (f" {IN_SET}" if row.get("in_mcs", False) else "")))
+        if beside:
+            cells.append(Cell(told_of_simple(row, metrics.simple)))
         rows.append(Row(cells, kind_of(row, metrics.model), apart=row["model"] == metrics.reference))
     return Table(caption if caption is not None else _title(metrics), columns, rows)
 
@@ -296,6 +303,16 @@ def told(row: "pd.Series[Any]") -> str:
     if verdict == "reference":
         return VERDICTS[verdict]
     return f"{VERDICTS.get(verdict, verdict)} ({p_value(p)})" if np.isfinite(p) else VERDICTS["untested"]
+
+
+def told_of_simple(row: "pd.Series[Any]", simple: str) -> str:
+    """Say how a row compares with the best simple baseline."""
+    if row.get("leaks", False):
+        return LEAKS
+    if row["model"] == simple:
+        return VERDICTS["reference"]
+    p, difference = row["p_simple"], row["difference_simple"]
+    return f"{VERDICTS[word(difference, p)]} ({p_value(p)})" if np.isfinite(p) else VERDICTS["untested"]
 
 
 def winners(values: "pd.Series[float]", best: Best) -> "pd.Series[bool]":

@@ -60,6 +60,7 @@ RULES: Mapping[str, Rule] = {
     "batch_size": whole(1, 10_000_000),
     "seed": whole(0, LARGEST_SEED),
     "seeds": whole(1, 10_000),
+    "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
     "threads": whole(1, 4096, unset=True),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -10,20 +11,38 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.cached import CachedWork
 from data.calendar import pace, unknown_ahead, upcoming
-from data.contracts import TEST, TRAIN, VALIDATION, Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
+from data.contracts import (
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Decomposition,
+    FloatArray,
+    Fold,
+    IntArray,
+    Panel,
+    Scope,
+    Source,
+    Target,
+    Windows,
+)
 from data.features.chain import Chain
 from data.panel import DataError, shown_date
+from data.targets.level import Level
+from data.targets.log_range import LogRange
 from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, naive_error
-from runtime.build import build
+from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
+from tasks import restoring
+from tasks.target_audit import audited
+from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, inputs_of, needs_of, once_each
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
+NO_MOVE = OmegaConf.create({"_target_": "models.naive.NoMove", "label": "Persistence"})  # of the level
 NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
@@ -40,6 +59,11 @@ class Forecast:
     ----------
     cfg : DictConfig
         The whole configuration, resolved.
+
+    Raises
+    ------
+    ConfigError
+        If the mean over several steps is forecast for more than one horizon.
     """
 
     name: ClassVar[str] = "forecast"
@@ -62,7 +86,22 @@ class Forecast:
     )
 
     def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = cfg
+        node = cfg.get("target")  # a run of before there were targets has none
+        self.cfg, self.target = cfg, Level() if node is None else cast(Target, build(node))
+        if cfg.horizon > 1 and self.target.over > 1:
+            raise ConfigError(
+                f"target.over={self.target.over} forecasts the mean of the next {self.target.over} steps as one "
+                f"number; set horizon=1."
+            )
+
+    @property
+    def reach(self) -> int:
+        """How many steps after its origin the last target of a forecast lies."""
+        return max(int(self.cfg.horizon), self.target.over)
+
+    def load(self, source: Source) -> Panel:
+        """Read a source, and turn its values into what is forecast."""
+        return self.target.transform(source.load())
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines without decomposition and persistence, each label once."""
@@ -72,12 +111,15 @@ class Forecast:
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
         first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
         baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
-        return once_each([first, *baselines, Candidate(PERSISTENCE.label, PERSISTENCE, IDENTITY)])
+        naive_one = NO_MOVE if self.target.adds else PERSISTENCE
+        reference = Candidate(self.reference, naive_one, IDENTITY)
+        rows = once_each([first, *baselines, reference])
+        return [reference if row.label == self.reference else row for row in rows]
 
     def warm(self, panel: Panel) -> None:
         """Decompose every series, once for each decomposition among the candidates."""
-        for node in {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}.values():
-            self._cut(panel, node, cached=True, work=build(self.cfg.parallel).map)
+        for row in {inputs_of(row): row for row in self.candidates()}.values():
+            self._cut(panel, row, cached=True, work=build(self.cfg.parallel).map)
 
     @property
     def bundled(self) -> bool:
@@ -89,29 +131,43 @@ class Forecast:
     ) -> Prepared:
         """Cut the panel into windows of components."""
         if origins is None:
-            return Prepared(self._cut(panel, candidate.decomposition, cached))
+            return Prepared(self._cut(panel, candidate, cached))
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        first = self._first_end()
-        return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
+        first = self._first_end
+        lookback = self._lookback(candidate)
+        return Prepared(self._averaged(cut_at(panel, decomposition, scope, lookback, self.reach, origins, first)))
 
-    def _cut(self, panel: Panel, node: DictConfig, cached: bool, work: Any = map) -> Windows:
-        cfg = self.cfg
+    def _cut(self, panel: Panel, candidate: Candidate, cached: bool, work: Any = map) -> Windows:
+        cfg, node = self.cfg, candidate.decomposition
         scope: Scope = build(cfg.scope)
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
+        windows = cut(panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end)
+        return self._averaged(windows)
 
+    def _averaged(self, windows: Windows) -> Windows:
+        """Return windows whose target is the mean over the steps of ``target.over``; its components still add up."""
+        if self.target.over == 1:
+            return windows
+        return windows._replace(
+            target=windows.target.mean(axis=1, keepdims=True), y=windows.y.mean(axis=1, keepdims=True)
+        )
+
+    def _lookback(self, candidate: Candidate) -> int:
+        return max(int(self.cfg.lookback), needs_of(candidate).lookback)
+
+    @cached_property
     def _first_end(self) -> int:
-        """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
+        """The step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
-        nodes = {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}
-        return max(first_end(scope, build(node), self.cfg.lookback) for node in nodes.values())
+        rows = {inputs_of(row): row for row in self.candidates()}
+        return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows all of whose targets have the role."""
-        return select(windows, fold, role)
+        return select(windows, fold, role, self.reach)
 
     def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
         """Return the forecasts as they are: a series may go anywhere."""
@@ -123,7 +179,7 @@ class Forecast:
         """Return forecasts ``(n, H)`` and the ends of own intervals as a Forecasts table, one row a target."""
         n_windows, horizon = windows.y.shape
         origin = np.repeat(windows.origin, horizon)
-        step = np.tile(1 + np.arange(horizon), n_windows)
+        step = np.tile(self._steps(), n_windows)
         ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
         columns = {
             "unique_id": ids[origin],
@@ -139,7 +195,26 @@ class Forecast:
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the error of persistence while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
-        return Facts(self.name, self.reference, panel.unit, naive_error=naive_error(train), lives={})
+        size = naive_error(train, moves=self.target.adds)
+        return Facts(self.name, self.reference, panel.unit, size, {}, tuple(self.target.unscored))
+
+    def _steps(self) -> IntArray:
+        """Return how far ahead each target lies; of a mean over several steps its last one."""
+        steps = 1 + np.arange(self.cfg.horizon)
+        return steps if self.target.over == 1 else np.array([self.target.over])
+
+    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Put truths and forecasts in the unit users think in beside those of a Forecasts table, if it is another."""
+        return restoring.restored(self.target, panel, forecasts, calibration)
+
+    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
+        """Return the validation errors of some models that restoring new forecasts needs; None where none are."""
+        own = calibration[calibration["model"].isin(list(labels))]
+        return restoring.errors_of(self.target, own) if self.target.curved else None
+
+    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
+        """Put forecasts and bounds of predict.py in the unit users think in beside them, if it is another."""
+        return restoring.restored_ahead(self.target, panel, table, errors)
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the usual spacing of the rows and the usual change between them."""
@@ -171,7 +246,8 @@ class Forecast:
         if changed:
             told = f"{changed} of {checked} tested steps lie before steps that were learnt from"
         split = Finding("split", "LEAKS" if changed else "causal", checked, changed, told)
-        return [split, *self._strangers(panel)]
+        target = audited(self.target, panel, self._cuts(self._known_origins(panel, folds[-1])), self.cfg.seed)
+        return [split, *target, *self._strangers(panel)]
 
     def _strangers(self, panel: Panel) -> list[Finding]:
         """Find decompositions that know the series by heart: by its values, or by the place in it."""
@@ -190,7 +266,7 @@ class Forecast:
         away.  By its values it is not found in another unit, and what was known of the next move is gone; by the
         place, the next moves are still told where every value has been replaced.
         """
-        every = origins(panel, 1, self._first_end())
+        every = origins(panel, 1, self._first_end)
         doubled = replace(panel, frame=panel.frame.assign(y=2.0 * panel.frame["y"]))
         few = _spread(every, FEW)
         one, other = (self._past(given, node, few) for given in (panel, doubled))
@@ -215,7 +291,7 @@ class Forecast:
 
     def _past(self, panel: Panel, node: DictConfig, rows: IntArray) -> Windows:
         cfg = self.cfg
-        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
+        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end)
 
     def leak_by_design(self, candidate: Candidate) -> str:
         """Say how a candidate is built to see components that are shaped by what comes after, if it is."""
@@ -233,7 +309,7 @@ class Forecast:
 
     def own_past(self, windows: Windows) -> tuple[IntArray, IntArray | None]:
         """Return the origin of each window, and the row of its last target."""
-        return windows.origin, windows.origin + self.cfg.horizon
+        return windows.origin, windows.origin + self.reach
 
     def sampled(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> IntArray | None:
         """Return some origins of each role, the first and last among them, and those the changes begin at."""
@@ -272,8 +348,8 @@ class Forecast:
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.cfg.horizon, self._first_end())
-        roles = fold.role[ends[:, None] + 1 + np.arange(self.cfg.horizon)]
+        ends = origins(panel, self.reach, self._first_end)
+        roles = fold.role[ends[:, None] + 1 + np.arange(self.reach)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
     def _cuts(self, known: Mapping[int, IntArray]) -> IntArray:
@@ -281,7 +357,7 @@ class Forecast:
         train, test = known[TRAIN], known[TEST]
         within = train[[train.size // 2]]  # a training window must not see its future either
         n_tested = 8 if self.cfg.audit == "full" else 3
-        return np.r_[train[-1] + self.cfg.horizon, within, _spread(test, n_tested)]
+        return np.r_[train[-1] + self.reach, within, _spread(test, n_tested)]
 
     def explained(self, finding: Finding, windows: Windows) -> Finding:
         """Add to a decomposition that leaks how many directions of the next move can be told from it."""
@@ -299,12 +375,12 @@ class Forecast:
 
     @property
     def any_file(self) -> str:
-        """The choice of ``conf/source`` that reads a file given to predict.py."""
-        return "csv"
+        """The choice of ``conf/source`` that reads a file given to predict.py: closes, or prices for a range."""
+        return "ohlc" if isinstance(self.target, LogRange) else "csv"
 
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read series, and refuse those that move in other steps or at another scale than in training."""
-        panel: Panel = source.load()
+        panel = self.load(source)
         spacing, change = pace(panel)
         if abs(spacing - card["spacing"]) > 0.5 * card["spacing"]:
             raise DataError(
@@ -320,7 +396,7 @@ class Forecast:
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return the last window of every series."""
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate))
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
@@ -330,8 +406,8 @@ class Forecast:
         parts = []
         for n, last in enumerate(windows.origin):
             known = panel.frame["ds"].iloc[first_row(ids, last) : last + 1]
-            days = upcoming(known, self.cfg.horizon, panel.calendar)
-            part = pd.DataFrame({"unique_id": ids[last], "ds": days, "step": range(1, self.cfg.horizon + 1)})
+            days, steps = upcoming(known, self.reach, panel.calendar), self._steps()
+            part = pd.DataFrame({"unique_id": ids[last], "ds": days[steps - 1], "step": steps})
             parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"

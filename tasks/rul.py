@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from data.cells.sequences import select_rows, sequences, short_cells
-from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
+from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
@@ -69,6 +69,15 @@ class RUL:
             raise ConfigError(f"task.train_every={train_every} must be at least 1 cycle.")
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
 
+    @property
+    def reach(self) -> int:
+        """How many steps after its origin the last target of a forecast lies: it is the origin's own."""
+        return 1
+
+    def load(self, source: Source) -> Panel:
+        """Read a source."""
+        return source.load()
+
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the clock, each label once."""
         nodes = [self.cfg.model, *(self.cfg.baselines or {}).values(), CLOCK]
@@ -116,6 +125,18 @@ class RUL:
             "y_hat": forecast[:, 0],
         }
         return pd.DataFrame(columns | {name: np.maximum(end[:, 0], 0.0) for name, end in ends.items()})
+
+    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Return the table as it is: cycles are what users think in."""
+        return forecasts
+
+    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
+        """Return None: nothing is restored."""
+        return None
+
+    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
+        """Return the table as it is: cycles are what users think in."""
+        return table
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""

@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from data.contracts import FloatArray, Fold, IntArray, Panel, Windows
+from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts
@@ -94,6 +94,15 @@ class Task(Protocol):
     """Sections of the report page, in their order."""
     cfg: DictConfig
 
+    @property
+    def reach(self) -> int:
+        """How many steps after its origin the last target of a forecast lies."""
+        ...
+
+    def load(self, source: Source) -> Panel:
+        """Read a source, and turn its values into what is forecast."""
+        ...
+
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the reference, each label once; the model comes first."""
         ...
@@ -133,6 +142,18 @@ class Task(Protocol):
         self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
     ) -> pd.DataFrame:
         """Return forecasts ``(n, H)``, and the ends of a model's own intervals, as a Forecasts table."""
+        ...
+
+    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Put truths and forecasts in the unit users think in beside those of a Forecasts table, if it is another."""
+        ...
+
+    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
+        """Return the validation errors of some models that restoring new forecasts needs; None where none are."""
+        ...
+
+    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
+        """Put forecasts and bounds of predict.py in the unit users think in beside them, if it is another."""
         ...
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
@@ -209,6 +230,11 @@ def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
     for candidate in candidates:
         unique.setdefault(candidate.label, candidate)
     return list(unique.values())
+
+
+def inputs_of(candidate: Candidate) -> str:
+    """Name the inputs of a candidate: rows of the table with the same name can share what was prepared."""
+    return f"{candidate.decomposition} {needs_of(candidate).lookback}"
 
 
 def needs_of(candidate: Candidate) -> Needs:

@@ -17,7 +17,7 @@ from runtime.build import build
 from tests.conftest import choices
 from tests.test_networks import NETWORKS, compose_model
 
-COMPONENTS, LOOKBACK, HORIZON = 3, 12, 2
+COMPONENTS, LOOKBACK, HORIZON = 3, 24, 2
 LIVE = {"n_components": COMPONENTS, "lookback": LOOKBACK, "horizon": HORIZON}
 BUILT = {name: build(compose_model(name), **LIVE) for name in choices("model") if name not in NETWORKS}
 CLASSICAL = [name for name, model in BUILT.items() if model.needs.task != "rul"]
@@ -47,7 +47,9 @@ def waves(n_steps=200, noise=0.0):
     components += noise * np.random.default_rng(0).standard_normal(components.shape)
     cut = sliding_window_view(components, LOOKBACK + HORIZON, axis=1).transpose(1, 2, 0)
     past, target = cut[:, :LOOKBACK], cut[:, LOOKBACK:]
-    return Windows(past, target, target.sum(axis=2), np.arange(len(cut)) + LOOKBACK - 1)
+    returns = sliding_window_view(np.random.default_rng(1).standard_normal((n_steps, 1)), LOOKBACK, axis=0)
+    origin = np.arange(len(cut)) + LOOKBACK - 1
+    return Windows(past, target, target.sum(axis=2), origin, returns[: len(cut)].transpose(0, 2, 1))
 
 
 def parts(windows, n_train):
