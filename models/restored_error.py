@@ -59,3 +59,7 @@ class RestoredError(pl.Callback):
         forecast = self.finish(pl_module.component.restore(scaled, self.windows, self.scaling))  # (n, H)
         error = float(np.abs(forecast - self.windows.y).mean())
         pl_module.log("val/mae", error, batch_size=1)
+        assert pl_module.validation_losses is not None
+        if len(scaled) > 1:
+            for number, loss in enumerate(pl_module.validation_losses, start=1):
+                pl_module.log(f"val/loss/network {number}", loss, batch_size=1)

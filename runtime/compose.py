@@ -24,7 +24,8 @@ def composed(words: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
         cfg = compose("train", overrides=list(words), return_hydra_config=True)
     choices = {str(group): choice for group, choice in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
-        del cfg.hydra, cfg.folder, cfg.resume
+        for name in {"hydra", "folder", "resume", "tracking"} & set(map(str, cfg.keys())):
+            del cfg[name]  # not popped: that would look for what it stands for
         cfg.names = {name: choices[str(name)] for name in cfg.names}
     return cfg, choices
 

@@ -63,7 +63,7 @@ def identity(settings: DictConfig) -> str:
     """Return a name that changes with every setting of a run but the seed, and where it computes."""
     rest = copy.deepcopy(settings)
     with open_dict(rest):
-        for name in ("hydra", "folder", "resume"):
+        for name in ("hydra", "folder", "resume", "tracking"):
             rest.pop(name, None)
         rest.seed = 0
     plain = OmegaConf.to_container(rest, resolve=True)
@@ -120,7 +120,7 @@ def follows_seed(settings: DictConfig) -> bool:
     for more in (0, 1):
         changed = copy.deepcopy(settings)
         with open_dict(changed):
-            for name in ("hydra", "folder", "resume"):
+            for name in ("hydra", "folder", "resume", "tracking"):
                 changed.pop(name, None)
             changed.seed = settings.seed + more
         plain = OmegaConf.to_container(changed, resolve=True)

@@ -189,14 +189,14 @@ def _facts(runs: Sequence[RunFolder]) -> dict[str, Any]:
 
 
 def _error(run: RunFolder) -> float:
-    scores = run.metrics.scores.set_index("model")
-    return float(scores.loc[run.metrics.model, "mae"])
+    scores = run.metrics.scores
+    return float(scores.loc[scores["model"] == run.metrics.model, "mae"].iloc[0])
 
 
 def _same_test(runs: Sequence[RunFolder]) -> str:
     """Say that runs were not judged on the same rows; nothing where they were."""
-    scores = [run.metrics.scores.set_index("model").loc[run.metrics.reference] for run in runs]
-    numbers = {(round(float(row.get("n", 0))), float(f"{row['mae']:.9g}")) for row in scores}
+    naive = [run.metrics.scores[run.metrics.scores["model"] == run.metrics.reference] for run in runs]
+    numbers = {(str(row.get("n", row["mae"]).iloc[0]), f"{row['mae'].iloc[0]:.9g}") for row in naive}
     if len(numbers) < 2:
         return ""
     return "The runs were not judged on the same test rows, so their errors, and a confidence set, cannot be compared."
