@@ -11,7 +11,7 @@ B batch, L lookback, H horizon, C component, K network, n window
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,16 @@ IntArray = NDArray[np.int64]
 
 TRAIN, VALIDATION, TEST, GAP = 0, 1, 2, -1
 """Roles of a row.  A row in the gap is the target of no window, but may be looked back upon."""
+
+Kind = Literal["series", "remaining", "total"]
+SERIES: Kind = "series"
+REMAINING: Kind = "remaining"
+TOTAL: Kind = "total"
+"""Kinds of targets: the next values of a series, what is left of a life at every row of a cell, one number a cell.
+
+They decide which scores, tests, models, scalings and intervals make sense; a task says which kind its target is of."""
+CELLS: tuple[Kind, ...] = (REMAINING, TOTAL)
+KINDS: tuple[Kind, ...] = (SERIES, *CELLS)
 
 
 @dataclass(frozen=True)
@@ -136,8 +146,8 @@ class Target(Protocol):
     comes later and demands equal bits.
     """
 
-    task: ClassVar[str | None]
-    """The only task it is made for, ``forecast`` or ``rul``; None where it is made for both."""
+    kinds: ClassVar[Sequence[Kind]]
+    """Kinds of targets it can be asked for."""
     over: int
     """Steps whose mean is one target; 1: each step is a target of its own."""
     adds: ClassVar[bool]
@@ -311,8 +321,8 @@ class Scope(Protocol):
 class Scaling(Protocol):
     """Bring every component to a common size; fitted on training windows only."""
 
-    task: ClassVar[str | None]
-    """The only task it is made for, ``forecast`` or ``rul``; None where it is made for both."""
+    kinds: ClassVar[Sequence[Kind]]
+    """Kinds of targets it is made for."""
 
     def fit(self, train: Windows) -> "Scaling":
         """Learn from training windows alone."""

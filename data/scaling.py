@@ -5,11 +5,12 @@ Shapes
 n window, L lookback, H horizon, C component
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from data.contracts import Batch, FloatArray, Windows
+from data.contracts import KINDS, SERIES, Batch, FloatArray, Kind, Windows
 
 
 class MinMax:
@@ -18,7 +19,7 @@ class MinMax:
     A level beyond the training range lands outside [0, 1], where a network has seen nothing.
     """
 
-    task: ClassVar[str | None] = "forecast"
+    kinds: ClassVar[Sequence[Kind]] = (SERIES,)
 
     def __init__(self) -> None:
         self._low = self._span = np.empty(0)  # (C + 1,), the sum last
@@ -62,7 +63,7 @@ class WindowMinMax:
     is measured on the scale of its own window and may land outside [0, 1].
     """
 
-    task: ClassVar[str | None] = "forecast"
+    kinds: ClassVar[Sequence[Kind]] = (SERIES,)
 
     def fit(self, train: Windows) -> "WindowMinMax":
         """Return itself: nothing is fitted."""
@@ -108,7 +109,7 @@ class LastValue:
     and are divided by their training deviation.
     """
 
-    task: ClassVar[str | None] = "forecast"
+    kinds: ClassVar[Sequence[Kind]] = (SERIES,)
 
     def __init__(self) -> None:
         self._past = self._change = np.empty(0)  # (C,) and (C + 1,)
@@ -175,7 +176,7 @@ class Standard:
         If nothing would be left of a channel.
     """
 
-    task: ClassVar[str | None] = None
+    kinds: ClassVar[Sequence[Kind]] = KINDS
 
     def __init__(self, clip: float = 10.0) -> None:
         if not clip > 0:

@@ -57,7 +57,7 @@ class Forecaster(pl.LightningModule):
         If the loss is not known or not for these components, or the decay makes the rate grow.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True, task=None)
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True)
 
     def __init__(
         self,
@@ -99,6 +99,14 @@ class Forecaster(pl.LightningModule):
     def fit(self, train: Inputs, validation: Inputs) -> NoReturn:
         """Refuse: a trainer of Lightning fits the weights."""
         raise TypeError(f"{self.label} is trained by a trainer of Lightning (needs.gradients); call trainer.fit.")
+
+    def before(self, train: Inputs, validation: Inputs) -> tuple[Batch, Batch]:
+        """Learn what must be learnt before the weights, and return what they are trained on and chosen by."""
+        return scaled_batch(train), scaled_batch(validation)
+
+    def whole(self, given: FloatArray, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)`` from what the networks give: the same, unless they give a part."""
+        return given
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``, computed in double precision and rounded to single.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import Batch, FloatArray, Scaling, Windows
+from data.contracts import KINDS, Batch, FloatArray, Kind, Scaling, Windows
 from models.allocation import Allocation
 
 State = dict[str, NDArray[Any]]
@@ -29,8 +29,8 @@ class Needs(NamedTuple):
     """Its numbers depend on the seed of the run."""
     state: bool
     """Its state can be kept in a safetensors file; False: it is fitted anew each time."""
-    task: str | None
-    """The only task it is for, ``forecast`` or ``rul``; None: any."""
+    kinds: tuple[Kind, ...] = KINDS
+    """Kinds of targets it is for."""
     returns: bool = False
     """Reads returns, the first covariate of windows whose target leaves them (``Target.leaves``)."""
     lookback: int = 0

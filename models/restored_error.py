@@ -7,16 +7,18 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
-from data.contracts import FloatArray, Scaling, Windows
+from data.contracts import FloatArray
 from models.forecaster import Forecaster
+from models.model import Inputs
 
 
 class RestoredError(pl.Callback):
     """Log ``val/mae``: the mean absolute error of the restored forecasts, the sum over components.
 
     ``val/loss`` is a mean over networks of scaled targets, and cannot be compared where scaling or decomposition
-    differ; this can.  It is made of the forecasts of the validation steps, so it costs no forward pass.  Where several
-    processes train together each sees a share of the windows, and nothing is logged.
+    differ; this can.  It is that of the model before it is blended with the reference, and is made of the forecasts of
+    the validation steps, so it costs no forward pass.  Where several processes train together each sees a share of
+    the windows, and nothing is logged.
 
     Shapes
     ------
@@ -24,16 +26,14 @@ class RestoredError(pl.Callback):
 
     Parameters
     ----------
-    windows : Windows
-        Of validation, in the order they are served.
-    scaling : Scaling
-        Fitted.
+    inputs : Inputs
+        The validation windows, in the order they are served, and their fitted scaling.
     finish : callable (FloatArray) -> FloatArray
         Holds forecasts ``(n, H)`` to what the target can be.
     """
 
-    def __init__(self, windows: Windows, scaling: Scaling, finish: Callable[[FloatArray], FloatArray]) -> None:
-        self.windows, self.scaling, self.finish = windows, scaling, finish
+    def __init__(self, inputs: Inputs, finish: Callable[[FloatArray], FloatArray]) -> None:
+        self.inputs, self.finish = inputs, finish
         self._parts: list[Tensor] = []  # (K, B, H) each
 
     def on_validation_batch_end(
@@ -52,12 +52,15 @@ class RestoredError(pl.Callback):
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Restore them and log their error."""
         parts, self._parts = self._parts, []
-        if sum(part.shape[1] for part in parts) != len(self.windows.y):
+        windows, scaling = self.inputs.windows, self.inputs.scaling
+        if sum(part.shape[1] for part in parts) != len(windows.y):
             return  # none, or trainer.limit_val_batches left some out
         assert isinstance(pl_module, Forecaster)
         scaled = np.concatenate([part.double().numpy(force=True) for part in parts], axis=1)  # (K, n, H)
-        forecast = self.finish(pl_module.component.restore(scaled, self.windows, self.scaling))  # (n, H)
-        error = float(np.abs(forecast - self.windows.y).mean())
+        assert scaling is not None
+        whole = pl_module.whole(scaled, self.inputs)
+        forecast = self.finish(pl_module.component.restore(whole, windows, scaling))  # (n, H)
+        error = float(np.abs(forecast - windows.y).mean())
         pl_module.log("val/mae", error, batch_size=1)
         assert pl_module.validation_losses is not None
         if len(scaled) > 1:

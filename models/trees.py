@@ -40,7 +40,7 @@ class Trees(ABC):
         Which features are seen and which target is learnt.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=True, gradients=False, chance=False, state=False, task=None)
+    needs: ClassVar[Needs] = Needs(scaled=True, gradients=False, chance=False, state=False)
 
     def __init__(self, label: str, component: Allocation) -> None:
         self.label = label

@@ -25,7 +25,7 @@ from pipeline.verdicts import Verdicts
 from pipeline.work import applies
 from runtime.build import build
 from runtime.quiet import quiet
-from tasks.task import Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
+from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
 SCALED = ("scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
@@ -163,7 +163,8 @@ def _made(
             path.unlink()
         learnt = learn(task, panel, fold, row, prepared, parts, folder / "brief.ckpt")
         if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
-            stages += _scaled(learnt, windows, knows, task.own_past(windows)[0])
+            seen = knows.chosen_on if row.lookbacks else knows.fitted_on  # the lookback is chosen on validation rows
+            stages += _scaled(learnt, windows, seen, task.own_past(windows)[0])
         stages += _judged(task, panel, row, learnt, asked, knows)
         if refit(task.cfg, panel, learnt.fitted, parts):
             stages += _judged(task, panel, row, learnt, asked, knows)
@@ -176,7 +177,7 @@ def _judged(task: Task, panel: Panel, row: Candidate, learnt: Learnt, asked: Win
     forecast = task.finish(panel, asked, fitted.forecast(asked, rows_of(panel, asked)))
     stages = [Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label)]
     if fitted.model.needs.state:
-        weights = Stage("weights", flatten(fitted.model.state()), fitted_on=knows.chosen_on, subject=row.label)
+        weights = Stage("weights", flatten(fitted.weights()), fitted_on=knows.chosen_on, subject=row.label)
         stages.insert(0, weights)
     return stages
 
@@ -193,13 +194,13 @@ def _inputs(task: Task, prepared: Prepared, knows: Knowledge) -> list[Stage]:
     return [Stage("decomposition", windows.past, end, must_move=True), *targets]
 
 
-def _scaled(learnt: Learnt, windows: Windows, knows: Knowledge, end: IntArray) -> list[Stage]:
+def _scaled(learnt: Learnt, windows: Windows, seen: BoolArray, end: IntArray) -> list[Stage]:
     assert learnt.batch is not None
     scaling = learnt.fitted.scaling
     return [
-        Stage("scaling", flatten(scaling.state()), fitted_on=knows.fitted_on),
-        Stage("scaled inputs", scaling.transform(windows).past, end, knows.fitted_on),
-        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=knows.fitted_on),
+        Stage("scaling", flatten(scaling.state()), fitted_on=seen),
+        Stage("scaled inputs", scaling.transform(windows).past, end, seen),
+        Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=seen),
     ]
 
 

@@ -18,10 +18,13 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
+from evaluation.rows import PERSISTENCE
+from models.allocation import Quantiles
+from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs, Refittable
+from models.model import Inputs, Model, Refittable
 from models.restored_error import RestoredError
-from pipeline.fitted import Fitted, unfitted
+from pipeline.fitted import Fitted, newest, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
@@ -114,6 +117,8 @@ def evaluated(
         seed=task.cfg.seed,
         learnt_from=learnt.digest,
         augmented=learnt.augmented,
+        weight=None if fitted.blend is None else fitted.blend.weight,
+        lookback=fitted.lookback,
         seconds=time.perf_counter() - began,
     )
     return outcome, fitted
@@ -159,12 +164,50 @@ def learn(
     checkpoint: Path,
     extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
-    """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
+    """Fit a model; of several lookbacks it keeps the one that errs least on validation rows, without any the longest.
+
+    The digest is that of the longest windows, of which the others are parts.
 
     Parameters
     ----------
     extra : sequence of Callback
-        They watch the training of a network; not that of ``augmentation=auto``, which is two.
+        They watch the training of a network where it is one: not those of several lookbacks or ``augmentation=auto``.
+    """
+    if not candidate.lookbacks:
+        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
+        return _blended(task, panel, fold, parts, learnt)
+    tried = []
+    for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
+        seen = Parts(*(newest(windows, lookback) for windows in parts))
+        own, row = checkpoint.with_name(f"{checkpoint.stem}_{lookback}.ckpt"), candidate._replace(lookback=lookback)
+        learnt = _augmented(task, panel, row, prepared, seen, fold, own)
+        own.unlink(missing_ok=True)
+        learnt = learnt._replace(fitted=learnt.fitted._replace(lookback=lookback))
+        tried.append((_error(learnt, panel, parts.validation), lookback, learnt))
+    *_, (_, _, longest) = tried
+    _, _, learnt = min(tried, key=lambda one: one[:2])
+    return _blended(task, panel, fold, parts, learnt._replace(digest=longest.digest))
+
+
+def _error(learnt: Learnt, panel: Panel, windows: Windows) -> float:
+    """Return the mean absolute error of forecasts [unit of y]; infinite where one is no number or there is none."""
+    if not len(windows.origin):
+        return np.inf
+    error = float(np.abs(learnt.fitted.forecast(windows, rows_of(panel, windows)) - windows.y).mean())
+    return error if np.isfinite(error) else np.inf
+
+
+def _augmented(
+    task: Task,
+    panel: Panel,
+    candidate: Candidate,
+    prepared: Prepared,
+    parts: Parts,
+    fold: Fold,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
+) -> Learnt:
+    """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
 
     Raises
     ------
@@ -172,8 +215,7 @@ def learn(
         If synthetic windows are on trial and nothing is held out to judge them.
     """
     cfg = task.cfg
-    needs = needs_of(candidate)
-    if not needs.scaled or cfg.augmentation._target_ != AUTO:
+    if not needs_of(candidate).scaled or cfg.augmentation._target_ != AUTO:
         return _fit(task, cfg, panel, fold, candidate, prepared, parts, checkpoint, extra)
     if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
@@ -184,11 +226,44 @@ def learn(
         own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
         learnt = _fit(task, settings, panel, fold, candidate, prepared, parts, own)
         own.unlink(missing_ok=True)
-        forecast = learnt.fitted.forecast(parts.validation, rows_of(panel, parts.validation))
-        error = float(np.abs(forecast - parts.validation.y).mean())
-        tried.append((error if np.isfinite(error) else np.inf, number, learnt))
+        tried.append((_error(learnt, panel, parts.validation), number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
     return learnt._replace(augmented=bool(number), batch=tried[-1][2].batch)
+
+
+def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt) -> Learnt:
+    """Weigh a model that has learnt from scaled windows against the reference, on validation rows.
+
+    Left alone: naive models, quantiles (whose intervals are their own), and all where nothing is held out.
+    """
+    fitted, held_out = learnt.fitted, parts.validation
+    if task.cfg.blend == "none" or not fitted.model.needs.scaled or isinstance(fitted.model.component, Quantiles):
+        return learnt
+    if not len(held_out.origin):
+        return learnt
+    reference = reference_of(task)
+    reference.fit(
+        Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, rows_of(panel, held_out))
+    )
+    asked = rows_of(panel, held_out)
+    own, simple = fitted.forecast(held_out, asked), reference.predict(Inputs(held_out, None, asked))
+    blend = Blend(blending_weight(held_out.y, own, simple), reference)
+    return learnt._replace(fitted=fitted._replace(blend=blend))
+
+
+def reference_of(task: Task) -> Model:
+    """Return the forecast a model is blended with, not fitted yet.
+
+    It is the reference of the task or, where that looks back upon more steps than the windows have, persistence.
+    """
+    names = (task.reference, PERSISTENCE)
+    rows = [row for name in names for row in task.candidates() if row.label == name and row.lookback is None]
+    return unfitted(task.cfg, rows[0].model, 1).model
+
+
+def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
+    """Return ``unique_id``, ``ds`` (of cells their age) and ``y`` of all training rows."""
+    return panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
 
 
 def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:
@@ -249,9 +324,10 @@ def _fit(
     extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
+    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback)
+    fitted = fresh._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
-    rows = panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+    rows = _training_rows(panel, fold)
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
@@ -261,9 +337,9 @@ def _fit(
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
-        finish = partial(task.finish, panel, parts.validation)
-        watching = [RestoredError(parts.validation, fitted.scaling, finish), *extra]
-        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint, watching)
+        given = model.before(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+        watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation)), *extra]
+        losses = _train(cfg, model, candidate.label, *given, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)

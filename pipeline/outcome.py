@@ -28,6 +28,10 @@ class Outcome(NamedTuple):
     """Digest of the arrays the model was fitted on and chosen by; the audit makes them again and compares."""
     augmented: bool | None = None
     """Whether synthetic windows were kept, where they were on trial; else None."""
+    weight: float | None = None
+    """Share of the model in its forecasts, the rest being the reference's [fraction]; None: the model alone."""
+    lookback: int | None = None
+    """Steps it looks back upon, where it was given a choice; else None."""
 
     @property
     def name(self) -> str:

@@ -13,8 +13,9 @@ from data.contracts import FloatArray
 from data.panel import DataError
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
-from pipeline.fitted import Fitted, below, members, unfitted
-from pipeline.fitting import rows_of
+from models.blend import Blend
+from pipeline.fitted import BLEND_WEIGHT, Fitted, below, members, unfitted
+from pipeline.fitting import reference_of, rows_of
 from pipeline.results import ERRORS
 from pipeline.settings import LIVE
 from report.run_folder import RunFolder
@@ -38,9 +39,10 @@ def predict(cfg: DictConfig, card: Mapping[str, Any], folder: Path, source: Dict
         forecasts.append(task.finish(panel, windows, fitted.forecast(windows, known)))
         ends.append(fitted.own_intervals(windows, known))
     told = {row.label: np.mean(forecasts, axis=0)}
-    naive = unfitted(cfg, reference.model, windows.past.shape[2])
+    seen = windows if reference.lookback is None else task.asked(panel, reference, None)
+    naive = unfitted(cfg, reference.model, seen.past.shape[2], reference.lookback)
     if not naive.model.state():  # a reference that learns from training rows is not kept with the run
-        told.setdefault(reference.label, naive.forecast(windows, known))
+        told.setdefault(reference.label, naive.forecast(seen, known))
     found = task.predicted(panel, windows, told, card["data"])
     table = _with_intervals(found.table, row.label, ends, folder)
     errors = RunFolder(folder).artifact(ERRORS, ["model", "fold", "step", "error"])
@@ -60,8 +62,10 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
         If the run kept no weights, or they are damaged or of other settings.
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
-    if not needs_of(row).scaled and not path.is_file():
-        return [unfitted(cfg, row.model, 1)]
+    if not needs_of(row).scaled:
+        naive = unfitted(cfg, row.model, 1, row.lookback)
+        if needs_of(row).state and not naive.model.state():  # nothing is learnt, so nothing is missing
+            return [naive]
     if not path.is_file():
         raise DataError(
             f"{folder} holds no weights ({WEIGHTS}): its model keeps none that a file could hold without running "
@@ -79,7 +83,8 @@ def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     row = task.candidates()[0]
     fresh = unfitted(cfg, row.model, task.n_channels(below("scaling", tensors)) if needs_of(row).scaled else 1)
     features = build(cfg.features) if cfg.get("features") is not None else None
-    return fresh._replace(features=features).load_state(tensors)
+    blend = Blend(1.0, reference_of(task)) if BLEND_WEIGHT in tensors else None
+    return fresh._replace(features=features, blend=blend).load_state(tensors)
 
 
 def _with_intervals(table: pd.DataFrame, label: str, ends: list[dict[str, FloatArray]], folder: Path) -> pd.DataFrame:

@@ -82,4 +82,7 @@ def closing(outcome: Outcome) -> str:
     """Return one line on a work unit that is done."""
     held_out = "" if outcome.validation_mae is None else f"  validation MAE {outcome.validation_mae:.4g}"
     epochs = f"  {len(outcome.losses)} epochs" if outcome.losses else ""
-    return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{epochs}{held_out}"
+    share = "" if outcome.weight is None else f"  share {outcome.weight:.2f}"
+    chosen = "" if outcome.lookback is None else f"  lookback {outcome.lookback}"
+    told = f"{epochs}{held_out}{share}{chosen}"
+    return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{told}"

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig
 
+from data.contracts import REMAINING, SERIES, TOTAL, Kind
 from evaluation.intervals.own import OwnQuantiles
 from models.allocation import Quantiles
 from runtime.build import ConfigError, as_message, class_of
@@ -13,6 +14,11 @@ from tasks.task import Task
 FROM_DATA = {"n_components", "lookback", "horizon"}
 LIVE = {"model": FROM_DATA, "baselines.*": FROM_DATA, "trainer": {"callbacks"}, "task": {"cfg"}}
 """Parameters that are known only when the data are, by key of the configuration."""
+MEANING: dict[Kind, str] = {
+    SERIES: "the next values of series",
+    REMAINING: "a remaining life at every cycle",
+    TOTAL: "one number a cell",
+}
 
 
 def check_task(task: Task) -> None:
@@ -24,7 +30,7 @@ def check_task(task: Task) -> None:
         Naming every fault.
     """
     cfg = task.cfg
-    faults = _strangers(task) + _misfits(cfg, task.name) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
+    faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -37,19 +43,22 @@ def _strangers(task: Task) -> list[str]:
     return [f"task={task.name} has no use for {' and '.join(found)}.  Take {it} out, or choose another experiment."]
 
 
-def _misfits(cfg: DictConfig, task: str) -> list[str]:
-    """Find models, scalings and intervals that are made for another task."""
-    faults = []
-    models = [cfg.model, *(cfg.baselines or {}).values()]
-    kinds: list[tuple[str, Any]] = [(node.label, class_of(node._target_)) for node in models]
-    made_for = [(f"{label} is a model", kind.needs.task) for label, kind in kinds]
+def _misfits(task: Task) -> list[str]:
+    """Find models, scalings and intervals that are made for targets of another kind."""
+    cfg, own = task.cfg, task.question.kind
+    nodes = [cfg.model, *(cfg.baselines or {}).values()]
+    made_for: list[tuple[str, Sequence[Kind]]] = []
+    for node in nodes:
+        model: Any = class_of(node._target_)
+        made_for.append((f"{node.label} is a model", model.needs.kinds))
     for key in (name for name in ("scaling", "intervals", "target") if cfg.get(name) is not None):
-        kind: Any = class_of(cfg[key]._target_)
-        made_for.append((f"{key}={kind.__name__} is", kind.task))
-    for what, only in made_for:
-        if only not in (None, task):
-            faults.append(f"{what} for task={only} only, and cannot be used with task={task}.")
-    return faults
+        chosen: Any = class_of(cfg[key]._target_)
+        made_for.append((f"{key}={chosen.__name__} is", chosen.kinds))
+    return [
+        f"{what} for {' or '.join(MEANING[kind] for kind in kinds)} only, and task={task.name} asks for {MEANING[own]}."
+        for what, kinds in made_for
+        if own not in kinds
+    ]
 
 
 def _without_returns(cfg: DictConfig) -> list[str]:

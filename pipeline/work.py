@@ -161,7 +161,7 @@ def applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
         return True
     rows = panel.frame.assign(ds=panel.ages())
     train, test = (rows.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))
-    return unfitted(task.cfg, candidate.model, 1).model.applies(train, test.drop(columns="y"))
+    return unfitted(task.cfg, candidate.model, 1, candidate.lookback).model.applies(train, test.drop(columns="y"))
 
 
 def _reseeded(node: Any, seed: int) -> Any:

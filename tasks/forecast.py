@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.cached import CachedWork
 from data.calendar import pace, unknown_ahead, upcoming
 from data.contracts import (
+    SERIES,
     TEST,
     TRAIN,
     VALIDATION,
@@ -33,16 +34,30 @@ from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, naive_error
+from evaluation.rows import PERSISTENCE as LAST_VALUE
+from evaluation.rows import Facts, Question, deviation, naive_error
+from models.seasonal import AUTO, find_season, series_of, steps_needed
 from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
 from tasks import restoring
 from tasks.target_audit import audited
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, inputs_of, needs_of, once_each
+from tasks.task import (
+    SAME_MEMORY,
+    BoolArray,
+    Candidate,
+    Changed,
+    Knowledge,
+    Prediction,
+    Prepared,
+    inputs_of,
+    needs_of,
+    once_each,
+)
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
 NO_MOVE = OmegaConf.create({"_target_": "models.naive.NoMove", "label": "Persistence"})  # of the level
+SEASONAL = "models.seasonal.SeasonalNaive"
 NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
@@ -67,7 +82,8 @@ class Forecast:
     """
 
     name: ClassVar[str] = "forecast"
-    reference: ClassVar[str] = "Persistence"
+    question: ClassVar[Question] = Question(SERIES)
+    reference: str = LAST_VALUE
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -79,6 +95,7 @@ class Forecast:
         "calibration",
         "copycat",
         "copycat.residuals",
+        "economic_value",
         "components",
         "training.attention",
         "training.losses",
@@ -94,6 +111,9 @@ class Forecast:
                 f"number; set horizon=1."
             )
 
+        if cfg.get("season") not in (None, 1):
+            self.reference = self._seasonal().label
+
     @property
     def reach(self) -> int:
         """How many steps after its origin the last target of a forecast lies."""
@@ -104,20 +124,46 @@ class Forecast:
         return self.target.transform(source.load())
 
     def candidates(self) -> list[Candidate]:
-        """Return the model, its baselines without decomposition and persistence, each label once."""
+        """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
-        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
-        baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
-        naive_one = NO_MOVE if self.target.adds else PERSISTENCE
-        reference = Candidate(self.reference, naive_one, IDENTITY)
-        rows = once_each([first, *baselines, reference])
-        return [reference if row.label == self.reference else row for row in rows]
+        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, _own_lookback(cfg.model))
+        others = [*(cfg.baselines or {}).values(), *([] if cfg.season in (None, 1) else [self._seasonal()])]
+        baselines = [Candidate(node.label, node, IDENTITY, _own_lookback(node)) for node in others]
+        twin = [] if naive else self._equal_memory(first)
+        last = Candidate(LAST_VALUE, NO_MOVE if self.target.adds else PERSISTENCE, IDENTITY)
+        rows = once_each([first, *twin, *baselines, last])
+        return [last if row.label == LAST_VALUE else row for row in rows]
+
+    def _equal_memory(self, row: Candidate) -> list[Candidate]:
+        """Return the same model without decomposition, looking back as far as a decomposition has seen; maybe none."""
+        cfg = self.cfg
+        if cfg.equal_memory == "none" or (cfg.equal_memory == "classical" and needs_of(row).gradients):
+            return []
+        scope, memory, least = build(cfg.scope), build(row.decomposition).memory, int(cfg.lookback)
+        if scope.history is None or memory == 0:
+            return []
+        seen = scope.history if memory is None else min(scope.history, least + memory)
+        if seen <= least:
+            return []
+        node = row.model.copy()
+        node.label = f"{row.model.label} ({SAME_MEMORY}, {seen} steps)"
+        doubled = [least * 2**power for power in range(seen) if least * 2**power < seen]
+        return [Candidate(node.label, node, IDENTITY, seen, (*doubled, seen), row.label)]
+
+    def _seasonal(self) -> DictConfig:
+        """Return the seasonal naive forecast among the model and its baselines, or else the one without drift."""
+        cfg = self.cfg
+        given = [node for node in (cfg.model, *(cfg.baselines or {}).values()) if node._target_ == SEASONAL]
+        plain = {"_target_": SEASONAL, "label": "Seasonal naive", "season": cfg.season, "drift": False}
+        found = given[0] if given else OmegaConf.create(plain)
+        assert isinstance(found, DictConfig)
+        return found
 
     def warm(self, panel: Panel) -> None:
-        """Decompose every series, once for each decomposition among the candidates."""
+        """Decompose every series, once for each decomposition and lookback among the candidates."""
         for row in {inputs_of(row): row for row in self.candidates()}.values():
             self._cut(panel, row, cached=True, work=build(self.cfg.parallel).map)
 
@@ -144,7 +190,9 @@ class Forecast:
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        windows = cut(panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end)
+        windows = cut(
+            panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end, cfg.stride
+        )
         return self._averaged(windows)
 
     def _averaged(self, windows: Windows) -> Windows:
@@ -156,7 +204,7 @@ class Forecast:
         )
 
     def _lookback(self, candidate: Candidate) -> int:
-        return max(int(self.cfg.lookback), needs_of(candidate).lookback)
+        return max(candidate.lookback or int(self.cfg.lookback), needs_of(candidate).lookback)
 
     @cached_property
     def _first_end(self) -> int:
@@ -193,10 +241,22 @@ class Forecast:
         return pd.DataFrame(columns | {name: end.ravel() for name, end in ends.items()})
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
-        """Return the error of persistence while training, by which MASE divides."""
+        """Return the error of the (seasonal) naive forecast while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
-        size = naive_error(train, moves=self.target.adds)
-        return Facts(self.name, self.reference, panel.unit, size, {}, tuple(self.target.unscored))
+        given = self.cfg.season
+        season = (find_season(series_of(train)) if given == AUTO else given) or 1
+        if given == AUTO:
+            told = f"A season of {season} steps was found" if season > 1 else "No season was found"
+            notes = (f"{told} in the autocorrelation of the training rows' changes (season=auto).",)
+        return Facts(
+            self.question,
+            self.reference,
+            panel.unit,
+            naive_error=naive_error(train, season, moves=self.target.adds),
+            unscored=tuple(self.target.unscored),
+            deviation=deviation(train) if panel.frame["unique_id"].nunique() > 1 else {},
+            notes=notes if given == AUTO else (),
+        )
 
     def _steps(self) -> IntArray:
         """Return how far ahead each target lies; of a mean over several steps its last one."""
@@ -319,7 +379,9 @@ class Forecast:
         sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
         chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
         ends = [rows[[0, -1]] for rows in known.values() if rows.size]
-        return np.unique(np.concatenate([*chosen, *ends, self._cuts(known)]))
+        there = origins(panel, self.cfg.horizon, self._first_end, self.cfg.stride)
+        last_known = there[np.maximum(np.searchsorted(there, self._cuts(known), side="right") - 1, 0)]
+        return np.unique(np.concatenate([*chosen, *ends, last_known]))
 
     def changes(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Iterator[Changed]:
         """Yield panels whose future, after some date, was replaced in several ways; last one without a future.
@@ -348,7 +410,7 @@ class Forecast:
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.reach, self._first_end)
+        ends = origins(panel, self.reach, self._first_end, self.cfg.stride)
         roles = fold.role[ends[:, None] + 1 + np.arange(self.reach)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
@@ -412,6 +474,13 @@ class Forecast:
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
         return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
+
+
+def _own_lookback(model: DictConfig) -> int | None:
+    """Return how many steps a model looks back upon that says so, by a memory or a season; None: as the others."""
+    if "memory" in model:
+        return int(model.memory)
+    return steps_needed(model.season) if "season" in model else None
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from data.cells.sequences import select_rows, sequences, short_cells
-from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Source, Windows
+from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
-from evaluation.rows import Facts
+from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
@@ -44,6 +44,9 @@ class RUL:
     """
 
     name: ClassVar[str] = "rul"
+    question: ClassVar[Question] = Question(
+        REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", decimals=2
+    )
     reference: ClassVar[str] = "Clock"
     strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
     sections: ClassVar[Sequence[str]] = (
@@ -140,7 +143,7 @@ class RUL:
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.name, self.reference, "cycles", naive_error={}, lives=panel.lives())
+        return Facts(self.question, self.reference, "cycles", naive_error={}, lives=panel.lives())
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the covariates, their usual size and the longest life."""

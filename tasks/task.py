@@ -21,11 +21,15 @@ from omegaconf import DictConfig
 from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts
+from evaluation.rows import Facts, Question
 from models.model import Needs
 from runtime.build import class_of
 
 BoolArray = NDArray[np.bool_]
+
+
+SAME_MEMORY = "same memory"
+"""In the label of a row that stands beside a decomposed one."""
 
 
 class Candidate(NamedTuple):
@@ -35,6 +39,12 @@ class Candidate(NamedTuple):
     model: DictConfig
     decomposition: DictConfig
     """How its inputs are decomposed; empty where the task decomposes nothing."""
+    lookback: int | None = None
+    """Steps it looks back upon, where these are its own; None: ``lookback`` of the run."""
+    lookbacks: tuple[int, ...] = ()
+    """Those it chooses from on validation rows, ascending; the last is ``lookback``.  Empty: no choice."""
+    beside: str = ""
+    """Label of the decomposed row beside which it stands, undecomposed but with the same memory; else empty."""
 
 
 class Prepared(NamedTuple):
@@ -86,7 +96,9 @@ class Task(Protocol):
     """One kind of question, built as ``task(cfg)`` with the whole configuration."""
 
     name: ClassVar[str]
-    reference: ClassVar[str]
+    question: ClassVar[Question]
+    """What is forecast, in facts that a run folder keeps: scores, tests and the report go by them, not by the name."""
+    reference: str
     """Label of the forecast anyone can make, beside which every number stands."""
     strangers: ClassVar[Sequence[str]]
     """Groups of ``conf/`` that it has no use for."""
@@ -234,7 +246,7 @@ def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def inputs_of(candidate: Candidate) -> str:
     """Name the inputs of a candidate: rows of the table with the same name can share what was prepared."""
-    return f"{candidate.decomposition} {needs_of(candidate).lookback}"
+    return f"{candidate.decomposition} {candidate.lookback} {needs_of(candidate).lookback}"
 
 
 def needs_of(candidate: Candidate) -> Needs:

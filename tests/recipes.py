@@ -19,11 +19,12 @@ from tests.conftest import ROOT
 BLOCK = re.compile(r"^```(?:python|yaml)\n# (\S+?)(?:, at the end of SCORES)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END_OF_SCORES = '\n)\n"""All metrics.'
 TAKEN_UP_BY = {
-    "dlinear": ["tests/test_config.py", "tests/test_networks.py"],
+    "gated_linear": ["tests/test_config.py", "tests/test_networks.py"],
     "exponential_smoothing": ["tests/test_config.py", "tests/test_decompositions.py"],
     "bench": ["tests/test_config.py", "tests/test_sources.py"],
     "magnitude": ["tests/test_config.py", "tests/test_augmentation.py"],
     "trailing_slope": ["tests/test_config.py", "tests/test_features.py"],
+    "returns": ["tests/test_config.py"],
 }
 """The tests of every implementation of a kind, by the YAML file of the new one."""
 CELLS = {"a": 60, "b": 75, "c": 90, "d": 110, "e": 140}
@@ -102,6 +103,9 @@ def trained(folder: Path, *overrides: str) -> dict[str, Any]:
         "scores": metrics["scores"],
         "choices": metrics["choices"],
         "table": (folder / "table.md").read_text(encoding="utf-8"),
+        "task": metrics["task"],
+        "question": metrics["question"],
+        "page": "Forecasts are off by" in (folder / "report.html").read_text(encoding="utf-8"),
     }
 
 
@@ -129,7 +133,7 @@ def contract_tests() -> dict[str, str]:
 
 def main(report: Path) -> None:
     """Use the new pieces, and write what became of them."""
-    model = ["model=dlinear", "trainer.max_epochs=1"]
+    model = ["model=gated_linear", "trainer.max_epochs=1"]
     series = ["decomposition=exponential_smoothing", "augmentation=magnitude", "source.n_steps=300", "scope.history=64"]
     cells = [f"source.folder={bench(report.parent / 'cells')}", "split.folds=2", "split.validation=1"]
     feature = ["features=factors", "+feature@features.steps.slope=trailing_slope"]
@@ -137,6 +141,16 @@ def main(report: Path) -> None:
         "forecast": trained(report.parent / "forecast", "experiment=smoke", "baselines=naive", *model, *series),
         "rul": trained(
             report.parent / "rul", "experiment=battery", "source=bench", "baselines=cycles", *model, *cells, *feature
+        ),
+        "returns": trained(
+            report.parent / "returns",
+            "experiment=smoke",
+            "task=returns",
+            "model=ridge",
+            "decomposition=identity",
+            "baselines=naive",
+            "source.n_steps=300",
+            "scope.history=64",
         ),
         "tests": contract_tests(),
     }

@@ -37,7 +37,7 @@ pytestmark = [
 
 def small(n_components=COMPONENTS, component="separate", *overrides):
     """CNN-LSTM-AM with few channels."""
-    sizes = ["model.network.channels=4", "model.network.hidden=5"]
+    sizes = ["model.network.channels=4", "model.network.hidden=5", "model.network.zero_head=false"]
     node = compose_model("cnn_lstm_attention", f"model/component={component}", *sizes, *overrides)
     return build(node, n_components=n_components, lookback=LOOKBACK, horizon=HORIZON)
 
@@ -457,7 +457,8 @@ def test_with_a_zero_head_an_untrained_network_is_persistence_and_learns(name):
     model = make(name, "joint", lookback=LOOKBACK, hidden=8, zero_head=True)
     naive = Persistence("P", 3, LOOKBACK, HORIZON).predict(inputs)
     np.testing.assert_array_equal(model.component.restore(model.predict(inputs), windows, scaling), naive)
-    assert np.any(make(name, "joint", lookback=LOOKBACK, hidden=8).predict(inputs)), "zero is not the default"
+    assert compose_model(name).network.zero_head is True
+    assert np.any(make(name, "joint", lookback=LOOKBACK, hidden=8).predict(inputs)), "a head at random does forecast"
     model.train().make_optimizer = partial(torch.optim.Adam, lr=0.01)
     none = Batch(*(a[:0] for a in inputs.batch))
     trainer(max_epochs=1).fit(model, FoldData(inputs.batch, none, 32, seed=0))

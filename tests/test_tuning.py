@@ -37,7 +37,14 @@ from runtime.processes import this_process  # noqa: E402
 from tests.conftest import ROOT, choices  # noqa: E402
 from tests.run_folders import series_run  # noqa: E402
 
-SMALL = ["experiment=smoke", "source.n_steps=400", "decomposition=identity", "baselines=naive", "scope.history=64"]
+SMALL = [
+    "experiment=smoke",
+    "blend=none",
+    "source.n_steps=400",
+    "decomposition=identity",
+    "baselines=naive",
+    "scope.history=64",
+]
 NETWORK = [*SMALL, "model=mlp", "model/component=joint", "model.network.hidden=4", "trainer.max_epochs=3"]
 RIDGE = [*SMALL, "model=ridge", "model/component=joint"]
 SPACE = {"model.alpha": Range(1e-4, 1e3, log=True), "lookback": Choices((5, 10, 20))}

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from data.contracts import FloatArray, Panel
+from data.contracts import SERIES, FloatArray, Kind, Panel
 from data.targets._moves import moves, of_values
 from data.targets.level import at_least_one
 
@@ -24,7 +24,7 @@ class Change:
         If it is no step at all.
     """
 
-    task: ClassVar[str | None] = "forecast"
+    kinds: ClassVar[Sequence[Kind]] = (SERIES,)
     adds: ClassVar[bool] = True
     leaves: ClassVar[Sequence[str]] = ()
     unscored: ClassVar[Sequence[str]] = ("mape",)

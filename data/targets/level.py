@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from data.contracts import FloatArray, Panel
+from data.contracts import KINDS, FloatArray, Kind, Panel
 
 
 class Level:
@@ -20,7 +20,7 @@ class Level:
         If it is no step at all.
     """
 
-    task: ClassVar[str | None] = None
+    kinds: ClassVar[Sequence[Kind]] = KINDS
     adds: ClassVar[bool] = False
     leaves: ClassVar[Sequence[str]] = ()
     unscored: ClassVar[Sequence[str]] = ()

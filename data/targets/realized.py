@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from data.contracts import FloatArray, Panel
+from data.contracts import SERIES, FloatArray, Kind, Panel
 from data.targets._moves import RETURN, log_returns, of_values, refuse_where
 from data.targets.level import at_least_one
 
@@ -34,7 +34,7 @@ class Realized:
         If the measure is not known, or a number is out of its range.
     """
 
-    task: ClassVar[str | None] = "forecast"
+    kinds: ClassVar[Sequence[Kind]] = (SERIES,)
     adds: ClassVar[bool] = False
     leaves: ClassVar[Sequence[str]] = (RETURN,)
     unscored: ClassVar[Sequence[str]] = ("mape", "direction")

@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray, Kind
 from evaluation.intervals.bounds import around, needed, valid_levels
 from evaluation.intervals.offsets import as_offsets
 from evaluation.intervals.streams import Streams, last_fold, streams
-from evaluation.rows import FORECAST
 
 
 class Adaptive:
@@ -42,7 +41,7 @@ class Adaptive:
         After so many further errors, an error counts half in their present size [forecasts].
     """
 
-    task: ClassVar[str | None] = FORECAST  # a remaining life is known at the end only
+    kinds: ClassVar[Sequence[Kind]] = (SERIES,)  # a remaining life is known at the end only
 
     def __init__(self, levels: Sequence[int], window: int, gamma: float, halflife: float) -> None:
         self.levels = valid_levels(levels)
