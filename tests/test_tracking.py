@@ -110,8 +110,10 @@ def test_a_run_is_read_back_from_mlflow(kept, folder, tmp_path):
 
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     client = MlflowClient(tracking_uri=uri)
-    client.create_experiment(kept.experiment, artifact_location=str(tmp_path / "artefacts"))
-    MLflow(uri).keep(kept, folder)
+    MLflow(uri, str(tmp_path / "files")).keep(kept, folder)
+    assert len(list((tmp_path / "files").rglob("report.html"))) == len(
+        [p for p in kept.artefacts if p.suffix == ".html"]
+    )
     place = client.get_experiment_by_name(kept.experiment).experiment_id
     (parent,) = client.search_runs([place], f"tags.sweep = '{kept.sweep}'")
     assert parent.info.run_name == kept.name

@@ -25,6 +25,8 @@ class MLflow:
     ----------
     uri : str
         Address of the tracking server, or of a data base.
+    artefacts : str or None
+        Folder of the files of a new experiment; None leaves it to the server.
     experiment : str or None
         What MLflow calls the collection; None takes the experiment of the run.
 
@@ -34,12 +36,17 @@ class MLflow:
         If MLflow is not installed.
     """
 
-    def __init__(self, uri: str = "sqlite:///outputs/mlflow.db", experiment: str | None = None) -> None:
+    def __init__(
+        self,
+        uri: str = "sqlite:///outputs/mlflow.db",
+        artefacts: str | None = "outputs/mlflow",
+        experiment: str | None = None,
+    ) -> None:
         if find_spec("mlflow") is None:
             raise ModuleNotFoundError(
                 "tracking=mlflow needs MLflow, which is not installed.  Run: pip install -e .[mlflow]"
             )
-        self.uri, self.experiment = uri, experiment
+        self.uri, self.artefacts, self.experiment = uri, artefacts, experiment
 
     def keep(self, record: Record, folder: Path) -> str:
         """Create the runs, and return the address of the parent."""
@@ -48,7 +55,7 @@ class MLflow:
         client = MlflowClient(tracking_uri=self.uri)
         name = self.experiment or record.experiment
         found = client.get_experiment_by_name(name)
-        place = found.experiment_id if found else client.create_experiment(name)
+        place = found.experiment_id if found else self._begin(client, name)
         parent = client.create_run(place, run_name=record.name, tags=dict(record.tags)).info.run_id
         self._log(client, parent, record.scores, 0)
         self._parameters(client, parent, record.parameters)
@@ -58,6 +65,11 @@ class MLflow:
             self._child(client, place, parent, child)
         client.set_terminated(parent)
         return f"{self.uri}, experiment {name}, run {parent}"
+
+    def _begin(self, client: Any, name: str) -> str:
+        place = None if self.artefacts is None else Path(self.artefacts, name).resolve().as_uri()
+        begun: str = client.create_experiment(name, artifact_location=place)
+        return begun
 
     def _child(self, client: Any, place: str, parent: str, child: Child) -> None:
         tags = {PARENT: parent, "label": child.label, "fold": child.fold, "seed": str(child.seed)}
