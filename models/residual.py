@@ -110,7 +110,11 @@ class Residual(Forecaster):
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``: of the core, and what each network adds."""
         given = inputs._replace(batch=scaled_batch(inputs)._replace(past=self._channels(inputs)))
-        added: FloatArray = self._size * super().predict(given)
+        return self.whole(super().predict(given), inputs)
+
+    def whole(self, given: FloatArray, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``: of the core, and what each network adds."""
+        added: FloatArray = self._size * given
         return _scaled_forecast(self.core, inputs) + added
 
     def refit(self, inputs: Inputs) -> None:
