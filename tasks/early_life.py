@@ -135,7 +135,7 @@ class EarlyLife:
         return {}
 
     def checks(self, panel: Panel, folds: Sequence[Fold]) -> list[Finding]:
-        """Find cells on both sides of the split, rows after the first cycles, and covariates that are the life itself."""
+        """Find cells on both sides of the split, rows after the first cycles, and covariates that tell the life."""
         return [cell_overlap(panel, folds), self._beyond(panel), self._proxies(panel)]
 
     def _beyond(self, panel: Panel) -> Finding:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import savemat
 
 from data.contracts import FloatArray
 
@@ -102,5 +103,68 @@ def severson(path: Path) -> Path:
     return path
 
 
-WRITERS = {"curves_csv": curves_csv, "batteryml": batteryml, "severson": severson}
+def seconds(charge: FloatArray, current: float) -> FloatArray:
+    """Time at which a constant current has taken out so much [s]."""
+    return 3600 * charge / current
+
+
+def nasa(folder: Path) -> Path:
+    """Write batteries as ``B0005.mat`` is: a charge and a discharge in turn, the voltage rising at rest at last."""
+    folder.mkdir()
+    for cell in LIVES:
+        operations: list[dict[str, object]] = []
+        for cycle in cycles(cell):
+            charge = curve(cell, cycle)
+            data = {
+                "Voltage_measured": np.r_[VOLTAGE, 3.4],
+                "Current_measured": np.r_[np.full(VOLTAGE.size, -2.0), 0.0],
+                "Temperature_measured": np.full(VOLTAGE.size + 1, 25.0),
+                "Time": np.r_[seconds(charge, 2.0), seconds(charge, 2.0)[-1] + 60],
+                "Capacity": float(charge[-1]),
+            }
+            operations += [{"type": "charge", "data": {}}, {"type": "discharge", "data": data}]
+        savemat(folder / f"{cell}.mat", {cell: {"cycle": np.array(operations, dtype=object)}})
+    return folder
+
+
+def oxford(path: Path) -> Path:
+    """Write cells as ``Oxford_Battery_Degradation_Dataset_1.mat`` has them, ``q`` falling in discharge."""
+    path = path.with_suffix(".mat")
+    content = {
+        f"Cell{place}": {
+            f"cyc{cycle:04d}": {
+                "C1dc": {"v": VOLTAGE, "q": -1000 * curve(cell, cycle), "T": 0 * VOLTAGE + 40},
+                "C1ch": {},
+            }
+            for cycle in cycles(cell)
+        }
+        for place, cell in enumerate(LIVES, start=1)
+    }
+    savemat(path, content)
+    return path
+
+
+def bdf(folder: Path) -> Path:
+    """Write cells in the Battery Data Format: charge and discharge of each cycle, time running on."""
+    folder.mkdir()
+    for cell in LIVES:
+        parts, start = [], 0.0
+        for cycle in cycles(cell):
+            time = start + 3600 + seconds(curve(cell, cycle), 1.1)
+            table = pd.DataFrame({"Test Time / s": time, "Voltage / V": VOLTAGE, "Current / A": -1.1})
+            charge = pd.DataFrame({"Test Time / s": [start, start + 3500], "Voltage / V": 3.5, "Current / A": 1.1})
+            parts.append(pd.concat([charge, table]).assign(**{"Cycle Count / 1": cycle, "Step Count / 1": 1}))
+            start = float(time[-1]) + 60
+        pd.concat(parts).to_csv(folder / f"{cell}.bdf.csv", index=False)
+    return folder
+
+
+WRITERS = {
+    "curves_csv": curves_csv,
+    "batteryml": batteryml,
+    "severson": severson,
+    "nasa": nasa,
+    "oxford": oxford,
+    "bdf": bdf,
+}
 """What writes small files of each source of curves, by its YAML file."""

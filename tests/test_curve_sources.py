@@ -6,20 +6,32 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.io import savemat
 
-from data.cells.curves import CAPACITY, grid_of, on_grid
+from data.cells.curves import CAPACITY, discharged, grid_of, on_grid
 from data.panel import DataError
 from data.sources.batteryml import BatteryML
+from data.sources.bdf import BDF
 from data.sources.curves_csv import CurvesCSV
+from data.sources.nasa import FIELDS, NASA
+from data.sources.oxford import Oxford
 from data.sources.severson import Severson
 from tests.battery_files import LIVES, VOLTAGE, WRITERS, curve, held, long_table
 
-SOURCES = {"curves_csv": CurvesCSV, "batteryml": BatteryML, "severson": Severson}
+SOURCES = {
+    "curves_csv": CurvesCSV,
+    "batteryml": BatteryML,
+    "severson": Severson,
+    "nasa": NASA,
+    "oxford": Oxford,
+    "bdf": BDF,
+}
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_every_layout_gives_the_curves_and_lives_that_were_written(name: str, tmp_path: Path) -> None:
-    path, size = str(WRITERS[name](tmp_path / "cells")), {"nominal": 1.1} if name == "curves_csv" else {}
+    path = str(WRITERS[name](tmp_path / "cells"))
+    size = {} if name in ("batteryml", "severson") else {"nominal": 1.1, "eol": 0.8}
     panel = SOURCES[name](path, window=[2.0, 3.5], points=7, first=20, **size).load()
     frame = panel.frame
     assert list(panel.lives().values()) == [float(life) for life in LIVES.values()]
@@ -125,3 +137,56 @@ def test_missing_columns_and_odd_cycles_are_named(tmp_path: Path) -> None:
         CurvesCSV(str(tmp_path / "c.csv")).read()
     with pytest.raises(ValueError, match=r"source\.window=\[3\.5, 2\.0\] must be two rising numbers"):
         CurvesCSV("c.csv", window=[3.5, 2.0])
+
+
+@pytest.mark.parametrize("name", ["nasa", "oxford"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"no MATLAB", "is no MATLAB file that can be read"),
+        (b"\x00" * 600, "is no MATLAB file that can be read"),
+        (b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "is a MATLAB file of version 7.3"),
+    ],
+    ids=["text", "zeros", "version 7.3"],
+)
+def test_a_file_that_is_no_matlab_is_refused(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / "x.mat").write_bytes(content)
+    with pytest.raises(DataError, match=words) as told:
+        SOURCES[name](str(tmp_path / "x.mat")).load()
+    assert "\n" not in str(told.value)
+
+
+def test_matlab_files_of_something_else_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    for content, nasa, oxford in (
+        ({"x": np.zeros(3)}, "is no battery of NASA PCoE", "is not the Oxford data set"),
+        ({"B": {"cycle": np.zeros(3)}}, "is no battery of NASA PCoE", "is not the Oxford data set"),
+        ({"B": {"cycle": {"type": "discharge", "data": 3}}, "Cell1": {"cyc0000": {"C1dc": {"v": [1.0]}}}},
+         "discharge 1 has no Voltage_measured", "Cell1: cyc0000 has no v, q, T"),
+        ({"B": {"cycle": {"type": "discharge", "data": {name: ["a"] for name in FIELDS}}},
+          "Cell1": {"cyc0000": {"C1dc": {"v": [1.0], "q": [1.0, 2.0], "T": [1.0]}}}},
+         "holds something else than numbers", "of different lengths"),
+    ):  # fmt: skip
+        savemat(tmp_path / "x.mat", content)
+        for source, words in ((NASA, nasa), (Oxford, oxford)):
+            with pytest.raises(DataError, match=words) as told:
+                source(str(tmp_path / "x.mat")).load()
+            assert "\n" not in str(told.value)
+
+
+def test_a_table_that_is_no_bdf_is_told_what_it_lacks_and_machine_names_are_read(tmp_path: Path) -> None:
+    folder = WRITERS["bdf"](tmp_path / "cells")
+    table = pd.read_csv(folder / "A.bdf.csv")
+    names = dict(zip(table, ["test_time_second", "voltage_volt", "current_ampere", "cycle_count", "step"], strict=True))
+    (tmp_path / "other").mkdir()
+    table.rename(columns=names).to_csv(tmp_path / "other" / "A.csv", index=False)
+    sizes = {"nominal": 1.1, "points": 5}
+    one, other = (BDF(str(path), **sizes).load().frame for path in (folder / "A.bdf.csv", tmp_path / "other" / "A.csv"))
+    pd.testing.assert_frame_equal(one, other)
+    table.drop(columns="Current / A").to_csv(tmp_path / "B.csv", index=False)
+    with pytest.raises(DataError, match="lacks 'Current / A' of the Battery Data Format"):
+        BDF(str(tmp_path / "B.csv")).load()
+
+
+def test_the_current_is_integrated_in_discharge_alone() -> None:
+    charge = discharged(np.array([0.0, 1800.0, 3600.0, 7200.0, 7200.0]), np.array([-2.0, -4.0, 0.0, 5.0, np.nan]))
+    np.testing.assert_allclose(charge, [0.0, 1.5, 1.5, 1.5, 1.5])

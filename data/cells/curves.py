@@ -174,3 +174,34 @@ def faded(table: pd.DataFrame, eol: float, nominal: float | None) -> tuple[dict[
     """
     ends = capacity_ends(table, CAPACITY, eol, nominal)
     return {cell: None if cycle is None else float(cycle) for cell, cycle in ends.cycle.items()}, ends.rule
+
+
+def panel_of(
+    cycles: Sequence[Cycle],
+    grid: FloatArray,
+    first: int | None,
+    name: str,
+    eol: float | None,
+    nominal: float | None,
+) -> Panel:
+    """Return the first cycles with their remaining life by the capacity of all [cycles]; NaN where ``eol`` is None."""
+    kept = [cycle for cycle in cycles if first is None or cycle.number <= first]
+    table, notes = tabled(kept, grid, name)
+    if eol is None:
+        return curve_panel(table, None, name, "", notes)
+    sound = [cycle for cycle in cycles if np.isfinite(cycle.charge).any()]
+    held = [(cycle.cell, cycle.number, float(np.nanmax(cycle.charge))) for cycle in sound]
+    records = pd.DataFrame(held, columns=["unique_id", "ds", CAPACITY]).sort_values(["unique_id", "ds"])
+    lives, rule = faded(records, eol, nominal)
+    return curve_panel(table, lives, name, rule, notes)
+
+
+def discharged(seconds: FloatArray, current: FloatArray) -> FloatArray:
+    """Return the charge that a current below 0 has taken out so far ``(s,)`` [Ah], by trapezoids.
+
+    A step counts where both of its ends discharge: when a current began between two samples is not known.
+    """
+    flow = np.maximum(-np.nan_to_num(current), 0.0)
+    before, steps = np.r_[flow[:1], flow[:-1]], np.diff(seconds, prepend=seconds[:1])
+    charge = np.where((flow > 0) & (before > 0), np.maximum(steps, 0.0) * (flow + before) / 2, 0.0)
+    return np.cumsum(charge) / 3600
