@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
+ERRORS = "errors.parquet"
+"""Errors of validation rows, by which predict.py restores forecasts to the unit users think in."""
+
 
 class Outcome(NamedTuple):
     """All that evaluation ever sees of a work unit."""

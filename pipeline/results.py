@@ -17,16 +17,13 @@ from pipeline.artifacts import collect, keep_table
 from pipeline.audit import leaking
 from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, members
 from pipeline.fitted import gather
-from pipeline.outcome import Outcome, averaged, best_simple, by_seed, of_last_fold, validation_mae
+from pipeline.outcome import ERRORS, Outcome, averaged, best_simple, by_seed, of_last_fold, validation_mae
 from pipeline.work import unit_path
 from report.run_folder import Metrics, RunFolder, write_metrics
 from runtime.build import build
 from runtime.files import write_json
 from runtime.record import UNFINISHED, WEIGHTS, surroundings
 from tasks.task import SAME_MEMORY, Candidate, Task, needs_of
-
-ERRORS = "errors.parquet"
-"""Errors of validation rows, by which predict.py restores forecasts to the unit users think in."""
 
 
 def write_results(
@@ -41,6 +38,9 @@ def write_results(
     forecasts = task.restored(panel, intervals.apply(averaged(outcomes, "forecasts"), calibration), calibration)
     keep_table(folder / "forecasts.parquet", forecasts)
     _keep_artifacts(folder, task, panel, folds, outcomes, intervals.latest(forecasts, calibration))
+    own = calibration[calibration["model"] == model]
+    if not own.empty:  # with which a stream of intervals begins
+        keep_table(folder / "artifacts" / "calibration.parquet", own[own["fold"] == folds[-1].name])
     _keep_members(folder, task, outcomes)
     errors = task.kept_errors(calibration, [model, task.reference])
     if errors is not None:

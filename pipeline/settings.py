@@ -6,10 +6,13 @@ from typing import Any, cast
 from omegaconf import DictConfig
 
 from data.contracts import REMAINING, SERIES, TOTAL, Kind
+from data.known import KNOWN
+from data.panel import listed
 from evaluation.intervals.own import OwnQuantiles
 from models.allocation import Quantiles
 from pipeline.combination import combines
-from runtime.build import ConfigError, as_message, class_of
+from runtime.build import ConfigError, as_message, build, class_of
+from runtime.faults import meant
 from tasks.task import Task
 
 FROM_DATA = {"n_components", "lookback", "horizon"}
@@ -33,6 +36,7 @@ def check_task(task: Task) -> None:
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     faults += _combination(task)
+    faults += _beside(cfg, task.name)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -82,6 +86,25 @@ def _without_returns(cfg: DictConfig) -> list[str]:
         return []
     reads = "reads" if len(readers) == 1 else "read"
     return [f"{' and '.join(readers)} {reads} returns; set target=log_range or target=realized, which leave them."]
+
+
+def _beside(cfg: DictConfig, task: str) -> list[str]:
+    """Find calendar columns that are not known, and synthetic windows that would have no covariates."""
+    names = [str(name) for name in cfg.get("known") or []]
+    if names and task != "forecast":
+        return [f"known={names} is for task=forecast only.  Take it out."]
+    faults = [
+        f"known has {name}, which is none of {', '.join(KNOWN)}.  {meant(name, KNOWN)}".strip()
+        for name in names
+        if name not in KNOWN
+    ]
+    covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
+    if task == "forecast" and covariates and not build(cfg.augmentation).covariates:
+        faults.append(
+            f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "
+            f"{listed(covariates)}.  Choose augmentation=identity, jitter or mixup, or leave the covariates out."
+        )
+    return faults
 
 
 def _unheld(cfg: DictConfig) -> list[str]:

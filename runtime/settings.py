@@ -96,6 +96,7 @@ RULES: Mapping[str, Rule] = {
     "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
+    "known": some_of(()),
     "threads": whole(1, 4096, unset=True),
     "cost_bps": number(0, 10_000, unset=True),
     "figures": one_of("none", "png"),

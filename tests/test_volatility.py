@@ -119,7 +119,7 @@ def test_qlike_by_hand_and_only_of_volatilities() -> None:
 def test_every_model_is_tested_against_the_best_simple_baseline() -> None:
     rng = np.random.default_rng(0)
     y = rng.standard_normal(300)
-    made = {"good": 0.1, "bad": 2.0, "alike": 0.1}
+    made = {"good": 0.1, "alike": 0.1, "bad": 2.0}
     days = np.arange(300)
     parts = [
         pd.DataFrame({"unique_id": "a", "ds": days, "origin": days, "step": 1, "model": label, "y": y})
