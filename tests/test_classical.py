@@ -42,9 +42,8 @@ def installed(name):
     return pytest.param(name, marks=pytest.mark.skipif(lacking, reason=f"needs the extra: pip install -e .[{package}]"))
 
 
-CLASSICAL = [
-    installed(name) for name, model in BUILT.items() if SERIES in model.needs.kinds and not model.needs.gradients
-]
+OF_SERIES = {name: model for name, model in BUILT.items() if SERIES in model.needs.kinds and not model.needs.gradients}
+CLASSICAL = [installed(name) for name in OF_SERIES]
 LEARNED = [name for name, model in OF_SERIES.items() if model.needs.scaled]
 KEPT = [name for name in LEARNED if BUILT[name].needs.state]
 
