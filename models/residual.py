@@ -38,7 +38,7 @@ class Residual(Forecaster):
         What tables call the model.
     core : callable (n_components, lookback, horizon) -> Model
         A model without a training loop.
-    network, optimizer, component, n_components, lookback, horizon, compile, loss, decay
+    network, optimizer, component, n_components, lookback, horizon, compile, loss, decay, n_extra
         As of ``Forecaster``; components must be ``Joint`` or ``Ensemble``, which forecast the sum.
     blocks : int
         Blocks whose residuals are learnt; the windows before the first of them are as many as in one block.
@@ -65,9 +65,10 @@ class Residual(Forecaster):
         compile: bool = False,
         loss: str = "squared",
         decay: float = 1.0,
+        n_extra: int = 0,
     ) -> None:
         super().__init__(
-            label, network, optimizer, component, n_components + 1, lookback, horizon, compile, loss, decay
+            label, network, optimizer, component, n_components + 1, lookback, horizon, compile, loss, decay, n_extra
         )
         self.core = core(n_components=n_components, lookback=lookback, horizon=horizon)
         self.blocks = blocks
@@ -98,17 +99,22 @@ class Residual(Forecaster):
         self._centre, spread = seen.mean(axis=(0, 1)), seen.std(axis=(0, 1))
         self._spread = np.where(spread > 0, spread, 1.0)
         self.core.fit(train, validation)
-        learnt = Batch(self._channels(train)[rows], residual[:, :, None] / self._size)
+        beside = None if batch.extra is None else batch.extra[rows]
+        learnt = Batch(self._channels(train)[rows], residual[:, :, None] / self._size, beside)
         held_out = scaled_batch(validation)
         if not len(held_out.past):
-            return learnt, Batch(self._channels(validation), held_out.target[..., -1:])
+            return learnt, Batch(self._channels(validation), held_out.target[..., -1:], held_out.extra)
         left = held_out.target[..., -1] - _scaled_forecast(self.core, validation)  # (n, H)
-        return learnt, Batch(self._channels(validation), left[:, :, None] / self._size)
+        return learnt, Batch(self._channels(validation), left[:, :, None] / self._size, held_out.extra)
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``: of the core, and what each network adds."""
         given = inputs._replace(batch=scaled_batch(inputs)._replace(past=self._channels(inputs)))
-        added: FloatArray = self._size * super().predict(given)
+        return self.whole(super().predict(given), inputs)
+
+    def whole(self, given: FloatArray, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)``: of the core, and what each network adds."""
+        added: FloatArray = self._size * given
         return _scaled_forecast(self.core, inputs) + added
 
     def refit(self, inputs: Inputs) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -26,7 +26,6 @@ from data.contracts import (
     Target,
     Windows,
 )
-from data.features.chain import Chain
 from data.panel import DataError, shown_date
 from data.targets.level import Level
 from data.targets.log_range import LogRange
@@ -40,6 +39,7 @@ from models.seasonal import AUTO, find_season, series_of, steps_needed
 from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
 from tasks import restoring
+from tasks.beside import ahead_of, future_left_out, future_replaced, past_moved, refuse_other_columns, with_beside
 from tasks.target_audit import audited
 from tasks.task import (
     SAME_MEMORY,
@@ -53,6 +53,9 @@ from tasks.task import (
     needs_of,
     once_each,
 )
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
@@ -120,8 +123,8 @@ class Forecast:
         return max(int(self.cfg.horizon), self.target.over)
 
     def load(self, source: Source) -> Panel:
-        """Read a source, and turn its values into what is forecast."""
-        return self.target.transform(source.load())
+        """Read a source, turn its values into what is forecast, and join what is known beside them."""
+        return with_beside(self.cfg, self.target.transform(source.load()))
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
@@ -277,9 +280,10 @@ class Forecast:
         return restoring.restored_ahead(self.target, panel, table, errors)
 
     def card(self, panel: Panel) -> dict[str, Any]:
-        """Return the usual spacing of the rows and the usual change between them."""
+        """Return the usual spacing of the rows, the usual change between them, and what stands beside them."""
         spacing, change = pace(panel)
-        return {"spacing": spacing, "change": change}
+        beside = {"covariates": dict(panel.covariates), "known": list(panel.known)}
+        return {"spacing": spacing, "change": change} | (beside if panel.covariates or panel.known else {})
 
     def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
         """Return the components of the last series, as the model saw them last."""
@@ -395,9 +399,10 @@ class Forecast:
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
+            other = future_replaced(other, later, how, rng)
             yield Changed(f"what comes after {shown_date(dates[row])} is {how}", other, fold, later)
         later = dates > dates[cuts[-1]]
-        other = replace(panel, frame=panel.frame[~later].reset_index(drop=True))
+        other = future_left_out(panel, later)
         name = f"what comes after {shown_date(dates[cuts[-1]])} is left out"
         yield Changed(name, other, Fold(fold.role[~later], fold.name), later, np.flatnonzero(~later))
 
@@ -405,7 +410,7 @@ class Forecast:
         """Return the panel with everything replaced: inputs that stay as they were are not made of it."""
         everything = np.ones(len(panel.frame), dtype=bool)
         scrambled = _in_each(panel, everything, "scrambled", rng)
-        other = replace(panel, frame=panel.frame.assign(y=scrambled))
+        other = past_moved(replace(panel, frame=panel.frame.assign(y=scrambled)), rng)
         return Changed("every value is replaced by another", other, fold, everything)
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
@@ -442,7 +447,7 @@ class Forecast:
 
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read series, and refuse those that move in other steps or at another scale than in training."""
-        panel = self.load(source)
+        panel = self.target.transform(source.load())
         spacing, change = pace(panel)
         if abs(spacing - card["spacing"]) > 0.5 * card["spacing"]:
             raise DataError(
@@ -454,26 +459,39 @@ class Forecast:
                 f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
                 f"{card['change']:.3g}: this is another series or another unit.  Train on this one."
             )
+        panel = with_beside(self.cfg, panel, refuse=False)
+        refuse_other_columns(panel, card)
         return panel
 
-    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+    def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate))
+        ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.reach)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate), ahead)
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
     ) -> Prediction:
         """Return the next steps of every series, a row a date."""
-        ids = panel.frame["unique_id"].to_numpy()
-        parts = []
-        for n, last in enumerate(windows.origin):
-            known = panel.frame["ds"].iloc[first_row(ids, last) : last + 1]
-            days, steps = upcoming(known, self.reach, panel.calendar), self._steps()
-            part = pd.DataFrame({"unique_id": ids[last], "ds": days[steps - 1], "step": steps})
-            parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
+        ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"]
+        codes = pd.factorize(dates)[0]
+        rhythms: dict[bytes, Any] = {}  # of series with the same dates the next ones are the same
+        ahead, steps = [], self._steps()
+        for last in windows.origin:
+            own = slice(first_row(ids, last), last + 1)
+            known, key = dates.iloc[own], codes[own].tobytes()
+            if key not in rhythms:
+                rhythms[key] = upcoming(known, self.reach, panel.calendar)[steps - 1]
+            ahead.append(rhythms[key])
+        n = len(windows.origin)
+        columns = {
+            "unique_id": np.repeat(ids[windows.origin], steps.size),
+            "ds": ahead[0].append(ahead[1:]),
+            "step": np.tile(steps, n),
+        }
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
-        return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
+        table = pd.DataFrame(columns | {label: forecast.ravel() for label, forecast in forecasts.items()})
+        return Prediction(table, title, [doubt] if doubt else [])
 
 
 def _own_lookback(model: DictConfig) -> int | None:
