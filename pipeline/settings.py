@@ -81,7 +81,8 @@ def _without_returns(cfg: DictConfig) -> list[str]:
     if kind is not None and "return" in kind.leaves:
         return []
     nodes = [cfg.model, *(cfg.baselines or {}).values()]
-    readers: list[Any] = [node.label for node in nodes if cast(Any, class_of(node._target_)).needs.returns]
+    named = (node.label for node in nodes if cast(Any, class_of(node._target_)).needs.returns)
+    readers: list[Any] = list(dict.fromkeys(named))
     if not readers:
         return []
     reads = "reads" if len(readers) == 1 else "read"

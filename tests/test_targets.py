@@ -282,7 +282,7 @@ def test_choices_that_do_not_go_together_are_refused(configure, overrides, said)
 
 def test_targets_of_series_are_refused_for_cells(configure) -> None:
     cfg = configure("experiment=smoke_battery", "target=return")
-    with pytest.raises(ConfigError, match="target=LogReturn is for task=forecast only"):
+    with pytest.raises(ConfigError, match="target=LogReturn is for the next values of series only"):
         check_task(build(cfg.task)(cfg))
 
 
