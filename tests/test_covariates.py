@@ -24,6 +24,7 @@ from data.sources.csv import CSV
 from data.windows import RollingWindow, cut, latest
 from models.allocation import Joint, Separate
 from models.classical import Ridge
+from models.har import LHAR
 from models.model import Inputs
 from pipeline.audit import audit
 from pipeline.fitted import unfitted
@@ -404,6 +405,18 @@ def test_ridge_chooses_the_penalty_of_covariates_on_validation(configure, tmp_pa
     assert chosen == [1.0, 1e7]
 
 
+@pytest.mark.parametrize("sees", [True, False])
+def test_lhar_takes_the_newest_covariates_as_regressors_where_it_is_told_to(sees):
+    rng = np.random.default_rng(0)
+    past, beside = rng.standard_normal((200, 22, 1)), rng.standard_normal((200, 22, 2))  # returns first
+    y = past[:, -1] + 3 * beside[:, -1, 1:]
+    windows = Windows(past, y[:, :, None], y, np.arange(200), beside)
+    model = LHAR("LHAR", [1, 5, 22], 1, 22, 1, covariates=sees)
+    model.refit(Inputs(windows, None, pd.DataFrame()))
+    error = np.abs(model.predict(Inputs(windows, None, pd.DataFrame())) - y).max()
+    assert (error < 1e-5) == sees
+
+
 @pytest.mark.parametrize("name", ["identity", "jitter", "mixup"])
 def test_synthetic_windows_have_covariates_of_real_ones(configure, name):
     rng = np.random.default_rng(0)
@@ -542,7 +555,8 @@ def test_a_run_with_covariates_forecasts_files_it_has_not_seen(tmp_path):
         "experiment=csv", f"source.path={prices}", "source.value=close", "source.covariates=[volume]",
         "+covariate@covariates.rate=file", f"covariates.rate.path={rate}", "covariates.rate.column=x",
         "covariates.rate.zone=UTC", "decided_at.at=23:00", "decided_at.zone=UTC", "known=[weekday]",
-        "decomposition=identity", "model=ridge", "baselines=naive", "lookback=5", "equal_memory=none", f"hydra.run.dir={folder}",
+        "decomposition=identity", "model=ridge", "baselines=naive", "lookback=5", "equal_memory=none",
+        f"hydra.run.dir={folder}",
     ]  # fmt: skip
     done = run("train.py", *words, cache=tmp_path / "cache")
     assert done.returncode == 0, done.stderr
@@ -589,7 +603,7 @@ def test_markets_that_ship_need_no_file(configure):
     vix = ArchData("vix").load().frame.set_index("ds")["y"]
     days = panel.frame.set_index("ds")["vix"]
     both = days.index.intersection(vix.index)
-    np.testing.assert_array_equal(days[both], vix[both])  # the night after a close its own day's VIX is known
+    np.testing.assert_array_equal(days[both], np.log(vix[both]))  # the night after a close its own day's VIX is known
     assert days.index[0] == pd.Timestamp("2014-01-03") or days.index[0] == pd.Timestamp("2014-01-06")
 
 
