@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from safetensors.numpy import save_file
 
-from data.contracts import FloatArray, Scaling, Windows
-from data.features.chain import Chain
+from data.contracts import FloatArray, Panel, Scaling, Windows
 from data.scaling import WithCovariates
 from evaluation.intervals.bounds import OWN
+from evaluation.rows import PERSISTENCE
 from models.allocation import Quantiles
 from models.blend import Blend, blended
 from models.model import Inputs, Model
 from runtime.build import build, class_of
 from runtime.files import atomic
 from runtime.tensors import read_tensors
+from tasks.task import Task
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 Tensors = Mapping[str, NDArray[Any]]
 BLEND_WEIGHT = "blend/weight"
@@ -34,7 +38,7 @@ class Fitted(NamedTuple):
 
     model: Model
     scaling: Scaling
-    features: Chain | None = None
+    features: "Chain | None" = None
     blend: Blend | None = None
     """Where forecasts are part model, part reference."""
     lookback: int | None = None
@@ -111,6 +115,12 @@ class Fitted(NamedTuple):
         return self._replace(blend=self.blend._replace(weight=tensors[BLEND_WEIGHT].item()))
 
 
+def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
+    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
+    rows = panel.frame.iloc[windows.origin]
+    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
+
+
 def newest(windows: Windows, lookback: int) -> Windows:
     """Return windows that look back upon their newest steps alone."""
     beside, known = windows.covariates, windows.known
@@ -138,6 +148,16 @@ def scaling_of(cfg: DictConfig) -> WithCovariates:
     """Build the scaling of components, targets and covariates; returns that a target leaves are no covariates."""
     target: Any = None if cfg.get("target") is None else class_of(cfg.target._target_)
     return WithCovariates(build(cfg.scaling), 0 if target is None else len(target.leaves))
+
+
+def reference_of(task: Task) -> Model:
+    """Return the forecast a model is blended with, not fitted yet.
+
+    It is the reference of the task or, where that looks back upon more steps than the windows have, persistence.
+    """
+    names = (task.reference, PERSISTENCE)
+    rows = [row for name in names for row in task.candidates() if row.label == name and row.lookback is None]
+    return unfitted(task.cfg, rows[0].model, 1).model
 
 
 def save(fitted: Fitted, path: Path) -> None:

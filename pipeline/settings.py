@@ -10,6 +10,7 @@ from data.known import KNOWN
 from data.panel import listed
 from evaluation.intervals.own import OwnQuantiles
 from models.allocation import Quantiles
+from pipeline.combination import combines
 from runtime.build import ConfigError, as_message, build, class_of
 from runtime.faults import meant
 from tasks.task import Task
@@ -34,9 +35,17 @@ def check_task(task: Task) -> None:
     """
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
+    faults += _combination(task)
     faults += _beside(task)
     if faults:
         raise ConfigError(as_message(faults))
+
+
+def _combination(task: Task) -> list[str]:
+    """Refuse a combination where validation rows are no two halves in time."""
+    if not combines(task.cfg) or task.question.kind == SERIES:
+        return []
+    return [f"combination={task.cfg.combination} is for {MEANING[SERIES]} only; set combination=none."]
 
 
 def _strangers(task: Task) -> list[str]:
@@ -102,6 +111,10 @@ def _beside(task: Task) -> list[str]:
 def _unheld(cfg: DictConfig) -> list[str]:
     """Find what needs validation rows where nothing is held out."""
     nothing: Sequence[object] = (0, 0.0)
+    if combines(cfg) and cfg.split.get("validation") in nothing:
+        return [
+            f"combination={cfg.combination} fits its weights on validation rows; hold some out in split.validation."
+        ]
     if cfg.augmentation._target_.endswith(".Auto") and cfg.split.get("validation") in nothing:
         return ["augmentation=auto needs validation rows to judge by; hold some out in split.validation."]
     return []

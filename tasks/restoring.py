@@ -5,6 +5,7 @@ smearing takes the errors of validation rows for those to come (``evaluation.sme
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,8 @@ def errors_of(target: Target, calibration: pd.DataFrame) -> pd.DataFrame:
     """Return the errors of validation rows by ``model``, ``fold`` and ``step``, each stream about its mean."""
     parts = [pd.DataFrame(columns=[*STREAM, "error"])]
     truth, forecast = _sums(target, calibration)
-    for key, rows in calibration.groupby(STREAM, sort=False).indices.items():
+    places: Any = calibration.groupby(STREAM, sort=False).indices
+    for key, rows in places.items():
         errors = thinned((truth - forecast)[rows])
         if errors.size:
             parts.append(pd.DataFrame(dict(zip(STREAM, key, strict=True)) | {"error": errors}))
@@ -107,8 +109,9 @@ def _variance(target: Target, values: FloatArray) -> FloatArray:
 
 def _streams(rows: pd.DataFrame, errors: pd.DataFrame | None) -> Iterator[tuple[np.ndarray, FloatArray]]:
     """Yield the places of the rows of each stream, and the errors known of it."""
-    known = {} if errors is None else {key: own.to_numpy() for key, own in errors.groupby(STREAM)["error"]}
-    for key, places in rows.groupby(STREAM, sort=False).indices.items():
+    known: Any = {} if errors is None else {key: own.to_numpy() for key, own in errors.groupby(STREAM)["error"]}
+    found: Any = rows.groupby(STREAM, sort=False).indices
+    for key, places in found.items():
         yield places, np.asarray(known.get(key, np.empty(0)), dtype=np.float64)
 
 

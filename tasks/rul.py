@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from data.cells.sequences import select_rows, sequences, short_cells
-from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Source, Windows
+from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
@@ -18,6 +18,7 @@ from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
+from tasks.cells import OfCells
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
@@ -25,7 +26,7 @@ NOTHING = OmegaConf.create({})
 FAR = 50.0  # ratio of medians beyond which a column is in another unit
 
 
-class RUL:
+class RUL(OfCells):
     """Tell the remaining useful life of a cell at every cycle from the ``lookback`` cycles up to it.
 
     Parameters
@@ -47,7 +48,7 @@ class RUL:
     question: ClassVar[Question] = Question(
         REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", decimals=2
     )
-    reference: ClassVar[str] = "Clock"
+    reference: str = "Clock"
     strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -71,15 +72,6 @@ class RUL:
         if train_every < 1:
             raise ConfigError(f"task.train_every={train_every} must be at least 1 cycle.")
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
-
-    @property
-    def reach(self) -> int:
-        """How many steps after its origin the last target of a forecast lies: it is the origin's own."""
-        return 1
-
-    def load(self, source: Source) -> Panel:
-        """Read a source."""
-        return source.load()
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the clock, each label once."""
@@ -128,18 +120,6 @@ class RUL:
             "y_hat": forecast[:, 0],
         }
         return pd.DataFrame(columns | {name: np.maximum(end[:, 0], 0.0) for name, end in ends.items()})
-
-    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
-        """Return the table as it is: cycles are what users think in."""
-        return forecasts
-
-    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
-        """Return None: nothing is restored."""
-        return None
-
-    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
-        """Return the table as it is: cycles are what users think in."""
-        return table
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""

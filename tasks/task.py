@@ -11,7 +11,7 @@ n window, H horizon
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
-from data.features.chain import Chain
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, Question
 from models.model import Needs
 from runtime.build import class_of
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 BoolArray = NDArray[np.bool_]
 
@@ -51,7 +53,7 @@ class Prepared(NamedTuple):
     """The inputs of one candidate on one fold, for every origin there is."""
 
     windows: Windows
-    features: Chain | None = None
+    features: "Chain | None" = None
 
     @property
     def n_conditions(self) -> int:
@@ -98,7 +100,7 @@ class Task(Protocol):
     name: ClassVar[str]
     question: ClassVar[Question]
     """What is forecast, in facts that a run folder keeps: scores, tests and the report go by them, not by the name."""
-    reference: ClassVar[str]
+    reference: str
     """Label of the forecast anyone can make, beside which every number stands."""
     strangers: ClassVar[Sequence[str]]
     """Groups of ``conf/`` that it has no use for."""
@@ -225,7 +227,7 @@ class Task(Protocol):
         """Read a file to forecast from, and refuse one that does not fit what the model was trained on."""
         ...
 
-    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+    def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the windows of a file that are forecast from; their targets are not known."""
         ...
 

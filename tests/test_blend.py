@@ -8,8 +8,8 @@ import pytest
 from data.contracts import TEST, VALIDATION
 from models.blend import blended, blending_weight
 from models.model import Inputs
-from pipeline.fitted import below
-from pipeline.fitting import learn, parts_of, reference_of, rows_of
+from pipeline.fitted import below, reference_of, rows_of
+from pipeline.fitting import learn, parts_of
 from pipeline.outcome import Outcome
 from pipeline.predict import _loaded
 from pipeline.results import blend_notes

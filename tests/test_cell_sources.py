@@ -18,6 +18,7 @@ from data.sources.cells_csv import CellsCSV, plausible
 from data.sources.hnei import FACTORS, HNEI
 from data.sources.synthetic_cells import CHARGE, DISCHARGE, NOMINAL, SyntheticCells
 from runtime.build import build
+from tests.battery_files import WRITERS
 from tests.conftest import ROOT, choices, data_file
 
 SMALL = SyntheticCells(n_cells=3, life=(60, 90))
@@ -105,6 +106,11 @@ def source(request, tmp_path, monkeypatch):
         config.path = str(tmp_path / "cells.csv")
     if request.param == "synthetic_cells":
         config = OmegaConf.merge(config, {"n_cells": 3, "life": [60, 90]})
+    if request.param == "synthetic_curves":
+        config = OmegaConf.merge(config, {"n_cells": 2, "first": None, "points": 8})
+    if request.param in WRITERS:
+        config = OmegaConf.merge(config, {"points": 8, "first": None})
+        config.path = str(WRITERS[request.param](tmp_path / request.param))
     return build(config)
 
 

@@ -24,6 +24,7 @@ from data.sources.csv import CSV
 from data.windows import RollingWindow, cut, latest
 from models.allocation import Joint, Separate
 from models.classical import Ridge
+from models.forecaster import Forecaster
 from models.har import LHAR
 from models.model import Inputs
 from pipeline.audit import audit
@@ -344,8 +345,9 @@ def test_every_model_of_scaled_windows_sees_covariates_at_every_network(configur
     if SERIES not in needs.kinds or not needs.scaled:
         pytest.skip("reads no scaled windows of series")
     rng = np.random.default_rng(0)
-    fitted = unfitted(cfg, cfg.model, 2, n_extra=3)
-    model = fitted.model
+    model = unfitted(cfg, cfg.model, 2, n_extra=3).model
+    if isinstance(model, Forecaster) and type(model).before is not Forecaster.before:
+        pytest.skip("rests on a model that is fitted first; see the next test")
     batch = Batch(rng.standard_normal((70, 6, 2)), rng.standard_normal((70, 1, 3)), rng.standard_normal((70, 6, 3)))
     if model.needs.gradients:
         for weight in model.parameters():  # at random: heads may begin at zero
@@ -364,7 +366,7 @@ def test_every_model_of_scaled_windows_sees_covariates_at_every_network(configur
     np.testing.assert_array_equal(model.predict(inputs._replace(batch=batch.take(slice(0, 9)))), before[:, :9])
 
 
-@pytest.mark.parametrize("model", ["ridge", "svr", "extra_trees", "mlp"])
+@pytest.mark.parametrize("model", ["ridge", "svr", "extra_trees", "mlp", "residual"])
 def test_what_a_covariate_tells_is_learnt(configure, tmp_path, model):
     cfg = configure(*TOLD, f"model={model}", "model/component=joint", "trainer.max_epochs=15")
     task, panel, fold, row, prepared, parts = told_windows(cfg)

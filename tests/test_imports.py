@@ -82,7 +82,9 @@ def test_every_folder_is_a_package():
 @pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "tasks"], ids=str)
 def test_nothing_but_a_task_asks_which_task_it_is(path):
     tasks = {file.stem for file in (ROOT / "conf" / "task").glob("*.yaml")}
-    compared = [node for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
-                if isinstance(node, ast.Compare)]  # fmt: skip
-    named = {part.value for node in compared for part in ast.walk(node) if isinstance(part, ast.Constant)}
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    sides = [side for node in compared for side in (node.left, *node.comparators)]
+    parts = [part for side in sides for part in (side, *getattr(side, "elts", ()))]
+    named = {part.value for part in parts if isinstance(part, ast.Constant)}
     assert not named & tasks

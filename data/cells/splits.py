@@ -14,6 +14,7 @@ from data.panel import DataError
 from data.splits import check_shares
 
 Roles = NDArray[np.int8]
+MOST_NAMED = 8  # cells in the name of a fold
 
 
 class LeaveCellsOut:
@@ -69,7 +70,7 @@ class LeaveCellsOut:
             role = np.full(ids.size, TRAIN, dtype=np.int8)
             role[np.isin(ids, tested)] = TEST
             role[np.isin(ids, others[: self.validation])] = VALIDATION
-            folds.append(Fold(role, f"without {', '.join(sorted(tested))}"))
+            folds.append(Fold(role, f"without {_some(sorted(tested))}"))
         return folds
 
     def _tested(self, panel: Panel, there: list[str], order: list[str]) -> list[list[str]]:
@@ -163,6 +164,11 @@ class LeakyRandom:
         """Return one fold."""
         role = _in_order(len(panel.frame), self.validation, self.test)
         return [Fold(np.random.default_rng(self.seed).permutation(role), "leaky random rows")]
+
+
+def _some(cells: list[str]) -> str:
+    """Return cells as the name of a fold has them: the first of many."""
+    return ", ".join(cells) if len(cells) <= MOST_NAMED else f"{cells[0]} and {len(cells) - 1} more"
 
 
 def _following(order: list[str], tested: list[str]) -> list[str]:

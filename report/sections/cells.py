@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from evaluation.rows import THIRDS
-from evaluation.scores import CONE, in_cone
+from evaluation.scores import CONE, WITHIN, in_cone
 from report.figures.alpha_lambda import alpha_lambda, scatter
 from report.figures.drawing import Figure
 from report.figures.errors import by_group, over_time
@@ -126,3 +126,23 @@ def thirds(run: RunFolder) -> Section | None:
     parts = [f"{four(value)} in {third}" for third, value in zip(mean.columns, own.to_numpy(dtype=float), strict=True)]
     heading = f"By third of life: {model} is off by {listed(parts)} life [{unit}]"
     return Section("regimes", "Thirds of life", heading, figures=[figure])
+
+
+def lives(run: RunFolder) -> Section | None:
+    """Draw forecast against true life, a dot a cell."""
+    rows, metrics = run.own, run.metrics
+    if rows is None:
+        return None
+    noun, unit = metrics.question.noun, metrics.unit
+    error = (rows["y_hat"] - rows["y"]).abs()
+    near = 100 * float((error <= WITHIN * rows["y"]).mean())
+    figure = Figure(
+        "scatter",
+        [scatter(rows, metrics.model, unit, noun)],
+        f"Forecast against true {noun}, a dot a cell",
+        "Between the dotted lines a forecast is within 15 % of the truth.",
+    )
+    tables = [table for table in group_tables(metrics) if table.caption.startswith(f"{metrics.model} by cell")]
+    heading = f"{len(rows)} cells: {metrics.model} is off by {four(float(error.mean()))} {unit} on average, "
+    heading += f"{near:.0f} % are within {100 * WITHIN:.0f} %"
+    return Section("cells", "Cells", heading, tables=tables, figures=[figure])
