@@ -68,6 +68,8 @@ class Covariate:
         Days later than that [days].
     moves : bool
         Give the log changes between two decisions, in place of the values: over a holiday they add up.
+    log : bool
+        Give the logarithms of the values.
     unit : str
         Unit of the values of a file.
     stale_after : int
@@ -91,6 +93,7 @@ class Covariate:
         at: str = END_OF_DAY,
         lag: int = 0,
         moves: bool = False,
+        log: bool = False,
         unit: str = "units",
         stale_after: int = 10,
     ) -> None:
@@ -105,6 +108,8 @@ class Covariate:
             faults.append("A covariate needs its zone, such as America/New_York, to tell when its values are known.")
         if at == CLOSE and calendar is None:
             faults.append("at=close needs the calendar of an exchange, such as calendar: XNYS.")
+        if moves and log:
+            faults.append("moves=true takes logarithms already; set log=false.")
         if lag < 0:
             faults.append(f"lag={lag} must be at least 0 [days]: no value is known before it is there.")
         if stale_after < 1:
@@ -114,6 +119,7 @@ class Covariate:
         self.source, self.path, self.column, self.time, self.available = source, path, column, time, available
         self.zone, self.calendar = checked_zone(zone, "zone"), calendar
         self.at = checked_time(at, (END_OF_DAY, CLOSE, STAMP), "at")
+        self.log = log
         self.lag, self.moves, self.unit, self.stale_after = lag, moves, unit, stale_after
 
     def read(self, name: str) -> tuple[Outside, list[str]]:
@@ -133,11 +139,13 @@ class Covariate:
             notes.append(
                 f"{int((~there).sum())} rows of the covariate {name} have no value; the last one known counts."
             )
-        if self.moves and (values[there] <= 0).any():
+        if (self.moves or self.log) and (values[there] <= 0).any():
             raise DataError(
-                f"The covariate {name} has values that are not above 0, of which there is no log change.  Set "
-                f"covariates.{name}.moves=false."
+                f"The covariate {name} has values that are not above 0, which have no logarithm.  Set "
+                f"covariates.{name}.{'moves' if self.moves else 'log'}=false."
             )
+        if self.log:
+            values, unit = np.log(np.where(there, values, 1.0)), f"log of {unit}"
         moments = available[there] if available is not None else self._available(Times(dates)[there])
         own = _clock(Times(dates)[there])
         order = np.lexsort((np.arange(own.size), own, moments))

@@ -97,15 +97,25 @@ class LHAR(HAR):
     ----------
     label, lags, n_components, lookback, horizon
         As of ``HAR``.
+    covariates : bool
+        Whether the newest value of every further covariate is a regressor (LHAR-X).
     """
 
     needs: ClassVar[Needs] = HAR.needs._replace(returns=True)
+
+    def __init__(
+        self, label: str, lags: Sequence[int], n_components: int, lookback: int, horizon: int, covariates: bool = False
+    ) -> None:
+        super().__init__(label, lags, n_components, lookback, horizon)
+        self.covariates = covariates
 
     def _regressors(self, rows: FloatArray) -> FloatArray:
         """Map series with their covariates ``(n, L, 1 + X)`` to regressors ``(n, P)``."""
         moves = rows[:, :, 1]
         longer = [lag for lag in self.lags if lag > 1]
         parts = [super()._regressors(rows), means_of(np.minimum(moves, 0.0), self.lags), means_of(moves, longer)]
+        if self.covariates:
+            parts.append(rows[:, -1, 2:])
         return np.concatenate(parts, axis=1)
 
 

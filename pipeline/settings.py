@@ -36,7 +36,7 @@ def check_task(task: Task) -> None:
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     faults += _combination(task)
-    faults += _beside(cfg, task.name)
+    faults += _beside(task)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -89,18 +89,19 @@ def _without_returns(cfg: DictConfig) -> list[str]:
     return [f"{' and '.join(readers)} {reads} returns; set target=log_range or target=realized, which leave them."]
 
 
-def _beside(cfg: DictConfig, task: str) -> list[str]:
+def _beside(task: Task) -> list[str]:
     """Find calendar columns that are not known, and synthetic windows that would have no covariates."""
+    cfg = task.cfg
     names = [str(name) for name in cfg.get("known") or []]
-    if names and task != "forecast":
-        return [f"known={names} is for task=forecast only.  Take it out."]
+    if task.question.kind != SERIES:
+        return [f"known={names} is for {MEANING[SERIES]} only.  Take it out."] if names else []
     faults = [
         f"known has {name}, which is none of {', '.join(KNOWN)}.  {meant(name, KNOWN)}".strip()
         for name in names
         if name not in KNOWN
     ]
     covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
-    if task == "forecast" and covariates and not build(cfg.augmentation).covariates:
+    if covariates and not build(cfg.augmentation).covariates:
         faults.append(
             f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "
             f"{listed(covariates)}.  Choose augmentation=identity, jitter or mixup, or leave the covariates out."

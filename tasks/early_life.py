@@ -50,7 +50,7 @@ class EarlyLife(OfCells):
     name: ClassVar[str] = "early_life"
     question: ClassVar[Question] = Question(TOTAL, "life", "cell", "the mean of the training cells", decimals=1)
     reference: str = "Mean life"
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "cells.lives",

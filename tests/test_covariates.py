@@ -24,6 +24,8 @@ from data.sources.csv import CSV
 from data.windows import RollingWindow, cut, latest
 from models.allocation import Joint, Separate
 from models.classical import Ridge
+from models.forecaster import Forecaster
+from models.har import LHAR
 from models.model import Inputs
 from pipeline.audit import audit
 from pipeline.fitted import unfitted
@@ -343,8 +345,9 @@ def test_every_model_of_scaled_windows_sees_covariates_at_every_network(configur
     if SERIES not in needs.kinds or not needs.scaled:
         pytest.skip("reads no scaled windows of series")
     rng = np.random.default_rng(0)
-    fitted = unfitted(cfg, cfg.model, 2, n_extra=3)
-    model = fitted.model
+    model = unfitted(cfg, cfg.model, 2, n_extra=3).model
+    if isinstance(model, Forecaster) and type(model).before is not Forecaster.before:
+        pytest.skip("rests on a model that is fitted first; see the next test")
     batch = Batch(rng.standard_normal((70, 6, 2)), rng.standard_normal((70, 1, 3)), rng.standard_normal((70, 6, 3)))
     if model.needs.gradients:
         for weight in model.parameters():  # at random: heads may begin at zero
@@ -363,7 +366,7 @@ def test_every_model_of_scaled_windows_sees_covariates_at_every_network(configur
     np.testing.assert_array_equal(model.predict(inputs._replace(batch=batch.take(slice(0, 9)))), before[:, :9])
 
 
-@pytest.mark.parametrize("model", ["ridge", "svr", "extra_trees", "mlp"])
+@pytest.mark.parametrize("model", ["ridge", "svr", "extra_trees", "mlp", "residual"])
 def test_what_a_covariate_tells_is_learnt(configure, tmp_path, model):
     cfg = configure(*TOLD, f"model={model}", "model/component=joint", "trainer.max_epochs=15")
     task, panel, fold, row, prepared, parts = told_windows(cfg)
@@ -402,6 +405,18 @@ def test_ridge_chooses_the_penalty_of_covariates_on_validation(configure, tmp_pa
         learnt = learn(task, panel, fold, row, prepared, parts, tmp_path / "x.ckpt")
         chosen.append(learnt.fitted.model.state()["alpha"][1])
     assert chosen == [1.0, 1e7]
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_lhar_takes_the_newest_covariates_as_regressors_where_it_is_told_to(sees):
+    rng = np.random.default_rng(0)
+    past, beside = rng.standard_normal((200, 22, 1)), rng.standard_normal((200, 22, 2))  # returns first
+    y = past[:, -1] + 3 * beside[:, -1, 1:]
+    windows = Windows(past, y[:, :, None], y, np.arange(200), beside)
+    model = LHAR("LHAR", [1, 5, 22], 1, 22, 1, covariates=sees)
+    model.refit(Inputs(windows, None, pd.DataFrame()))
+    error = np.abs(model.predict(Inputs(windows, None, pd.DataFrame())) - y).max()
+    assert (error < 1e-5) == sees
 
 
 @pytest.mark.parametrize("name", ["identity", "jitter", "mixup"])
@@ -590,7 +605,7 @@ def test_markets_that_ship_need_no_file(configure):
     vix = ArchData("vix").load().frame.set_index("ds")["y"]
     days = panel.frame.set_index("ds")["vix"]
     both = days.index.intersection(vix.index)
-    np.testing.assert_array_equal(days[both], vix[both])  # the night after a close its own day's VIX is known
+    np.testing.assert_array_equal(days[both], np.log(vix[both]))  # the night after a close its own day's VIX is known
     assert days.index[0] == pd.Timestamp("2014-01-03") or days.index[0] == pd.Timestamp("2014-01-06")
 
 
