@@ -1,6 +1,6 @@
 """Cut a panel into windows: the only place that knows history, lookback, horizon and scope."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,7 +109,12 @@ class SplitOnce:
         self.history, self.train = _long_enough(history), train
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
-        """Return components up to each end: of one decomposition in the training part, of a window after it."""
+        """Return components up to each end: of one decomposition in the training part, of a window after it.
+
+        Those of a causal decomposition are the same however the series goes on: there is nothing to split.
+        """
+        if decomposition.causal:
+            return WholeSeries().at(decomposition, series, keep, ends)
         known = max(self.history, int(self.train * series.size))
         early, late = ends[ends < known], ends[ends >= known]
         return np.concatenate(
@@ -328,17 +333,21 @@ def _windows(
         target=arrived[rows[:, None] + steps],  # (n, H, C)
         y=series[origins[:, None] + steps],  # (n, H)
         origin=start + origins,  # (n,)
-        covariates=_beside(panel, start, origins, components.shape[2]),
+        covariates=_beside(panel, panel.covariates, start, origins, components.shape[2]),
+        known=_beside(panel, panel.known, start, origins, components.shape[2], horizon),
     )
 
 
-def _beside(panel: Panel, start: int, origins: IntArray, lookback: int) -> FloatArray | None:
-    """Return the covariates of one series at the steps of the lookback, ``(n, L, X)``; None where there are none."""
-    if not panel.covariates:
+def _beside(
+    panel: Panel, names: Iterable[str], start: int, origins: IntArray, lookback: int, ahead: int = 0
+) -> FloatArray | None:
+    """Return columns of one series at the steps of the lookback and ``ahead`` more; None where there are none."""
+    chosen = list(names)
+    if not chosen:
         return None
-    stop = start + int(origins.max()) + 1
-    columns = panel.frame[list(panel.covariates)].iloc[start:stop].to_numpy(dtype=np.float64)  # (time, X)
-    return sliding_window_view(columns, lookback, axis=0).transpose(0, 2, 1)[_rows(origins - lookback + 1)]
+    stop = start + int(origins.max()) + ahead + 1
+    columns = panel.frame[chosen].iloc[start:stop].to_numpy(dtype=np.float64)  # (time, X)
+    return sliding_window_view(columns, lookback + ahead, axis=0).transpose(0, 2, 1)[_rows(origins - lookback + 1)]
 
 
 def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
@@ -360,6 +369,7 @@ def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
                 y=np.empty((n_windows, part.y.shape[1])),
                 origin=np.empty(n_windows, dtype=np.int64),
                 covariates=None if part.covariates is None else np.empty((n_windows, *part.covariates.shape[1:])),
+                known=None if part.known is None else np.empty((n_windows, *part.known.shape[1:])),
             )
         for room, array in zip(whole, part, strict=True):
             if room is not None and array is not None:
@@ -369,8 +379,15 @@ def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
     return whole
 
 
-def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int) -> Windows:
+def latest(
+    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, ahead: Sequence[FloatArray] | None = None
+) -> Windows:
     """Return the window at the end of every series, whose future is not known yet (``NaN``).
+
+    Parameters
+    ----------
+    ahead : sequence of array ``(H, Z)``, optional
+        What is known ahead of the targets of each series; needed where the panel has such columns.
 
     Raises
     ------
@@ -378,27 +395,50 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
         If a series is too short for one window.
     """
     first = first_end(scope, decomposition, lookback)
-    parts = []
-    for start, series in panel.series():
+    starts, every = zip(*panel.series(), strict=True)
+    for start, series in zip(starts, every, strict=True):
         if series.size <= first:
             raise DataError(
                 f"Series {panel.frame['unique_id'].iloc[start]} has {series.size} steps, but a forecast needs "
                 f"{first + 1} ({_why(first, lookback)}).  Give a longer file."
             )
-        past = scope.at(decomposition, series, lookback, np.array([series.size - 1])).transpose(0, 2, 1)
-        unknown = np.full((1, 0, decomposition.n_components), np.nan)
-        beside = _beside(panel, start, np.array([series.size - 1]), lookback)
-        parts.append(Windows(past, unknown, unknown[:, :, 0], np.array([start + series.size - 1]), beside))
-    joined: list[Any] = [
-        None if columns[0] is None else np.concatenate(columns) for columns in zip(*parts, strict=True)
-    ]
-    return Windows(*joined)
+    ends = [np.array([start + series.size - 1]) for start, series in zip(starts, every, strict=True)]
+    places = [(start, end - start) for start, end in zip(starts, ends, strict=True)]
+    beside = [_beside(panel, panel.covariates, start, end, lookback) for start, end in places]
+    known = [_beside(panel, panel.known, start, end, lookback) for start, end in places]
+    if ahead is not None:
+        known = [None if own is None else np.concatenate([own, ahead[n][None]], axis=1) for n, own in enumerate(known)]
+    unknown = np.full((len(every), 0, decomposition.n_components), np.nan)
+    return Windows(
+        past=_at_the_end(scope, decomposition, every, lookback).transpose(0, 2, 1),  # (n, L, C)
+        target=unknown,
+        y=unknown[:, :, 0],
+        origin=np.concatenate(ends),
+        covariates=_together(beside),
+        known=_together(known),
+    )
 
 
-def select(windows: Windows, fold: Fold, role: int) -> Windows:
-    """Return the windows all of whose targets have the role."""
-    horizon = windows.y.shape[1]
-    targets = windows.origin[:, None] + 1 + np.arange(horizon)  # (n, H)
+def _together(parts: Sequence[FloatArray | None]) -> FloatArray | None:
+    """Return arrays of many series behind each other; None where there are none."""
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
+
+
+def _at_the_end(scope: Scope, decomposition: Decomposition, every: Sequence[FloatArray], lookback: int) -> FloatArray:
+    """Return the components of the last ``lookback`` points of many series, ``(n, C, L)``.
+
+    The windows of all series go through a decomposition together, where its scope has it decompose one each.
+    """
+    if isinstance(scope, RollingWindow):
+        length = max(scope.history, lookback)
+        return tails(decomposition, [series[-length:] for series in every], lookback)
+    return np.concatenate([scope.at(decomposition, series, lookback, np.array([series.size - 1])) for series in every])
+
+
+def select(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> Windows:
+    """Return the windows all of whose targets have the role; ``reach`` steps after the origin, by default H."""
+    targets = windows.origin[:, None] + 1 + np.arange(windows.y.shape[1] if reach is None else reach)  # (n, H)
     rows = _rows(np.flatnonzero((fold.role[targets] == role).all(axis=1)))
     return windows.take(rows)
 

@@ -6,34 +6,46 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from data.contracts import CELLS, REMAINING, SERIES, TOTAL, Kind
 from evaluation.inference import by_cell, diebold_mariano
 from evaluation.inference.bootstrap import metric_intervals
 from evaluation.inference.direction import direction
 from evaluation.inference.model_confidence_set import model_confidence_set, superior_predictive_ability
 from evaluation.intervals.scores import coverage, years
-from evaluation.rows import FORECAST, RUL, TARGET, THIRDS, Facts, date, enriched, named, where
-from evaluation.scores import Score, aggregate, scores_of
+from evaluation.rows import TARGET, THIRDS, Facts, Question, date, enriched, named, where
+from evaluation.scores import Score, aggregate, meaningful, scores_of
 
-CLOCK_WINS = "No model errs less than the clock"  # begin of a sentence that holds for one table only
+REFERENCE_WINS = "No model errs less than the "  # begin of a sentence that holds for one table only
+DIRECTION, MAPE = "direction", "mape"
 ALIKE = 0.05  # standard deviation of lives over their mean
+IF_ALIKE = {
+    REMAINING: "so the age alone tells the remaining life, and sensors can only tell the age.",
+    TOTAL: "so there is little left that the inputs could tell.",
+}
+IF_APART = {
+    REMAINING: "and still the inputs tell less than the age does.",
+    TOTAL: "and still the inputs tell less than the mean does.",
+}
 
 
 class Evaluation(NamedTuple):
     """What can be said of a Forecasts table."""
 
     scores: pd.DataFrame
-    """A row a model, in the order of first appearance: every score of the task, ``n`` (and ``n_cells``), what the
-    test against the reference says (``difference``, ``p_reference``, ``p_corrected``, ``verdict``; ``rul``:
-    ``difference_low`` and ``difference_high``), ``n_seeds`` and ``leaks`` (bool).  ``forecast`` only: the ends of 95 %
-    bootstrap intervals, ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of
-    Pesaran and Timmermann."""
+    """A row a model, in the order of first appearance: every score of the target, ``n`` (and ``n_cells``), what the
+    test against the reference says (``difference``, ``p_reference``, ``p_corrected``, ``verdict``; cells:
+    ``difference_low`` and ``difference_high``), ``n_seeds`` and ``leaks`` (bool).  Series only: ``difference_simple``
+    and ``p_simple`` against the best simple baseline, where one is named; the ends of 95 % bootstrap intervals,
+    ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of Pesaran and
+    Timmermann."""
     groups: dict[str, pd.DataFrame]
-    """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (``rul``: cells,
-    with their ``life`` and forecast end ``eol``); ``third`` (``rul``: early, middle, late); ``seed`` (of several)."""
+    """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (cells, with
+    their ``life`` and, of a remaining life, the forecast end ``eol``); ``third`` (of a remaining life: early, middle,
+    late); ``seed`` (of several)."""
     coverage: pd.DataFrame | None
     """As ``intervals.scores.coverage`` returns it, by year or third of life; None without intervals."""
     pairwise: pd.DataFrame | None
-    """As ``diebold_mariano.pairwise`` returns it; None for ``rul``."""
+    """As ``diebold_mariano.pairwise`` returns it; None for cells."""
     notes: list[str]
     """Sentences to print under every table and figure of these numbers."""
     tests: list[str]
@@ -46,6 +58,7 @@ def judge(
     leaking: Mapping[str, str],
     by_seed: pd.DataFrame | None = None,
     seed: int = 0,
+    simple: str = "",
 ) -> Evaluation:
     """Score every model, test it against the reference and mark those that use the future.
 
@@ -61,6 +74,8 @@ def judge(
         The forecasts of every training by itself, with a column ``seed``.
     seed : int
         Of the resamples.
+    simple : str
+        Label of the best simple baseline, against which every model is tested as well; empty: none.
 
     Raises
     ------
@@ -68,10 +83,11 @@ def judge(
         If it is no Forecasts table, or the reference does not cover it.  A metric that is undefined is NaN and
         a note, never an error.
     """
-    rows, scores = enriched(forecasts, facts), scores_of(facts.task)
+    kind = facts.question.kind
+    rows, scores = enriched(forecasts, facts), meaningful(scores_of(kind), facts.unscored)
     table = aggregate(rows, scores, ["model"])
     table["leaks"] = table["model"].isin(list(leaking))
-    groups = _groups(rows, scores, facts.task)
+    groups = _groups(rows, scores, kind)
     seeds = None if by_seed is None else _by_seed(enriched(by_seed, facts), scores, facts.reference)
     if seeds is not None:
         groups["seed"] = seeds
@@ -79,9 +95,12 @@ def judge(
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
     notes = [*_leak_notes(table, leaking), *facts.notes, *_remarks(rows, table, facts)]
     notes += _undefined(rows, table, scores, facts)
-    tested = _by_cells(rows, table, facts, seed) if facts.task == RUL else _in_time(rows, table, scores, facts)
-    part = rows["third"].map(dict(enumerate(THIRDS))) if facts.task == RUL else years(rows)
-    pairs = None if facts.task == RUL else diebold_mariano.pairwise(rows)
+    pairs = diebold_mariano.pairwise(rows) if kind == SERIES else None
+    tested = _by_cells(rows, table, facts, seed) if kind in CELLS else _in_time(rows, table, scores, facts)
+    if pairs is not None and simple:
+        against = diebold_mariano.against(pairs, simple)
+        tested = tested._replace(scores=tested.scores.merge(against, on="model", how="left", validate="one_to_one"))
+    part = rows["third"].map(dict(enumerate(THIRDS))) if kind == REMAINING else years(rows)
     return Evaluation(tested.scores, groups, coverage(rows, part), pairs, notes, tested.sentences)
 
 
@@ -90,28 +109,32 @@ def leak_note(model: str, sentence: str) -> str:
     return f"{model} USES THE FUTURE: {sentence.rstrip('.')}, so its numbers cannot be had in practice."
 
 
-def why_the_clock_wins(mae: "pd.Series[float]", reference: str, lives: Mapping[str, float]) -> list[str]:
-    """Return the sentence that says what it means that no honest model errs less than the clock.
+def why_the_reference_wins(
+    mae: "pd.Series[float]", reference: str, question: Question, lives: Mapping[str, float]
+) -> list[str]:
+    """Return the sentence that says what it means that no honest model errs less than the reference does on cells.
 
     Parameters
     ----------
     mae : Series
         Error of each model that does not leak, by its label.
     reference : str
-        Label of the clock.
+        Label of the reference.
+    question : Question
+        What is forecast.
     lives : mapping
         As of ``Facts``.
 
     Returns
     -------
     list of str
-        Empty where a model errs less, or where there is nothing to compare the clock with.
+        Empty where a model errs less, or where there is nothing to compare the reference with.
     """
     honest = mae.dropna()
     if reference not in honest or len(honest) < 2 or honest.min() < honest[reference]:
         return []
     known = np.array(list(lives.values()), dtype=np.float64)
-    begin = f"{CLOCK_WINS}, the mean life of the training cells minus the age: "
+    begin = f"{REFERENCE_WINS}{reference.lower()}, {question.reference}: "
     if known.size < 2:
         return [f"{begin}with one cell there is no spread of lives that it could miss."]
     spread = float(known.std(ddof=1) / known.mean())
@@ -120,8 +143,8 @@ def why_the_clock_wins(mae: "pd.Series[float]", reference: str, lives: Mapping[s
         f"{100 * spread:.1f} % of their mean, "
     )
     if spread < ALIKE:
-        return [f"{begin}{told}so the age alone tells the remaining life, and sensors can only tell the age."]
-    return [f"{begin}{told}and still the inputs tell less than the age does."]
+        return [f"{begin}{told}{IF_ALIKE[question.kind]}"]
+    return [f"{begin}{told}{IF_APART[question.kind]}"]
 
 
 class _Tested(NamedTuple):
@@ -139,8 +162,11 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     found = metric_intervals(rows, [score for score in scores if score.bounded], "time")
     by_metric = {str(metric): own.set_index("model") for metric, own in found.groupby("metric", sort=False)}
     ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
-    p = direction(rows).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
-    for other in (against, members, pd.DataFrame(ends).rename_axis("model").reset_index(), p.reset_index()):
+    others = [against, members, pd.DataFrame(ends).rename_axis("model").reset_index()]
+    if DIRECTION not in facts.unscored:
+        p = direction(rows).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
+        others.append(p.reset_index())
+    for other in others:
         table = table.merge(other, on="model", how="left", validate="one_to_one")
     best = superior_predictive_ability(rows, facts.reference, leaking)
     return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference))
@@ -152,14 +178,16 @@ def _by_cells(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts, seed: int) 
     table.insert(list(table).index("n") + 1, "n_cells", n_cells)
     table = table.merge(by_cell.against_reference(rows, facts.reference, seed), on="model", validate="one_to_one")
     honest = table[~table["leaks"] & (table["n"] == table["n"].max())].set_index("model")["mae"]
-    return _Tested(table, why_the_clock_wins(honest, facts.reference, facts.lives))
+    return _Tested(table, why_the_reference_wins(honest, facts.reference, facts.question, facts.lives))
 
 
-def _groups(rows: pd.DataFrame, scores: Sequence[Score], task: str) -> dict[str, pd.DataFrame]:
-    if task == FORECAST:
+def _groups(rows: pd.DataFrame, scores: Sequence[Score], kind: Kind) -> dict[str, pd.DataFrame]:
+    if kind == SERIES:
         return {"step": aggregate(rows, scores, ["model", "step"])} if rows["step"].nunique() > 1 else {}
     cells = aggregate(rows, scores, ["model", "unique_id"])
     life = cells["unique_id"].map(rows.drop_duplicates("unique_id").set_index("unique_id")["life"])
+    if kind != REMAINING:
+        return {"unique_id": cells.assign(life=life)}
     cells = cells.assign(life=life, eol=life + cells["eol_bias"])
     thirds = aggregate(rows, [score for score in scores if not score.whole], ["model", "third"])
     return {"unique_id": cells, "third": thirds.assign(third=thirds["third"].map(dict(enumerate(THIRDS))))}
@@ -183,31 +211,32 @@ def _leak_notes(table: pd.DataFrame, leaking: Mapping[str, str]) -> list[str]:
 
 def _remarks(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts) -> list[str]:
     """Return a sentence for every row that is not scored, or scored on fewer rows, and other warnings."""
-    sentences = []
+    sentences, kind = [], facts.question.kind
     for model, bad in rows[~np.isfinite(rows["y_hat"])].groupby("model", sort=False):
-        first = where(bad) if facts.task == RUL else date(bad["ds"].iloc[0])
+        first = where(bad) if kind in CELLS else date(bad["ds"].iloc[0])
         sentences.append(f"{model} is not scored: {len(bad)} of its forecasts are not finite, the first for {first}.")
     n_rows, n_cells = int(table["n"].max()), rows["unique_id"].nunique()
     for model, n in zip(table["model"], table["n"], strict=True):
         if n < n_rows:
             own = rows.loc[rows["model"] == model, "unique_id"].nunique()
-            cells, name = (f", in {own} of {n_cells} cells", "clock") if facts.task == RUL else ("", "reference")
+            cells = f", in {own} of {n_cells} cells" if kind in CELLS else ""
+            name = facts.reference.lower() if kind in CELLS else "reference"
             sentences.append(
                 f"{model} forecasts {n} of {n_rows} rows{cells}, and is scored on these alone: its row is not "
                 f"comparable, its test against the {name} is."
             )
     zeros = int((rows.drop_duplicates(TARGET)["y"] == 0).sum())
-    if facts.task == FORECAST:
-        if zeros:
+    if kind == SERIES:
+        if zeros and MAPE not in facts.unscored:
             sentences.append(f"MAPE is undefined: the truth is 0 in {zeros} rows.")
-        if rows["step"].max() > 1:
+        if rows["step"].max() > 1 and DIRECTION not in facts.unscored:
             sentences.append("Directions of overlapping horizons are not independent: their intervals are too narrow.")
         return sentences
-    if zeros:
+    if zeros and kind == REMAINING:
         sentences.append(f"MAPE leaves out {zeros} rows in which no life is left.")
     if n_cells < by_cell.FEWEST:
         sentences.append(f"Nothing is tested: {n_cells} cells are too few cells to test, {by_cell.FEWEST} are needed.")
-    if (table["eol_seen"] < 1).any():
+    if kind == REMAINING and (table["eol_seen"] < 1).any():
         sentences.append(
             "Where a model never forecasts less than half a cycle, its end of life is read from its last forecast."
         )
@@ -223,7 +252,7 @@ def _undefined(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score],
         if score.undefined and len(missing):
             of = "" if len(missing) == len(scored) else f" of {named(list(missing))}"
             sentences.append(f"{score.title.removesuffix(' %')} is undefined{of}: {score.undefined}.")
-    if facts.task == FORECAST and (without := rows.loc[rows["naive_error"].isna(), "unique_id"].unique()).size:
+    if facts.question.kind == SERIES and (without := rows.loc[rows["naive_error"].isna(), "unique_id"].unique()).size:
         sentences.append(
             f"MASE is undefined: it needs two different training values of every series, and "
             f"{named(sorted(map(str, without)))} {'has' if len(without) == 1 else 'have'} none."

@@ -16,12 +16,14 @@ the training cells minus the age (Clock).  It covers every row.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-FORECAST, RUL = "forecast", "rul"
+from data.contracts import CELLS, REMAINING, Kind
+
 PERSISTENCE, CLOCK = "Persistence", "Clock"
 COLUMNS = ["unique_id", "ds", "origin", "step", "model", "y", "y_hat"]
 TARGET = ["unique_id", "origin", "step"]  # names one row of the truth
@@ -34,22 +36,48 @@ class ForecastsError(ValueError):
     """A Forecasts table that cannot be evaluated; the message says why."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a task forecasts, in facts that a run folder keeps, so that nothing which reads one knows a task by name.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``data.contracts.KINDS``: which scores, tests and drawings make sense.
+    noun : str
+        What a title calls it, such as ``remaining life``; empty for the values of series themselves.
+    group : str
+        What has a ``unique_id``: ``series`` or ``cell``.
+    reference : str
+        What the reference forecast is, in words; empty where nothing is said of one that wins.
+    decimals : int or None
+        Most decimals of an error; None: as many as show four digits of the reference's.
+    """
+
+    kind: Kind
+    noun: str = ""
+    group: str = "series"
+    reference: str = ""
+    decimals: int | None = None
+
+
 class Facts(NamedTuple):
     """What must be known beside the forecasts to score them."""
 
-    task: str
-    """``forecast`` or ``rul``."""
+    question: Question
     reference: str
     """Label of the model that every other is measured against."""
     unit: str
     """Of ``y``."""
     naive_error: Mapping[str, float] = {}
     """Mean absolute change of each series over a season while training, or over one step where there is none, by
-    which MASE divides; empty for ``rul``."""
+    which MASE divides; empty for cells."""
+    lives: Mapping[str, float] = {}
+    """Life of each cell of the data [cycles], also of those that are not tested; empty for series."""
+    unscored: tuple[str, ...] = ()
+    """Scores that mean nothing of this target, such as ``direction`` of a volatility."""
     deviation: Mapping[str, float] = {}
     """Standard deviation of each of several series while training, by which the scaled MSE divides; else empty."""
-    lives: Mapping[str, float] = {}
-    """Life of each cell of the data [cycles], also of those that are not tested; empty for ``forecast``."""
     notes: Sequence[str] = ()
     """What must be said of these facts under the table, a sentence each."""
 
@@ -59,7 +87,7 @@ class Facts(NamedTuple):
         return max(self.lives.values(), default=np.nan) - 1
 
 
-def naive_error(train: pd.DataFrame, season: int = 1) -> dict[str, float]:
+def naive_error(train: pd.DataFrame, season: int = 1, moves: bool = False) -> dict[str, float]:
     """Return the mean absolute error of the (seasonal) naive forecast on the training rows of each series.
 
     Parameters
@@ -68,8 +96,10 @@ def naive_error(train: pd.DataFrame, season: int = 1) -> dict[str, float]:
         ``unique_id`` and ``y`` of the training rows, in time order.
     season : int
         Rows between a value and its naive forecast; 1: neighbours (Hyndman and Koehler, 2006).
+    moves : bool
+        Whether ``y`` is the change itself, of which anyone forecasts zero.
     """
-    changes = train.groupby("unique_id", sort=False)["y"].diff(season).abs()
+    changes = train["y"].abs() if moves else train.groupby("unique_id", sort=False)["y"].diff(season).abs()
     means = changes.groupby(train["unique_id"], sort=False).mean()
     return {str(name): float(value) for name, value in means.items()}
 
@@ -89,9 +119,10 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         The table with a new index and further columns:
 
         - ``reference``: forecast of the reference model; of persistence the last value known.
-        - ``forecast`` task: ``last``, the last value known, where persistence is among the models, else ``reference``.
-        - ``forecast`` task: ``naive_error`` and ``deviation`` of the series, NaN where not known or not above 0.
-        - ``rul`` task: ``life`` and ``age`` of the cell [cycles], ``third`` of its life (0, 1, 2), ``longest_rul``.
+        - series: ``last``, the last value known, where persistence is among the models, else ``reference``.
+        - series: ``naive_error`` and ``deviation`` of the series, NaN where not known or not above 0.
+        - cells: ``life`` [cycles], and of a remaining life ``age`` [cycles], ``third`` of life (0, 1, 2),
+          ``longest_rul``.
 
     Raises
     ------
@@ -101,9 +132,11 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
     """
     _check(forecasts, facts)
     rows = _beside(forecasts.reset_index(drop=True), facts.reference)
-    if facts.task == RUL:
+    if facts.question.kind in CELLS:
         life = life_of(rows, facts.lives)
         _check_lives(rows, life)
+        if facts.question.kind != REMAINING:
+            return rows.assign(life=life)
         age = life - rows["y"]
         return rows.assign(life=life, age=age, third=third_of(age, life), longest_rul=facts.longest_rul)
     own = rows.loc[rows["model"] == PERSISTENCE, [*TARGET, "y_hat"]].drop_duplicates(TARGET)

@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray, IntArray
-from evaluation.rows import FORECAST, RUL
+from data.contracts import CELLS, KINDS, REMAINING, SERIES, TOTAL, FloatArray, IntArray, Kind
 
 Best = Literal["lowest", "highest", "zero", "neither"]
 LOWEST: Best = "lowest"
@@ -63,7 +62,7 @@ class Score:
     Parameters
     ----------
     name : str
-        Column of ``scores``; two tasks may each define their own.
+        Column of ``scores``; each kind of target may have its own of that name.
     title : str
         As a table heads it.
     best : str
@@ -80,7 +79,8 @@ class Score:
         None: as many as show four digits of the reference's MAE.
     percent : bool
         Whether the number is a fraction that is shown in percent.
-    tasks : tuple of str
+    kinds : tuple of str
+        Kinds of targets it is for (see ``data.contracts.Kind``).
     whole : bool
         Whether it is a statement on whole cells, of which there are no thirds.
     column : bool
@@ -101,7 +101,7 @@ class Score:
     unit: str = ""
     decimals: int | None = None
     percent: bool = False
-    tasks: tuple[str, ...] = (FORECAST, RUL)
+    kinds: tuple[Kind, ...] = KINDS
     whole: bool = False
     column: bool = True
     bounded: bool = False
@@ -109,9 +109,14 @@ class Score:
     undefined: str = ""
 
 
-def scores_of(task: str) -> list[Score]:
-    """Return the metrics of a task, in the order of its tables."""
-    return [score for score in SCORES if task in score.tasks]
+def scores_of(kind: Kind) -> list[Score]:
+    """Return the metrics of a kind of target, in the order of its tables."""
+    return [score for score in SCORES if kind in score.kinds]
+
+
+def meaningful(scores: Sequence[Score], unscored: Sequence[str]) -> list[Score]:
+    """Return the metrics that mean something: not those named, nor what explains them, such as ``direction_low``."""
+    return [s for s in scores if not any(s.name == name or s.name.startswith(f"{name}_") for name in unscored)]
 
 
 def aggregate(rows: pd.DataFrame, scores: Sequence[Score], by: Sequence[str]) -> pd.DataFrame:
@@ -238,6 +243,14 @@ def scaled_error(rows: pd.DataFrame) -> FloatArray:
     return np.where(scale > 0, absolute_error(rows) / scale, np.inf)
 
 
+def quasi_likelihood(rows: pd.DataFrame) -> FloatArray:
+    """Return q - log q - 1 of q, the variance over its forecast; NaN where the target is no volatility."""
+    if "variance" not in rows or "variance_hat" not in rows:
+        return np.full(len(rows), np.nan)
+    ratio = rows["variance"].to_numpy(dtype=np.float64) / rows["variance_hat"].to_numpy(dtype=np.float64)
+    return ratio - np.log(ratio) - 1
+
+
 def sign_was_right(rows: pd.DataFrame) -> FloatArray:
     """Return 1 or 0 for the sign of the move from the last known value; NaN where nothing moves or no move is said."""
     truth = np.sign((rows["y"] - rows["last"]).to_numpy())
@@ -359,7 +372,6 @@ def how_many(means: FloatArray, counts: FloatArray) -> FloatArray:
     return counts[..., 0]
 
 
-SERIES, CELLS = (FORECAST,), (RUL,)
 ROOT, EXPLAINED = Means(root), Means(explained)
 
 SCORES: tuple[Score, ...] = (
@@ -371,7 +383,7 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=lambda rows: np.abs(error_over_longest(rows)),
         decimals=4,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         hint="MAE as a fraction of the longest remaining life in the data",
         undefined="no cell lives on after its first row",
     ),
@@ -382,7 +394,7 @@ SCORES: tuple[Score, ...] = (
         row=lambda rows: np.square(error_over_longest(rows)),
         over=ROOT,
         decimals=4,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         hint="RMSE as a fraction of the longest remaining life in the data",
         undefined="no cell lives on after its first row",
     ),
@@ -392,7 +404,7 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=lambda rows: np.square(error_over_longest(rows)),
         decimals=5,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         column=False,
         hint="mean squared error as a fraction of the squared longest remaining life, as paper 2 publishes it",
     ),
@@ -403,7 +415,7 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=percentage_error,
         decimals=3,
-        tasks=SERIES,
+        kinds=(SERIES,),
         hint="mean absolute percentage error; undefined where a truth is 0",
     ),
     Score(
@@ -413,7 +425,7 @@ SCORES: tuple[Score, ...] = (
         row=squares_about_each_series,
         over=EXPLAINED,
         decimals=4,
-        tasks=SERIES,
+        kinds=(SERIES,),
         hint="explained share of the variance of the level about each series' own mean",
         undefined="the truth does not vary",
     ),
@@ -424,8 +436,8 @@ SCORES: tuple[Score, ...] = (
         row=squares_about_all,
         over=EXPLAINED,
         decimals=4,
-        tasks=CELLS,
-        hint="explained share of the variance of the remaining life about the mean of all rows",
+        kinds=CELLS,
+        hint="explained share of the variance of the lives about the mean of all rows",
         undefined="the truth does not vary",
     ),
     Score(
@@ -435,9 +447,19 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=percentage_error_alive,
         decimals=1,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         hint="mean absolute percentage error of the rows with life left; the last cycles weigh most",
         undefined="no row has life left",
+    ),
+    Score(
+        name="mape",
+        title="MAPE %",
+        unit="%",
+        best=LOWEST,
+        row=percentage_error,
+        decimals=1,
+        kinds=(TOTAL,),
+        hint="mean absolute percentage error of the life over cells (Severson et al., 2019)",
     ),
     Score(
         name="mase",
@@ -445,7 +467,7 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=scaled_error,
         decimals=3,
-        tasks=SERIES,
+        kinds=(SERIES,),
         bounded=True,
         hint="1 is the error of the naive forecast while training: of persistence one step ahead or, where there is a "
         "season, of the seasonal one (Hyndman and Koehler, 2006)",
@@ -456,8 +478,17 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=lambda rows: squared_error(rows) / np.square(rows["deviation"].to_numpy(dtype=np.float64)),
         decimals=4,
-        tasks=SERIES,
+        kinds=(SERIES,),
         hint="mean squared error of series scaled by their training deviation, as benchmarks of many series publish it",
+    ),
+    Score(
+        name="qlike",
+        title="QLIKE",
+        best=LOWEST,
+        row=quasi_likelihood,
+        decimals=3,
+        kinds=(SERIES,),
+        hint="q - log q - 1 of q = variance / forecast; too low costs more than too high (Patton, 2011)",
     ),
     Score(
         name="skill",
@@ -466,7 +497,7 @@ SCORES: tuple[Score, ...] = (
         row=against_reference,
         over=Means(gain),
         decimals=3,
-        tasks=SERIES,
+        kinds=(SERIES,),
         bounded=True,
         hint="1 - MAE / MAE of the reference on the same rows; above 0 is better",
         undefined="the reference makes no error",
@@ -478,7 +509,7 @@ SCORES: tuple[Score, ...] = (
         row=sign_was_right,
         decimals=1,
         percent=True,
-        tasks=SERIES,
+        kinds=(SERIES,),
         hint="share of moves from the last known value whose sign was forecast, with its 95 % interval",
     ),
     Score(
@@ -489,7 +520,7 @@ SCORES: tuple[Score, ...] = (
         over=Means(lower_bound),
         decimals=0,
         percent=True,
-        tasks=SERIES,
+        kinds=(SERIES,),
         column=False,
     ),
     Score(
@@ -500,10 +531,10 @@ SCORES: tuple[Score, ...] = (
         over=Means(upper_bound),
         decimals=0,
         percent=True,
-        tasks=SERIES,
+        kinds=(SERIES,),
         column=False,
     ),
-    Score("direction_n", "moves", NEITHER, sign_was_right, Means(how_many), "rows", 0, tasks=SERIES, column=False),
+    Score("direction_n", "moves", NEITHER, sign_was_right, Means(how_many), "rows", 0, kinds=(SERIES,), column=False),
     Score(
         name="accuracy_15",
         title="±15 %",
@@ -511,7 +542,7 @@ SCORES: tuple[Score, ...] = (
         row=near_the_truth,
         decimals=1,
         percent=True,
-        tasks=CELLS,
+        kinds=CELLS,
         hint="share of forecasts within 15 % of the truth (BatteryLife, Tan et al., 2025)",
     ),
     Score(
@@ -521,7 +552,7 @@ SCORES: tuple[Score, ...] = (
         row=lambda rows: in_cone(rows, HALFWAY),
         decimals=0,
         percent=True,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         whole=True,
         hint="share of cells within 20 % of the truth at half their life (Saxena et al., 2010)",
     ),
@@ -532,7 +563,7 @@ SCORES: tuple[Score, ...] = (
         best=LOWEST,
         row=lambda rows: np.abs(end_of_life_error(rows)),
         decimals=1,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         whole=True,
         hint="mean absolute error of the forecast end of life over cells",
     ),
@@ -543,7 +574,7 @@ SCORES: tuple[Score, ...] = (
         best=ZERO,
         row=end_of_life_error,
         decimals=1,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         whole=True,
         column=False,
         hint="mean error of the forecast end of life over cells; above 0 is too late",
@@ -555,7 +586,7 @@ SCORES: tuple[Score, ...] = (
         row=end_was_seen,
         decimals=0,
         percent=True,
-        tasks=CELLS,
+        kinds=(REMAINING,),
         whole=True,
         column=False,
         hint="share of cells of which a model ever forecasts less than half a cycle",
@@ -566,7 +597,7 @@ SCORES: tuple[Score, ...] = (
         ZERO,
         error,
         unit="y",
-        tasks=CELLS,
+        kinds=CELLS,
         column=False,
         hint="forecast minus truth; above 0 is too late",
     ),

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray
 from models.model import Inputs, Needs, State
 
-NAIVE = Needs(scaled=False, gradients=False, chance=False, state=True, task="forecast")
+NAIVE = Needs(scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,))
 
 
 class Persistence:
@@ -48,6 +48,43 @@ class Persistence:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
         last = summed(inputs.windows.past[:, -1:])  # (n, 1)
         return last.repeat(self.horizon, axis=1)  # (n, H)
+
+    def state(self) -> State:
+        """Return nothing: nothing was fitted."""
+        return {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take nothing."""
+
+
+class NoMove:
+    """Forecast zero for every step: of changes and returns, that the level stays where it is (random walk).
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    n_components, lookback, horizon : int
+        C, L [steps] and H [steps]; given by the data.
+    """
+
+    needs: ClassVar[Needs] = NAIVE
+    component: None = None
+
+    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
+        self.label = label
+        self.horizon = horizon
+
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn nothing."""
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return zeros ``(n, H)`` in the unit of ``y``."""
+        return np.zeros((len(inputs.windows.past), self.horizon))
 
     def state(self) -> State:
         """Return nothing: nothing was fitted."""

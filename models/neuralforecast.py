@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray
 from models.chunks import in_chunks
 from models.model import Inputs, Needs, State
 from models.naive import summed
@@ -44,7 +44,7 @@ class NeuralForecast:
         C, L [steps] and H [steps]; given by the data.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=True, state=False, task="forecast")
+    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=True, state=False, kinds=(SERIES,))
     component: None = None
 
     def __init__(

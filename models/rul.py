@@ -17,10 +17,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn import linear_model
 
-from data.contracts import FloatArray
+from data.contracts import REMAINING, FloatArray
 from models.model import Inputs, Needs, State
 
-CYCLES = Needs(scaled=False, gradients=False, chance=False, state=True, task="rul")
+CYCLES = Needs(scaled=False, gradients=False, chance=False, state=True, kinds=(REMAINING,))
 
 
 class Clock:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray
 from models.model import Inputs, Needs, State
 from models.naive import summed
 from models.peers import require
@@ -53,7 +53,7 @@ class StatsForecast:
         If there is no such model.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=False, state=False, task="forecast")
+    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=False, state=False, kinds=(SERIES,))
     component: None = None
 
     def __init__(

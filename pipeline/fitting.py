@@ -7,7 +7,7 @@ import time
 import warnings
 from multiprocessing import parent_process
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,9 +18,11 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
+from models.allocation import Quantiles
+from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs
-from pipeline.fitted import Fitted, unfitted
+from models.model import Inputs, Refittable
+from pipeline.fitted import Fitted, newest, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
@@ -29,6 +31,7 @@ from runtime.resume_point import ResumePoint
 from tasks.task import Candidate, Prepared, Task, needs_of
 
 AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
+NONE = "none"
 Losses = list[dict[str, float]]
 
 
@@ -46,7 +49,8 @@ class Learnt(NamedTuple):
     fitted: Fitted
     losses: Losses
     batch: Batch | None
-    """What it was fitted on, synthetic windows among it; None for models that take windows as they are."""
+    """What it was fitted on, synthetic windows among it, also where they were on trial and are not kept; None for
+    models that take windows as they are."""
     digest: str
     """Of the real windows it was fitted on and of those it was chosen by."""
     augmented: bool | None = None
@@ -80,10 +84,9 @@ def evaluated(
     parts = parts_of(task, panel, fold, prepared)
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint)
     fitted = learnt.fitted
-    held_out, tested = (
-        task.finish(panel, chosen, fitted.forecast(chosen, rows_of(panel, chosen)))
-        for chosen in (parts.validation, parts.test)
-    )
+    held_out = task.finish(panel, parts.validation, fitted.forecast(parts.validation, rows_of(panel, parts.validation)))
+    refit(task.cfg, panel, fitted, parts)
+    tested = task.finish(panel, parts.test, fitted.forecast(parts.test, rows_of(panel, parts.test)))
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
     outcome = Outcome(
         model=candidate.label,
@@ -95,6 +98,8 @@ def evaluated(
         seed=task.cfg.seed,
         learnt_from=learnt.digest,
         augmented=learnt.augmented,
+        weight=None if fitted.blend is None else fitted.blend.weight,
+        lookback=fitted.lookback,
         seconds=time.perf_counter() - began,
     )
     return outcome, fitted
@@ -109,6 +114,43 @@ def learn(
     parts: Parts,
     checkpoint: Path,
 ) -> Learnt:
+    """Fit a model; of several lookbacks it keeps the one that errs least on validation rows, without any the longest.
+
+    The digest is that of the longest windows, of which the others are parts.
+    """
+    if not candidate.lookbacks:
+        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint)
+        return _blended(task, panel, fold, parts, learnt)
+    tried = []
+    for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
+        seen = Parts(*(newest(windows, lookback) for windows in parts))
+        own, row = checkpoint.with_name(f"{checkpoint.stem}_{lookback}.ckpt"), candidate._replace(lookback=lookback)
+        learnt = _augmented(task, panel, row, prepared, seen, fold, own)
+        own.unlink(missing_ok=True)
+        learnt = learnt._replace(fitted=learnt.fitted._replace(lookback=lookback))
+        tried.append((_error(learnt, panel, parts.validation), lookback, learnt))
+    *_, (_, _, longest) = tried
+    _, _, learnt = min(tried, key=lambda one: one[:2])
+    return _blended(task, panel, fold, parts, learnt._replace(digest=longest.digest))
+
+
+def _error(learnt: Learnt, panel: Panel, windows: Windows) -> float:
+    """Return the mean absolute error of forecasts [unit of y]; infinite where one is no number or there is none."""
+    if not len(windows.origin):
+        return np.inf
+    error = float(np.abs(learnt.fitted.forecast(windows, rows_of(panel, windows)) - windows.y).mean())
+    return error if np.isfinite(error) else np.inf
+
+
+def _augmented(
+    task: Task,
+    panel: Panel,
+    candidate: Candidate,
+    prepared: Prepared,
+    parts: Parts,
+    fold: Fold,
+    checkpoint: Path,
+) -> Learnt:
     """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
 
     Raises
@@ -117,8 +159,7 @@ def learn(
         If synthetic windows are on trial and nothing is held out to judge them.
     """
     cfg = task.cfg
-    needs = needs_of(candidate)
-    if not needs.scaled or cfg.augmentation._target_ != AUTO:
+    if not needs_of(candidate).scaled or cfg.augmentation._target_ != AUTO:
         return _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
     if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
@@ -129,17 +170,51 @@ def learn(
         own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
         learnt = _fit(settings, panel, fold, candidate, prepared, parts, own)
         own.unlink(missing_ok=True)
-        forecast = learnt.fitted.forecast(parts.validation, rows_of(panel, parts.validation))
-        error = float(np.abs(forecast - parts.validation.y).mean())
-        tried.append((error if np.isfinite(error) else np.inf, number, learnt))
+        tried.append((_error(learnt, panel, parts.validation), number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
-    return learnt._replace(augmented=bool(number))
+    return learnt._replace(augmented=bool(number), batch=tried[-1][2].batch)
 
 
-def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
-    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
-    rows = panel.frame.iloc[windows.origin]
-    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
+def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt) -> Learnt:
+    """Weigh a model that has learnt from scaled windows against the reference, on validation rows.
+
+    Left alone: naive models, quantiles (whose intervals are their own), and all where nothing is held out.
+    """
+    fitted, held_out = learnt.fitted, parts.validation
+    if task.cfg.blend == "none" or not fitted.model.needs.scaled or isinstance(fitted.model.component, Quantiles):
+        return learnt
+    if not len(held_out.origin):
+        return learnt
+    reference = reference_of(task)
+    reference.fit(
+        Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, rows_of(panel, held_out))
+    )
+    asked = rows_of(panel, held_out)
+    own, simple = fitted.forecast(held_out, asked), reference.predict(Inputs(held_out, None, asked))
+    blend = Blend(blending_weight(held_out.y, own, simple), reference)
+    return learnt._replace(fitted=fitted._replace(blend=blend))
+
+
+def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
+    """Return ``unique_id``, ``ds`` (of cells their age) and ``y`` of all training rows."""
+    return panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+
+
+def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:
+    """Let a model that can learn from validation rows as well, for what is forecast after them; say whether it did.
+
+    Its settings were chosen, and its validation forecasts made, before; the scaling stays that of the training rows.
+    """
+    model = fitted.model
+    if cfg.get("refit", NONE) == NONE or not isinstance(model, Refittable) or not len(parts.validation.origin):
+        return False
+    both: list[Any] = [
+        None if array is None or more is None else np.concatenate([array, more])
+        for array, more in zip(parts.train, parts.validation, strict=True)
+    ]
+    known = Windows(*both)
+    model.refit(fitted.inputs(known, rows_of(panel, known)))
+    return True
 
 
 def digest_of(*parts: Batch | Windows) -> str:
@@ -155,14 +230,14 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
     if cfg.augmentation._target_ == NOTHING:
         return batch
-    return Batch(batch.past[:n_train], batch.target[:n_train])
+    return batch.take(slice(n_train))
 
 
 def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
     """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
     scaled = fitted.scaling.fit(train).transform(train)
-    extra = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
-    return Batch(np.concatenate([scaled.past, extra.past]), np.concatenate([scaled.target, extra.target]))
+    drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+    return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
 
 
 def _fit(
@@ -175,10 +250,11 @@ def _fit(
     checkpoint: Path,
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback)
+    n_extra = scaling_of(cfg).n_extra(parts.train)
+    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback, n_extra)
     fitted = fresh._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
-    rows = panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+    rows = _training_rows(panel, fold)
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
@@ -188,7 +264,8 @@ def _fit(
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
-        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
+        given = model.before(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+        losses = _train(cfg, model, candidate.label, *given, checkpoint)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)

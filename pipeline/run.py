@@ -9,6 +9,7 @@ from rich.console import Console
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
 from data.panel import fingerprint, shown_date
 from pipeline.audit import audit
+from pipeline.combination import combined
 from pipeline.outcome import Outcome
 from pipeline.results import write_results
 from pipeline.settings import LIVE, check_task
@@ -33,6 +34,9 @@ def run(cfg: DictConfig, folder: Path, out: Console) -> None:
         found[unit] = outcome
         out.print(closing(outcome), markup=False, highlight=False)
     outcomes = [found[unit] for unit in units]
+    for outcome in combined(task, outcomes):
+        outcomes.append(outcome)
+        out.print(closing(outcome), markup=False, highlight=False)
 
     verdict = audit(task, panel, folds, {outcome.name: outcome.learnt_from for outcome in outcomes})
     write_results(folder, task, panel, folds, outcomes, verdict)
@@ -44,8 +48,8 @@ def opened(cfg: DictConfig) -> tuple[Task, Panel, list[Fold]]:
     check(cfg, LIVE)
     task: Task = build(cfg.task)(cfg)
     check_task(task)
-    panel: Panel = build(cfg.source).load()
-    folds: list[Fold] = build(cfg.split).folds(panel, cfg.horizon)
+    panel = task.load(build(cfg.source))
+    folds: list[Fold] = build(cfg.split).folds(panel, task.reach)
     return task, panel, folds
 
 
@@ -66,4 +70,7 @@ def closing(outcome: Outcome) -> str:
     """Return one line on a work unit that is done."""
     held_out = "" if outcome.validation_mae is None else f"  validation MAE {outcome.validation_mae:.4g}"
     epochs = f"  {len(outcome.losses)} epochs" if outcome.losses else ""
-    return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{epochs}{held_out}"
+    share = "" if outcome.weight is None else f"  share {outcome.weight:.2f}"
+    chosen = "" if outcome.lookback is None else f"  lookback {outcome.lookback}"
+    told = f"{epochs}{held_out}{share}{chosen}"
+    return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{told}"

@@ -3,12 +3,15 @@
 Whatever is read may come from a stranger: sizes are bounded, types are checked, nothing is imported, resolved or
 fetched, and what is broken is one sentence.  ``metrics.json`` has a version; files of version 1, one kind a task, are
 read too.  A number a run lacks is NaN, and one this version does not know is kept.
+
+What a run forecasts is told by facts of its own (``question``) and by the sections it names: no task is known by name,
+but for the two whose runs were made before those facts were kept (``KEPT_NO_FACTS``).
 """
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -17,7 +20,8 @@ import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
 
-from evaluation.rows import CLOCK, FORECAST, PERSISTENCE, RUL, THIRDS, life_of
+from data.contracts import CELLS, KINDS, REMAINING, SERIES, Kind
+from evaluation.rows import CLOCK, PERSISTENCE, THIRDS, Question, life_of
 from evaluation.scores import scores_of
 from runtime.faults import FolderError, shown
 from runtime.files import write_json
@@ -33,22 +37,29 @@ ARTIFACTS = ("artifacts", "evidence")  # the second name is that of version 1
 LARGEST = 1e9  # [bytes] of a table
 MOST_CELLS = 50_000_000  # rows times columns of a table
 MOST_MODELS = 1000
+MOST_DECIMALS = 12
 MOST_ROWS = 1_000_000  # of a table in JSON
-KINDS = {list: "list", dict: "names with values", str: "text", int: "whole number"}
+TYPES = {list: "list", dict: "names with values", str: "text", int: "whole number"}
 WORDS = {"model", "other", "verdict", "unique_id", "third", "part"}  # columns of text
 FLAGS = {"leaks", "in_mcs"}
-BY_TASK = {
-    FORECAST: [
-        *["results", "forecast", "audit", "results.pairs", "over_time", "over_time.regimes", "calibration"],
-        *["copycat", "copycat.residuals", "components", "training.attention", "training.losses", "reproduce"],
-    ],
-    RUL: [
-        *["results", "forecast", "cells", "audit", "cells.over_life", "cells.thirds", "calibration"],
-        *["training.attention", "features.factors", "features.clusters", "features.synthetic"],
-        *["training.losses", "reproduce"],
-    ],
+KEPT_NO_FACTS = {
+    "forecast": (
+        Question(SERIES),
+        [
+            *["results", "forecast", "audit", "results.pairs", "over_time", "over_time.regimes", "calibration"],
+            *["copycat", "copycat.residuals", "components", "training.attention", "training.losses", "reproduce"],
+        ],
+    ),
+    "rul": (
+        Question(REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", 2),
+        [
+            *["results", "forecast", "cells", "audit", "cells.over_life", "cells.thirds", "calibration"],
+            *["training.attention", "features.factors", "features.clusters", "features.synthetic"],
+            *["training.losses", "reproduce"],
+        ],
+    ),
 }
-"""Sections of runs that do not name theirs."""
+"""Question and sections of runs that do not tell theirs, by their task."""
 WHOLE = {"n", "n_cells", "n_seeds", "step", "seed", "level", "missing"}  # columns of whole numbers
 NEEDED = {
     "coverage": ["model", "part", "level", "coverage"],
@@ -75,7 +86,9 @@ class Metrics:
     Parameters
     ----------
     task : str
-        ``forecast`` or ``rul``.
+        What the task is called.
+    question : Question
+        What is forecast, in facts by which the run is read.
     title, unit : str
         What a table calls the data, and the unit of ``y``.
     seeds : list of int
@@ -84,8 +97,10 @@ class Metrics:
         Label of the model the run was for, and of the one that all are measured against.
     validation : mapping
         What settings and weights were chosen by, e.g. ``{"mae": 20.1}``.
+    simple : str
+        Label of the baseline without a network that errs least on validation rows; empty where there is none.
     lives : mapping
-        Life of every cell [cycles]; empty for ``forecast``.
+        Life of every cell [cycles]; empty for series.
     choices : mapping
         The option of each configuration group, e.g. ``{"augmentation": "wgan_gp"}``.
     leaks : mapping
@@ -95,6 +110,7 @@ class Metrics:
     """
 
     task: str
+    question: Question
     experiment: str
     dataset: str
     title: str
@@ -111,6 +127,7 @@ class Metrics:
     tests: list[str] = field(default_factory=list)
     audit: dict[str, Any] | None = None
     validation: Mapping[str, float] = field(default_factory=dict)
+    simple: str = ""
     lives: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     leaks: Mapping[str, str] = field(default_factory=dict)
@@ -119,7 +136,9 @@ class Metrics:
 
     @property
     def longest_rul(self) -> float:
-        """Longest remaining life in the data [cycles], of which scaled errors are fractions; NaN without lives."""
+        """Longest remaining life in the data [cycles], of which scaled errors are fractions; NaN without one."""
+        if self.question.kind != REMAINING:
+            return math.nan
         return max(self.lives.values(), default=math.nan) - 1
 
 
@@ -130,6 +149,8 @@ def write_metrics(folder: Path, metrics: Metrics) -> None:
         value = getattr(metrics, name)
         if isinstance(value, pd.DataFrame):
             value = as_records(value)
+        elif isinstance(value, Question):
+            value = asdict(value)
         elif name == "groups":
             value = {group: as_records(table) for group, table in value.items()}
         elif isinstance(value, Mapping):
@@ -307,10 +328,9 @@ def _accused(metrics: Metrics, audit: Any) -> Metrics:
 def _metrics(content: Mapping[str, Any]) -> Metrics:
     """Check the content of a file of version 2."""
     task = _entry(content, "task", str)
-    if task not in BY_TASK:
-        raise FolderError(f"its task, {shown(task)}, is none of {', '.join(BY_TASK)}")
+    question, sections = _told(content, task)
     groups = _entry(content, "groups", dict)
-    scores = _table("scores", content.get("scores"), task)
+    scores = _table("scores", content.get("scores"), question.kind)
     if scores is None or len(scores) > MOST_MODELS:
         raise FolderError(f"it holds no scores of 1 to {MOST_MODELS} models")
     model, reference = _entry(content, "model", str), _entry(content, "reference", str)
@@ -321,6 +341,7 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
     audit = content.get("audit")
     return Metrics(
         task=task,
+        question=question,
         experiment=_entry(content, "experiment", str),
         dataset=_entry(content, "dataset", str),
         title=_entry(content, "title", str),
@@ -330,21 +351,40 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
         seed=seed,
         seeds=[value for value in _entry(content, "seeds", list) if isinstance(value, int)] or [seed],
         scores=scores,
-        groups={name: table for name in groups if (table := _table(name, groups[name], task)) is not None},
-        coverage=_table("coverage", content.get("coverage"), task),
-        pairwise=_table("pairwise", content.get("pairwise"), task),
+        groups={name: table for name in groups if (table := _table(name, groups[name], question.kind)) is not None},
+        coverage=_table("coverage", content.get("coverage"), question.kind),
+        pairwise=_table("pairwise", content.get("pairwise"), question.kind),
         notes=[str(note) for note in _entry(content, "notes", list)],
         tests=[str(sentence) for sentence in _entry(content, "tests", list)],
         audit=audit if isinstance(audit, dict) else None,
         validation=_numbers(content, "validation"),
+        simple=str(content.get("simple") or ""),
         lives={cell: life for cell, life in _numbers(content, "lives").items() if life > 0},
         choices={name: str(option) for name, option in _entry(content, "choices", dict).items()},
         leaks={label: str(sentence) for label, sentence in _entry(content, "leaks", dict).items()},
-        sections=[str(name) for name in _entry(content, "sections", list)] or BY_TASK[task],
+        sections=sections,
     )
 
 
-def _table(name: str, records: Any, task: str) -> pd.DataFrame | None:
+def _told(content: Mapping[str, Any], task: str) -> tuple[Question, list[str]]:
+    """Return what a run says of its question and its sections; what an older one does not say follows from its task."""
+    known, usual = KEPT_NO_FACTS.get(task, (None, []))
+    sections = [str(name) for name in _entry(content, "sections", list)] or usual
+    facts = _entry(content, "question", dict)
+    if not facts:
+        if known is None:
+            raise FolderError(f"it says nothing of its question, and its task, {shown(task)}, is not known")
+        return known, sections
+    kind = _entry(facts, "kind", str)
+    if kind not in KINDS:
+        raise FolderError(f"its question is of the kind {shown(kind)}, which is none of {', '.join(KINDS)}")
+    noun, group, reference = (_entry(facts, name, str) for name in ("noun", "group", "reference"))
+    decimals = facts.get("decimals")
+    sound = isinstance(decimals, int) and 0 <= decimals <= MOST_DECIMALS
+    return Question(kind, noun, group, reference, decimals if sound else None), sections
+
+
+def _table(name: str, records: Any, kind: Kind) -> pd.DataFrame | None:
     """Return records as a table: null is NaN, so is a score it lacks; None where there are none."""
     if not records:
         return None
@@ -354,7 +394,7 @@ def _table(name: str, records: Any, task: str) -> pd.DataFrame | None:
     absent = [column for column in NEEDED.get(name, ["model"]) if column not in table]
     if absent:
         raise FolderError(f"its {shown(name)} lack {', '.join(absent)}")
-    known = [score.name for score in scores_of(task)]
+    known = [score.name for score in scores_of(kind)]
     for column in table:
         if column in FLAGS:
             table[column] = table[column].map(lambda value: value is True).astype(bool)
@@ -393,7 +433,7 @@ def _entry(content: Mapping[str, Any], name: str, kind: type[T]) -> T:
     if value is None and kind in (list, dict):
         return kind()
     if not isinstance(value, kind):
-        raise FolderError(f"it lacks {name}" if value is None else f"its {name} are no {KINDS[kind]}")
+        raise FolderError(f"it lacks {name}" if value is None else f"its {name} are no {TYPES[kind]}")
     return value
 
 
@@ -403,8 +443,9 @@ def _numbers(content: Mapping[str, Any], name: str) -> dict[str, float]:
 
 def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a file of version 1 holds, of either task, in the names of version 2."""
-    task = RUL if content.get("job") == "life" else FORECAST
-    names = {"unique_id": "cells", "third": "stages", "seed": "seed_scores"} if task == RUL else {"step": "steps"}
+    task = "rul" if content.get("job") == "life" else "forecast"
+    kind = KEPT_NO_FACTS[task][0].kind
+    names = {"unique_id": "cells", "third": "stages", "seed": "seed_scores"} if kind in CELLS else {"step": "steps"}
     scores = _renamed(content.get("scores"))
     rows = {row.get("model"): row for row in scores if isinstance(row, dict)} if isinstance(scores, list) else {}
     told = [label for label, row in rows.items() if row.get("verdict") == "reference"]
@@ -414,7 +455,7 @@ def _from_version_1(content: Mapping[str, Any]) -> dict[str, Any]:
         row.setdefault("difference", or_null(mae - beside))
     groups = {group: _renamed(content.get(name)) for group, name in names.items() if content.get(name)}
     seeds = content.get("seeds") or []
-    if task == FORECAST:  # each training by itself
+    if kind == SERIES:  # each training by itself
         trained = [row for row in seeds if isinstance(row, dict)] if isinstance(seeds, list) else []
         seeds = sorted({row["seed"] for row in trained if isinstance(row.get("seed"), int)})
         groups |= {"seed": trained} if len(seeds) > 1 else {}

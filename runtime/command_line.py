@@ -168,7 +168,8 @@ def _stop_workers() -> None:
         from multiprocessing import active_children
 
         for child in active_children():
-            child.kill()
+            if child.pid is not None:  # a child of loky has no kill() of its own
+                os.kill(child.pid, signal.SIGKILL)
 
 
 def _go_on(folder: str | None) -> str:

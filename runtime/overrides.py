@@ -192,6 +192,8 @@ def _advice(word: str) -> str:
 def _addable(override: Override) -> str:
     """Return the spelling under which Hydra sets a key whether it is there or not."""
     spelling, key = str(override.input_line), override.key_or_group
+    if key in all_groups() and override.type == OverrideType.CHANGE and override._value is None:
+        return f"{key}=none" if "none" in choices(key) else f"~{key}"  # Hydra takes no null for a choice
     plain = override.type in (OverrideType.CHANGE, OverrideType.ADD) and override.package is None
     if not plain or override.is_hydra_override() or key in all_groups() or (override._value is None and "." in key):
         return spelling  # null takes an entry away: where there is none, Hydra says so

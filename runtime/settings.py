@@ -60,6 +60,11 @@ def one_of(*names: str) -> Rule:
     return rule
 
 
+def flag(value: Any) -> str | None:
+    """Say what a switch must be, where it is not."""
+    return None if isinstance(value, bool) else "must be true or false."
+
+
 def some_of(names: Collection[str]) -> Rule:
     """Return the rule of a list of names; without names any list of texts will do."""
 
@@ -84,12 +89,22 @@ RULES: Mapping[str, Rule] = {
     "batch_size": whole(1, 10_000_000),
     "seed": whole(0, LARGEST_SEED),
     "seeds": whole(1, 10_000),
+    "zero_heads": flag,
+    "blend": one_of("validation", "none"),
+    "combination": one_of("none", "equal", "inverse_mse", "simplex", "pso"),
+    "equal_memory": one_of("classical", "all", "none"),
+    "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
+    "known": some_of(()),
     "threads": whole(1, 4096, unset=True),
     "cost_bps": number(0, 10_000, unset=True),
     "figures": one_of("none", "png"),
 }
+
+
+BEFORE: Mapping[str, Any] = {"zero_heads": False, "blend": "none", "equal_memory": "none"}
+"""What runs did before there was a setting, where that is not today's default."""
 
 
 def fault_of(name: str, value: Any, stages: Collection[str] = ()) -> str | None:
@@ -120,7 +135,7 @@ def defaults() -> Mapping[str, Any]:
     """Return the settings with a rule, and what they are where nothing is said: an older run lacks newer ones."""
     with open(f"{CONF}/train.yaml", encoding="utf-8") as file:
         content: dict[str, Any] = yaml.safe_load(file)
-    return {name: value for name, value in content.items() if name in RULES}
+    return {name: BEFORE.get(name, value) for name, value in content.items() if name in RULES}
 
 
 @cache

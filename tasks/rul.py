@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from data.cells.sequences import select_rows, sequences, short_cells
-from data.contracts import TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
+from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Source, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
-from evaluation.rows import Facts
+from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
@@ -44,8 +44,11 @@ class RUL:
     """
 
     name: ClassVar[str] = "rul"
+    question: ClassVar[Question] = Question(
+        REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", decimals=2
+    )
     reference: ClassVar[str] = "Clock"
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
@@ -68,6 +71,15 @@ class RUL:
         if train_every < 1:
             raise ConfigError(f"task.train_every={train_every} must be at least 1 cycle.")
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
+
+    @property
+    def reach(self) -> int:
+        """How many steps after its origin the last target of a forecast lies: it is the origin's own."""
+        return 1
+
+    def load(self, source: Source) -> Panel:
+        """Read a source."""
+        return source.load()
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the clock, each label once."""
@@ -117,9 +129,21 @@ class RUL:
         }
         return pd.DataFrame(columns | {name: np.maximum(end[:, 0], 0.0) for name, end in ends.items()})
 
+    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Return the table as it is: cycles are what users think in."""
+        return forecasts
+
+    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
+        """Return None: nothing is restored."""
+        return None
+
+    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
+        """Return the table as it is: cycles are what users think in."""
+        return table
+
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.name, self.reference, "cycles", naive_error={}, lives=panel.lives())
+        return Facts(self.question, self.reference, "cycles", naive_error={}, lives=panel.lives())
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the covariates, their usual size and the longest life."""

@@ -24,6 +24,7 @@ TAKEN_UP_BY = {
     "bench": ["tests/test_config.py", "tests/test_sources.py"],
     "magnitude": ["tests/test_config.py", "tests/test_augmentation.py"],
     "trailing_slope": ["tests/test_config.py", "tests/test_features.py"],
+    "returns": ["tests/test_config.py"],
 }
 """The tests of every implementation of a kind, by the YAML file of the new one."""
 CELLS = {"a": 60, "b": 75, "c": 90, "d": 110, "e": 140}
@@ -102,6 +103,9 @@ def trained(folder: Path, *overrides: str) -> dict[str, Any]:
         "scores": metrics["scores"],
         "choices": metrics["choices"],
         "table": (folder / "table.md").read_text(encoding="utf-8"),
+        "task": metrics["task"],
+        "question": metrics["question"],
+        "page": "Forecasts are off by" in (folder / "report.html").read_text(encoding="utf-8"),
     }
 
 
@@ -137,6 +141,16 @@ def main(report: Path) -> None:
         "forecast": trained(report.parent / "forecast", "experiment=smoke", "baselines=naive", *model, *series),
         "rul": trained(
             report.parent / "rul", "experiment=battery", "source=bench", "baselines=cycles", *model, *cells, *feature
+        ),
+        "returns": trained(
+            report.parent / "returns",
+            "experiment=smoke",
+            "task=returns",
+            "model=ridge",
+            "decomposition=identity",
+            "baselines=naive",
+            "source.n_steps=300",
+            "scope.history=64",
         ),
         "tests": contract_tests(),
     }

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray
 from evaluation.judge import judge
 from evaluation.rows import CLOCK, PERSISTENCE
-from report.run_folder import BY_TASK, Metrics, write_metrics
+from report.run_folder import KEPT_NO_FACTS, Metrics, write_metrics
 from tests.tables import cell_facts, cells, lived, one_step, series_facts, trainings
 
 NET = "ICEEMDAN-CNN-LSTM-AM"
@@ -71,7 +71,8 @@ def series_metrics(
         leaks=leaks,
         audit=AUDIT,
         validation={"mae": 3.0},
-        sections=BY_TASK["forecast"],
+        question=KEPT_NO_FACTS["forecast"][0],
+        sections=KEPT_NO_FACTS["forecast"][1],
         **found._asdict(),
     )
 
@@ -113,7 +114,8 @@ def cell_metrics(n_cells: int = 6, leaking: tuple[str, ...] = (), seeds: int = 1
         audit=AUDIT,
         validation={"mae": 11.0},
         choices={"augmentation": "identity", "model": "bilstm_hybrid"},
-        sections=BY_TASK["rul"],
+        question=KEPT_NO_FACTS["rul"][0],
+        sections=KEPT_NO_FACTS["rul"][1],
         **found._asdict(),
     )
 
@@ -128,7 +130,7 @@ def leave(folder: Path, metrics: Metrics, table: pd.DataFrame | None = None, art
     (folder / "config.yaml").write_text(f"seed: 0\nmodel:\n  label: {metrics.model}\n  hidden: 32\n", encoding="utf-8")
     if artifacts:
         (folder / "artifacts").mkdir(exist_ok=True)
-        (_of_series if metrics.task == "forecast" else _of_cells)(folder / "artifacts")
+        (_of_series if metrics.question.kind == SERIES else _of_cells)(folder / "artifacts")
     return folder
 
 

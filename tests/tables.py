@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from evaluation.rows import CLOCK, FORECAST, PERSISTENCE, RUL, Facts
+from evaluation.rows import CLOCK, PERSISTENCE, Facts
+from report.run_folder import KEPT_NO_FACTS
 
 Errors = Mapping[str, Mapping[str, np.ndarray | float]]
 
@@ -45,7 +46,7 @@ def two_steps(series: np.ndarray, guess: float) -> pd.DataFrame:
 def series_facts(naive_error: Mapping[str, float] | float = 1.0) -> Facts:
     """What must be known of series; of a number, that of the series ``s``."""
     known = {"s": naive_error} if isinstance(naive_error, int | float) else naive_error
-    return Facts(FORECAST, PERSISTENCE, "points", naive_error=known)
+    return Facts(KEPT_NO_FACTS["forecast"][0], PERSISTENCE, "points", naive_error=known)
 
 
 def lived(lives: Mapping[str, int], errors: Errors, every: int = 1) -> pd.DataFrame:
@@ -70,7 +71,7 @@ def cells(n: int, life: int = 60) -> dict[str, int]:
 
 def cell_facts(lives: Mapping[str, float]) -> Facts:
     """What must be known of cells."""
-    return Facts(RUL, CLOCK, "cycles", lives=lives)
+    return Facts(KEPT_NO_FACTS["rul"][0], CLOCK, "cycles", lives=lives)
 
 
 def several(n: int, seed: int = 0, model: float = 2.0, clock: float = 5.0) -> tuple[dict[str, int], pd.DataFrame]:

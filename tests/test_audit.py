@@ -265,7 +265,7 @@ def addition_of_test_windows_on_the_way_to_fit(plant):
 
     def more(self, train, validation):
         extra = train.scaling.transform(seen["test"])
-        batch = Batch(*(np.concatenate(parts) for parts in zip(train.batch, extra, strict=True)))
+        batch = Batch(*(np.concatenate(parts) for parts in zip(train.batch[:2], extra[:2], strict=True)))
         fit(self, train._replace(batch=batch), validation)
 
     monkeypatch.setattr(Ridge, "fit", more)
@@ -528,12 +528,18 @@ def test_the_model_of_a_run_comes_first_even_where_it_is_among_the_baselines(con
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["experiment=smoke", "model=clock"], "Clock is a model for task=rul only"),
-        (["experiment=smoke", "intervals=by_cell"], "intervals=ByCell is for task=rul only"),
+        (["experiment=smoke", "model=clock"], "Clock is a model for a remaining life at every cycle only"),
+        (
+            ["experiment=smoke", "intervals=by_cell"],
+            "intervals=ByCell is for a remaining life at every cycle or one number a cell only",
+        ),
         (["experiment=smoke", "features=rolling"], "task=forecast has no use for features"),
-        (["experiment=battery", "intervals=adaptive"], "intervals=Adaptive is for task=forecast only"),
+        (["experiment=battery", "intervals=adaptive"], "intervals=Adaptive is for the next values of series only"),
         (["experiment=battery", "horizon=5"], "set horizon=1"),
-        (["experiment=battery", "scaling=minmax", "~scaling.clip"], "scaling=MinMax is for task=forecast only"),
+        (
+            ["experiment=battery", "scaling=minmax", "~scaling.clip"],
+            "MinMax is for the next values of series",
+        ),
         (["experiment=battery", "scope=rolling"], "task=rul has no use for scope"),
     ],
 )

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.linear_model import Ridge as SklearnRidge
 from sklearn.svm import SVR as SklearnSVR
 
-from data.contracts import Batch, Windows
+from data.contracts import SERIES, Batch, Windows
 from data.scaling import LastValue, MinMax
 from models.allocation import Joint, Separate
 from models.classical import SVR, Ridge, _RidgePath
@@ -19,7 +19,7 @@ from runtime.build import build
 from tests.conftest import choices
 from tests.test_networks import NETWORKS, compose_model
 
-COMPONENTS, LOOKBACK, HORIZON = 3, 12, 2
+COMPONENTS, LOOKBACK, HORIZON = 3, 24, 2
 LIVE = {"n_components": COMPONENTS, "lookback": LOOKBACK, "horizon": HORIZON}
 
 
@@ -42,8 +42,9 @@ def installed(name):
     return pytest.param(name, marks=pytest.mark.skipif(lacking, reason=f"needs the extra: pip install -e .[{package}]"))
 
 
-CLASSICAL = [installed(name) for name, model in BUILT.items() if model.needs.task != "rul"]
-LEARNED = [name for name, model in BUILT.items() if model.needs.task != "rul" and model.needs.scaled]
+OF_SERIES = {name: model for name, model in BUILT.items() if SERIES in model.needs.kinds and not model.needs.gradients}
+CLASSICAL = [installed(name) for name in OF_SERIES]
+LEARNED = [name for name, model in OF_SERIES.items() if model.needs.scaled]
 KEPT = [name for name in LEARNED if BUILT[name].needs.state]
 
 
@@ -69,7 +70,9 @@ def waves(n_steps=200, noise=0.0):
     components += noise * np.random.default_rng(0).standard_normal(components.shape)
     cut = sliding_window_view(components, LOOKBACK + HORIZON, axis=1).transpose(1, 2, 0)
     past, target = cut[:, :LOOKBACK], cut[:, LOOKBACK:]
-    return Windows(past, target, target.sum(axis=2), np.arange(len(cut)) + LOOKBACK - 1)
+    returns = sliding_window_view(np.random.default_rng(1).standard_normal((n_steps, 1)), LOOKBACK, axis=0)
+    origin = np.arange(len(cut)) + LOOKBACK - 1
+    return Windows(past, target, target.sum(axis=2), origin, returns[: len(cut)].transpose(0, 2, 1))
 
 
 def parts(windows, n_train):

@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 
 import compare as verb
-from evaluation.judge import CLOCK_WINS, judge
+from evaluation.judge import REFERENCE_WINS, judge
 from evaluation.rows import CLOCK, PERSISTENCE
 from report.bill import as_table, bill
 from report.comparison import (
@@ -50,6 +50,7 @@ def a_run(
     found = judge(table, series_facts(), leaking)
     return Metrics(
         "forecast",
+        series_facts().question,
         "csi300_paper",
         dataset,
         "CSI 300",
@@ -82,7 +83,8 @@ def on_cells(
     by_seed = trainings(table[table["model"] != "Extra trees"], seeds, CLOCK) if seeds > 1 else None
     found = judge(table, cell_facts(lives), leaking, by_seed)
     return Metrics(
-        "rul", "ablation", dataset, "HNEI", "cycles", seed, model, CLOCK, seeds=list(range(seeds)), leaks=leaking,
+        "rul", cell_facts(lives).question, "ablation", dataset, "HNEI", "cycles", seed, model, CLOCK,
+        seeds=list(range(seeds)), leaks=leaking,
         lives={cell: float(life) for cell, life in lives.items()},
         choices={"augmentation": augmentation, "model": model.lower()}, **found._asdict(),
     )  # fmt: skip
@@ -328,8 +330,8 @@ def test_the_reading_counts_what_is_proven() -> None:
     assert f"1 of 3 {proven}" in only(a_run(), a_run("LSTM", error=2.0)).notes
     assert f"None of 1 {proven}" in only(a_run(leaks=True)).notes
     loses, wins = on_cells(), on_cells(error=9.0, trees=9.0, model="MLP")
-    assert any(note.startswith(CLOCK_WINS) for note in only(wins).notes)
-    assert not any(note.startswith(CLOCK_WINS) for note in only(loses, wins).notes)
+    assert any(note.startswith(REFERENCE_WINS) for note in only(wins).notes)
+    assert not any(note.startswith(REFERENCE_WINS) for note in only(loses, wins).notes)
 
 
 def test_experiments_data_sets_and_tasks_have_tables_of_their_own() -> None:
@@ -385,7 +387,7 @@ def test_runs_of_version_1_are_compared_with_those_of_today(tmp_path: Path) -> N
         write_old(folder / "metrics.json")
     today = replace(a_run(dataset="synthetic"), experiment="smoke")
     forecast, rul = compare([RunFolder(folders[0]), today, RunFolder(folders[1])])
-    assert (forecast.task, rul.task) == ("forecast", "rul")
+    assert (forecast.question.kind, rul.question.kind) == ("series", "remaining")
     rows = forecast.rows.set_index("model")
     assert np.isnan(rows.loc["ICEEMDAN-CNN-LSTM-AM", "crps"])
     assert np.isfinite(rows.loc[CEEMDAN, "mae"])

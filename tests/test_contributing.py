@@ -33,7 +33,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_a_recipe_touches_as_many_files_as_the_page_says():
     rows = re.findall(r"^\| \[(.+?)\]\(#\S+\) \| (\d) \|", PAGE, re.MULTILINE)
     assert {name.lower(): len(files) for name, files in RECIPES.items()} == {name: int(n) for name, n in rows}
-    assert [int(n) for _, n in rows] == [2, 2, 2, 2, 1, 2]
+    assert [int(n) for _, n in rows] == [2, 2, 2, 2, 1, 2, 2]
 
 
 def test_every_file_but_that_of_the_metrics_is_new():
@@ -57,6 +57,16 @@ def test_a_run_on_cells_uses_the_new_source_and_feature(found):
     assert "[Ohm]" in run["covariates"]["resistance_Ohm"]
     assert "resistance_Ohm slope50" in run["features"]
     assert run["audit"].startswith("causal"), run["audit"]
+
+
+def test_a_run_answers_the_new_question_and_its_folder_is_read_by_its_own_facts(found):
+    run = found["returns"]
+    assert "error" not in run, run["error"]
+    assert (run["task"], run["question"]["noun"]) == ("returns", "return")
+    assert run["audit"].startswith("causal"), run["audit"]
+    assert "errors in %" in run["table"]
+    assert run["page"]
+    assert all(0 < row["mae"] < 10 for row in run["scores"])  # [%], where the level is about 1000
 
 
 @pytest.mark.parametrize("task", ["forecast", "rul"])

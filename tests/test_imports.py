@@ -77,3 +77,12 @@ def test_a_folder_holds_no_more_files_than_one_can_survey(package):
 def test_every_folder_is_a_package():
     """A folder without ``__init__.py`` gives way to any package of its name that is installed."""
     assert not {str(path.parent) for path in FILES if not (ROOT / path.parent / "__init__.py").is_file()}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path.parts[0] != "tasks"], ids=str)
+def test_nothing_but_a_task_asks_which_task_it_is(path):
+    tasks = {file.stem for file in (ROOT / "conf" / "task").glob("*.yaml")}
+    compared = [node for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+                if isinstance(node, ast.Compare)]  # fmt: skip
+    named = {part.value for node in compared for part in ast.walk(node) if isinstance(part, ast.Constant)}
+    assert not named & tasks

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy.stats import wilcoxon
 
+from data.contracts import REMAINING, SERIES
 from evaluation.inference.by_cell import FEWEST, against_reference
-from evaluation.judge import CLOCK_WINS, Evaluation, judge
+from evaluation.judge import REFERENCE_WINS, Evaluation, judge
 from evaluation.rows import CLOCK, PERSISTENCE, THIRDS, enriched
 from evaluation.scores import aggregate, scores_of
 from tests.tables import cell_facts, cells, lived, one_step, row, series_facts, several, trainings, two_steps
@@ -46,14 +47,14 @@ def test_every_column_that_was_promised_is_there() -> None:
     series = walk(60)
     forecasts = one_step(series, {"m": series[:-1] + 0.1})
     found = judge(forecasts, series_facts(), {})
-    named = {score.name for score in scores_of("forecast")}
+    named = {score.name for score in scores_of(SERIES)}
     tests = {"difference", "p_reference", "p_corrected", "verdict", "p_mcs", "in_mcs", "p_direction"}
     ends = {f"{name}_{end}" for name in ("mae", "rmse", "mase", "skill") for end in ("low", "high")}
     assert set(found.scores) == {"model", "n", "n_seeds", "leaks"} | named | tests | ends
     assert found.pairwise is not None
     lives, table = several(7)
     found = of_cells(lives, table)
-    named = {score.name for score in scores_of("rul")}
+    named = {score.name for score in scores_of(REMAINING)}
     tests = {"difference", "difference_low", "difference_high", "p_reference", "p_corrected", "verdict"}
     assert set(found.scores) == {"model", "n", "n_cells", "n_seeds", "leaks"} | named | tests
     assert found.pairwise is None
@@ -246,7 +247,7 @@ def test_a_third_that_is_not_forecast_has_no_row_and_whole_cells_have_no_thirds(
 def test_why_the_clock_wins_is_told_where_it_does() -> None:
     lives, table = several(7, model=9.0)
     (told,) = of_cells(lives, table).tests
-    assert told.startswith(CLOCK_WINS)
+    assert told.startswith(REFERENCE_WINS)
     assert "the 7 cells live 60 to 66 cycles, a standard deviation of 3.4 % of their mean" in told
     assert "the age alone tells the remaining life" in told
     spread = {cell: life + (500 if cell == "c00" else 0) for cell, life in lives.items()}
@@ -262,7 +263,7 @@ def test_a_leaking_model_takes_nothing_from_the_clock() -> None:
     both = pd.concat([table, worse], ignore_index=True)
     found = of_cells(lives, both, {"net": "rows of one cell are on both sides of the split."})
     assert found.scores.set_index("model")["leaks"].to_dict() == {"net": True, CLOCK: False, "honest": False}
-    assert found.tests[0].startswith(CLOCK_WINS)
+    assert found.tests[0].startswith(REFERENCE_WINS)
 
 
 def test_a_leak_of_every_row_is_one_sentence() -> None:
@@ -276,5 +277,5 @@ def test_a_leak_of_every_row_is_one_sentence() -> None:
 def test_groups_hold_the_numbers_of_aggregate() -> None:
     lives, table = several(4)
     rows = enriched(table, cell_facts(lives))
-    expected = aggregate(rows, scores_of("rul"), ["model", "unique_id"])
+    expected = aggregate(rows, scores_of(REMAINING), ["model", "unique_id"])
     pd.testing.assert_frame_equal(of_cells(lives, table).groups["unique_id"][expected.columns], expected)

@@ -65,6 +65,8 @@ def make(name, component="separate", n_components=COMPONENTS, lookback=31, horiz
     if hidden is not None and "hidden" in node.network:
         layered = isinstance(node.network.hidden, ListConfig)  # a width for each of them
         node.network.hidden = [hidden] * len(node.network.hidden) if layered else hidden
+    if "zero_head" in node.network:  # or every forecast is zero
+        node.network.zero_head = False
     node.network.update(settings)
     return build(node, n_components=n_components, lookback=lookback, horizon=horizon).eval()  # without dropout
 

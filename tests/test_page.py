@@ -16,7 +16,7 @@ import pytest
 from evaluation.rows import PERSISTENCE
 from report.figures.png import write_pngs
 from report.page import as_json, main, write_page
-from report.run_folder import BY_TASK
+from report.run_folder import KEPT_NO_FACTS
 from tests.run_folders import (
     AUDIT,
     CARD,
@@ -115,8 +115,8 @@ def test_a_page_of_cells_has_all_its_parts_in_order(cell_page: str) -> None:
 def test_the_run_names_its_sections_and_their_order(tmp_path: Path) -> None:
     folder = leave(tmp_path, replace(series_metrics(), sections=["reproduce", "results"]), artifacts=False)
     assert Outline(read(folder)).sections == ["reproduce", "results"]
-    assert set(BY_TASK) == {"forecast", "rul"}
-    for names in BY_TASK.values():
+    assert set(KEPT_NO_FACTS) == {"forecast", "rul"}
+    for _, names in KEPT_NO_FACTS.values():
         for name in names:
             assert (Path("report/sections") / f"{name.partition('.')[0]}.py").is_file()
 

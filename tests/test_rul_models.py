@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from data.contracts import Batch, Windows
+from data.contracts import REMAINING, Batch, Windows
 from data.scaling import Standard
 from models.model import Inputs
 from models.rul import Clock, CycleRidge, LastRul
@@ -14,7 +14,7 @@ from tests.conftest import choices
 from tests.test_classical import BUILT, LEARNED, LIVE, of_batch
 from tests.test_networks import compose_model
 
-CLOCKS = [name for name, model in BUILT.items() if model.needs.task == "rul"]
+CLOCKS = [name for name, model in BUILT.items() if model.needs.kinds == (REMAINING,)]
 TREES = [name for name in LEARNED if not BUILT[name].needs.state]
 NO_WINDOWS = Windows(*[np.empty((0, 1, 1))] * 4)
 

@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 import report.run_folder
+from evaluation.rows import Question
+from report.comparison import compare
 from report.page import write_page
-from report.run_folder import BY_TASK, Metrics, RunFolder, read_metrics, write_metrics
+from report.run_folder import KEPT_NO_FACTS, Metrics, RunFolder, read_metrics, write_metrics
 from report.table import score_table, to_markdown
+from runtime.build import class_of
 from runtime.faults import FolderError
+from tests.conftest import ROOT
 from tests.run_folders import (
     AUDIT,
     CARD,
@@ -82,7 +87,7 @@ def test_a_series_run_of_version_1_is_read(tmp_path: Path) -> None:
         "forecast",
         "Persistence",
         [0, 1],
-        BY_TASK["forecast"],
+        KEPT_NO_FACTS["forecast"][1],
     )
     assert set(run.groups) == {"step", "seed"}
     assert LEAK in run.leaks[NET]
@@ -97,7 +102,7 @@ def test_a_series_run_of_version_1_is_read(tmp_path: Path) -> None:
 def test_a_run_on_cells_of_version_1_is_read(tmp_path: Path) -> None:
     old_rul(tmp_path / "metrics.json")
     run = read_metrics(tmp_path / "metrics.json")
-    assert (run.task, run.reference, run.longest_rul, run.sections) == ("rul", "Clock", 190.0, BY_TASK["rul"])
+    assert (run.task, run.reference, run.longest_rul, run.sections) == ("rul", "Clock", 190.0, KEPT_NO_FACTS["rul"][1])
     assert list(run.groups["third"]["third"].unique()) == ["early", "middle", "late"]
     assert run.scores["mse_scaled"].iloc[0] == pytest.approx(0.04)
     table = to_markdown(run)
@@ -140,7 +145,10 @@ def test_a_number_a_run_lacks_is_a_dash_and_one_nobody_knows_is_shown(folder: Pa
     [
         ({"version": 3}, "it is of version 3"),
         ({"version": EVIL}, "it is of version"),
-        ({"task": "weather"}, "weather, is none of forecast, rul"),
+        ({"task": "weather", "target": None}, "says nothing of its target, and its task, weather, is not known"),
+        ({"target": {"kind": "weather"}}, "target is of the kind weather, which is none of series, remaining, total"),
+        ({"target": {"kind": "series", "noun": 7, "group": "", "reference": ""}}, "noun are no text"),
+        ({"target": "series"}, "target are no names with values"),
         ({"task": ["forecast"]}, "task are no text"),
         ({"model": 7}, "model are no text"),
         ({"model": "nobody"}, "no scores of nobody"),
@@ -331,3 +339,18 @@ def test_lives_may_be_lacking(tmp_path: Path) -> None:
     assert run.spent(rows).iloc[0] == 0.7
     assert leave(tmp_path / "b", cell_metrics()).is_dir()
     assert HYBRID in to_markdown(run.metrics)
+
+
+def test_a_run_of_a_task_nobody_knows_is_read_by_its_own_facts(folder: Path) -> None:
+    facts = {"kind": "series", "noun": "load", "group": "series", "reference": "", "decimals": 1}
+    change(folder, task="weather", question=facts, sections=["results", "forecast"])
+    run = RunFolder(folder)
+    assert run.metrics.question == Question("series", "load", "series", "", 1)
+    assert "Forecasts are off by" in write_page(folder).read_text(encoding="utf-8")
+    assert compare([run])[0].question.noun == "load"
+
+
+@pytest.mark.parametrize("name", KEPT_NO_FACTS)
+def test_runs_from_before_facts_were_kept_are_read_by_those_of_their_task_today(name: str) -> None:
+    task = class_of(OmegaConf.load(ROOT / "conf" / "task" / f"{name}.yaml")._target_)
+    assert KEPT_NO_FACTS[name][0] == task.question

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data.contracts import KINDS
 from evaluation import scores as module
 from evaluation.rows import (
     CLOCK,
-    FORECAST,
     PERSISTENCE,
-    RUL,
     THIRDS,
     Facts,
     ForecastsError,
@@ -37,21 +36,21 @@ GUESSES = np.array([101.0, 103.0, 104.0, 104.0])  # errors 1, 2, 1, 1; persisten
 
 
 def scored(forecasts: pd.DataFrame, facts: Facts, *by: str) -> pd.DataFrame:
-    return aggregate(enriched(forecasts, facts), scores_of(facts.task), ["model", *by])
+    return aggregate(enriched(forecasts, facts), scores_of(facts.question.kind), ["model", *by])
 
 
 # --- the definition -------------------------------------------------------------------------------
 
 
 def test_every_score_has_what_a_table_and_a_page_need() -> None:
-    for task in (FORECAST, RUL):
-        names = [score.name for score in scores_of(task)]
+    for kind in KINDS:
+        names = [score.name for score in scores_of(kind)]
         assert len(set(names)) == len(names)
     for score in SCORES:
         assert score.title
         assert score.hint or not score.column
-        assert score.tasks
-        assert set(score.tasks) <= {FORECAST, RUL}
+        assert score.kinds
+        assert set(score.kinds) <= set(KINDS)
         assert not score.bounded or isinstance(score.over, Means), f"{score.name} has no bootstrap interval"
 
 

@@ -8,13 +8,14 @@ import pytest
 from arch.bootstrap import MCS, SPA, IIDBootstrap, StationaryBootstrap, optimal_block_length
 from scipy import stats
 
+from data.contracts import CELLS, SERIES
 from evaluation.inference.bootstrap import Blocks, block_length, metric_intervals, resamples
 from evaluation.inference.diebold_mariano import against_reference, diebold_mariano, pairwise
 from evaluation.inference.direction import direction, pesaran_timmermann
 from evaluation.inference.losses import Loss, losses_by_origin
 from evaluation.inference.model_confidence_set import model_confidence_set, standard_errors, superior_predictive_ability
 from evaluation.inference.significance import holm
-from evaluation.rows import CLOCK, FORECAST, PERSISTENCE, RUL, Facts, enriched
+from evaluation.rows import CLOCK, PERSISTENCE, Facts, enriched
 from evaluation.scores import aggregate, scores_of
 from tests.conftest import ROOT
 from tests.tables import cell_facts, one_step, series_facts, two_steps
@@ -402,8 +403,8 @@ def bounds(
     forecasts: pd.DataFrame, facts: Facts | None = None, replications: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     facts = facts or series_facts()
-    scores = [score for score in scores_of(facts.task) if score.name != "crps"]
-    blocks: Blocks = "series" if facts.task == RUL else "time"
+    scores = [score for score in scores_of(facts.question.kind) if score.name != "crps"]
+    blocks: Blocks = "series" if facts.question.kind in CELLS else "time"
     return metric_intervals(enriched(forecasts, facts), scores, blocks, replications, seed)
 
 
@@ -415,7 +416,7 @@ def test_values_are_those_of_the_table() -> None:
     forecasts.loc[still & (forecasts["model"] == "seer"), "y_hat"] = last
     two = pd.concat([forecasts, forecasts.assign(unique_id="t", y=forecasts["y"] + 3)], ignore_index=True)
     facts = series_facts({"s": 1.3, "t": 0.7})
-    scores = scores_of(FORECAST)
+    scores = scores_of(SERIES)
     expected = aggregate(enriched(two, facts), scores, ["model"]).set_index("model")
     table = bounds(two, facts, replications=50)
     for (model, metric), row in table.set_index(["model", "metric"]).iterrows():

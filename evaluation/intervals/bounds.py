@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 import pandas as pd
 
-from data.contracts import FloatArray
+from data.contracts import FloatArray, Kind
 
 OWN = "own_"  # begins the columns of what a model has learnt itself
 
@@ -24,8 +24,8 @@ OWN = "own_"  # begins the columns of what a model has learnt itself
 class Intervals(Protocol):
     """Put intervals around forecasts."""
 
-    task: ClassVar[str | None]
-    """The only task it is made for; None: any."""
+    kinds: ClassVar[Sequence[Kind]]
+    """Kinds of targets it is made for."""
 
     def apply(self, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
         """Return the forecasts, in their order, with the columns ``lo_<level>`` and ``hi_<level>``.

@@ -6,11 +6,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import pandas as pd
 
-from data.contracts import FloatArray, IntArray
+from data.contracts import CELLS, FloatArray, IntArray, Kind
 from evaluation.intervals.bounds import around, needed, rank, supported, valid_levels
 from evaluation.intervals.offsets import ANY, Offset
 from evaluation.intervals.streams import by_fold, checked, last_fold
-from evaluation.rows import RUL, ForecastsError
+from evaluation.rows import ForecastsError
 
 
 class ByCell:
@@ -35,7 +35,7 @@ class ByCell:
         Parts of life with a width of their own; 1 gives the same width everywhere.
     """
 
-    task: ClassVar[str | None] = RUL
+    kinds: ClassVar[Sequence[Kind]] = CELLS
 
     def __init__(self, levels: Sequence[int], stages: int) -> None:
         self.levels = valid_levels(levels)

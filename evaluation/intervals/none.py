@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from data.contracts import KINDS, Kind
 from evaluation.intervals.bounds import bound_columns, valid_levels
 
 
@@ -18,7 +19,7 @@ class NoIntervals:
         Which columns to name [%].
     """
 
-    task: ClassVar[str | None] = None
+    kinds: ClassVar[Sequence[Kind]] = KINDS
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = valid_levels(levels)

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
+from data.contracts import KINDS, Kind
 from evaluation.intervals.bounds import OWN, bound_columns, valid_levels
 from evaluation.rows import ForecastsError
 
@@ -20,7 +21,7 @@ class OwnQuantiles:
         [%] of truths an interval shall hold, as the model's quantiles have them.
     """
 
-    task: ClassVar[str | None] = None
+    kinds: ClassVar[Sequence[Kind]] = KINDS
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = valid_levels(levels)

@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from data.contracts import FloatArray
+from data.contracts import SERIES, FloatArray, Kind
 from evaluation.intervals.bounds import around, needed, rank, supported, valid_levels
 from evaluation.intervals.offsets import as_offsets
 from evaluation.intervals.streams import STREAM, by_fold, last_fold, streams
-from evaluation.rows import FORECAST
 
 
 class SplitConformal:
@@ -27,7 +26,7 @@ class SplitConformal:
         Shares of truths the intervals shall hold [%].
     """
 
-    task: ClassVar[str | None] = FORECAST  # a remaining life is known at the end only
+    kinds: ClassVar[Sequence[Kind]] = (SERIES,)  # a remaining life is known at the end only
 
     def __init__(self, levels: Sequence[int]) -> None:
         self.levels = valid_levels(levels)

@@ -61,8 +61,8 @@ def alpha_lambda(
     return draw.Drawing("", [above, cells], height=560, together=False)
 
 
-def scatter(rows: pd.DataFrame, model: str, unit: str) -> draw.Drawing:
-    """Draw forecast against true remaining life; between the dotted lines the forecast is within 15 %."""
+def scatter(rows: pd.DataFrame, model: str, unit: str, noun: str = "remaining life") -> draw.Drawing:
+    """Draw forecast against true life; between the dotted lines the forecast is within 15 %."""
     rows = rows[np.isfinite(rows["y_hat"])]
     kept = rows.iloc[draw.every(len(rows), CLOUD)]
     ends = np.array([0.0, 1.03 * max(1.0, float(rows[["y", "y_hat"]].to_numpy().max(initial=0.0)))])
@@ -74,5 +74,5 @@ def scatter(rows: pd.DataFrame, model: str, unit: str) -> draw.Drawing:
         marks.append(
             draw.Line(f"{100 * WITHIN:.0f} % off", ends, factor * ends, draw.GREY, 1.2, "dot", legend=factor < 1)
         )
-    x, y = (draw.Axis(f"{what} remaining life [{unit}]", 0.0, ends[1]) for what in ("true", "forecast"))
+    x, y = (draw.Axis(f"{what} {noun} [{unit}]", 0.0, ends[1]) for what in ("true", "forecast"))
     return draw.Drawing("", [draw.Panel(marks, x, y)], height=420, together=False)

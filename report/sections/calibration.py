@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from data.contracts import REMAINING, TOTAL
 from evaluation.diagnostics import covered
 from evaluation.intervals.scores import years
-from evaluation.rows import RUL, THIRDS, third_of
+from evaluation.rows import THIRDS, third_of
 from report.figures.drawing import Figure
 from report.figures.errors import coverage
 from report.parts import Section
@@ -53,7 +54,10 @@ def section(run: RunFolder) -> Section | None:
 
 def _parts(run: RunFolder, rows: pd.DataFrame) -> tuple["pd.Series[str]", str]:
     """Return the part each row is in, and what a part is: a third of life, a year, or a fifth of the test rows."""
-    if run.metrics.task == RUL:
+    kind = run.metrics.question.kind
+    if kind == TOTAL:
+        return pd.Series("all", index=rows.index), "part"
+    if kind == REMAINING:
         life = run.life(rows)
         return third_of(life - rows["y"], life).map(dict(enumerate(THIRDS))), "third of life"
     by_year = years(rows)

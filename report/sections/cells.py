@@ -52,8 +52,8 @@ def section(run: RunFolder) -> Section | None:
         ),
         Figure(
             "scatter",
-            [scatter(rows, metrics.model, metrics.unit)],
-            "Forecast against true remaining life",
+            [scatter(rows, metrics.model, metrics.unit, metrics.question.noun)],
+            f"Forecast against true {metrics.question.noun}",
             "Between the dotted lines a forecast is within 15 % of the truth.",
         ),
         Figure("rul_curves", drawings, f"Remaining life of every cell, forecast by {metrics.model}", wall=True),

@@ -1,7 +1,7 @@
 """What trading by the sign of the forecasts would have earned, beside buy-and-hold."""
 
+from data.contracts import SERIES
 from evaluation.economic_value import HOLD, LONG_FLAT, economic_value, verdict_on
-from evaluation.rows import FORECAST
 from report.figures.drawing import Figure
 from report.figures.errors import over_time
 from report.parts import Section
@@ -29,7 +29,7 @@ def section(run: RunFolder) -> Section | None:
     cost, metrics = run.settings.get("cost_bps"), run.metrics
     rows = first_series(run)
     priced = str(metrics.choices.get("target", "")) in PRICED
-    if rows is None or not isinstance(cost, int | float) or metrics.task != FORECAST or not priced:
+    if rows is None or not isinstance(cost, int | float) or metrics.question.kind != SERIES or not priced:
         return None
     name, several = rows["unique_id"].iloc[0], run.forecasts is not None and run.forecasts["unique_id"].nunique() > 1
     leaking = list(metrics.scores.loc[metrics.scores["leaks"], "model"])
