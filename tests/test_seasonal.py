@@ -6,11 +6,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from data.contracts import Windows
+from data.panel import DataError
 from data.splits import ByTime
 from evaluation.judge import judge
 from evaluation.rows import enriched, naive_error
 from models.model import Inputs
 from models.seasonal import LONGEST, SeasonalNaive, find_season, steps_needed
+from pipeline.predict import trained
 from runtime.build import build
 from tests.conftest import panel_of
 
@@ -244,3 +246,13 @@ def test_the_audit_rebuilds_origins_of_the_stride_alone_of_every_role_and_before
     cuts = [np.flatnonzero(changed.replaced)[0] - 1 for changed in task.changes(panel, fold, np.random.default_rng(0))]
     for cut in cuts:  # the last origin that must not see the change is rebuilt
         assert used.origin[used.origin <= cut].max() in rebuilt
+
+
+def test_a_season_that_was_found_but_not_kept_is_not_guessed_for_a_new_file(configure, tmp_path):
+    cfg = configure("experiment=smoke", "model=seasonal_naive", "baselines=naive", "season=auto")
+    with pytest.raises(DataError, match="holds no weights"):
+        trained(build(cfg.task)(cfg), tmp_path)
+    cfg.season = cfg.model.season = 21
+    (naive,) = trained(build(cfg.task)(cfg), tmp_path)
+    assert naive.model.season == 21
+    assert naive.model.lookback == 22
