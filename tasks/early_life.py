@@ -55,7 +55,6 @@ class EarlyLife:
         "cells.lives",
         "audit",
         "calibration",
-        "features.factors",
         "training.losses",
         "reproduce",
     )
