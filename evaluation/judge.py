@@ -12,10 +12,11 @@ from evaluation.inference.bootstrap import metric_intervals
 from evaluation.inference.direction import direction
 from evaluation.inference.model_confidence_set import model_confidence_set, superior_predictive_ability
 from evaluation.intervals.scores import coverage, years
-from evaluation.rows import TARGET, THIRDS, Facts, Target, date, enriched, named, where
-from evaluation.scores import Score, aggregate, scores_of
+from evaluation.rows import TARGET, THIRDS, Facts, Question, date, enriched, named, where
+from evaluation.scores import Score, aggregate, meaningful, scores_of
 
 REFERENCE_WINS = "No model errs less than the "  # begin of a sentence that holds for one table only
+DIRECTION, MAPE = "direction", "mape"
 ALIKE = 0.05  # standard deviation of lives over their mean
 IF_ALIKE = {
     REMAINING: "so the age alone tells the remaining life, and sensors can only tell the age.",
@@ -33,9 +34,10 @@ class Evaluation(NamedTuple):
     scores: pd.DataFrame
     """A row a model, in the order of first appearance: every score of the target, ``n`` (and ``n_cells``), what the
     test against the reference says (``difference``, ``p_reference``, ``p_corrected``, ``verdict``; cells:
-    ``difference_low`` and ``difference_high``), ``n_seeds`` and ``leaks`` (bool).  Series only: the ends of 95 %
-    bootstrap intervals, ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of
-    Pesaran and Timmermann."""
+    ``difference_low`` and ``difference_high``), ``n_seeds`` and ``leaks`` (bool).  Series only: ``difference_simple``
+    and ``p_simple`` against the best simple baseline, where one is named; the ends of 95 % bootstrap intervals,
+    ``mae_low`` and so on; ``p_mcs`` and ``in_mcs`` of the model confidence set; ``p_direction`` of Pesaran and
+    Timmermann."""
     groups: dict[str, pd.DataFrame]
     """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (cells, with
     their ``life`` and, of a remaining life, the forecast end ``eol``); ``third`` (of a remaining life: early, middle,
@@ -56,6 +58,7 @@ def judge(
     leaking: Mapping[str, str],
     by_seed: pd.DataFrame | None = None,
     seed: int = 0,
+    simple: str = "",
 ) -> Evaluation:
     """Score every model, test it against the reference and mark those that use the future.
 
@@ -71,6 +74,8 @@ def judge(
         The forecasts of every training by itself, with a column ``seed``.
     seed : int
         Of the resamples.
+    simple : str
+        Label of the best simple baseline, against which every model is tested as well; empty: none.
 
     Raises
     ------
@@ -78,8 +83,8 @@ def judge(
         If it is no Forecasts table, or the reference does not cover it.  A metric that is undefined is NaN and
         a note, never an error.
     """
-    kind = facts.target.kind
-    rows, scores = enriched(forecasts, facts), scores_of(kind)
+    kind = facts.question.kind
+    rows, scores = enriched(forecasts, facts), meaningful(scores_of(kind), facts.unscored)
     table = aggregate(rows, scores, ["model"])
     table["leaks"] = table["model"].isin(list(leaking))
     groups = _groups(rows, scores, kind)
@@ -88,10 +93,14 @@ def judge(
         groups["seed"] = seeds
     n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
-    notes = _leak_notes(table, leaking) + _remarks(rows, table, facts) + _undefined(rows, table, scores, facts)
-    tested = _by_cells(rows, table, facts, seed) if kind in CELLS else _in_time(rows, table, scores, facts)
-    part = rows["third"].map(dict(enumerate(THIRDS))) if kind == REMAINING else years(rows)
+    notes = [*_leak_notes(table, leaking), *facts.notes, *_remarks(rows, table, facts)]
+    notes += _undefined(rows, table, scores, facts)
     pairs = diebold_mariano.pairwise(rows) if kind == SERIES else None
+    tested = _by_cells(rows, table, facts, seed) if kind in CELLS else _in_time(rows, table, scores, facts)
+    if pairs is not None and simple:
+        against = diebold_mariano.against(pairs, simple)
+        tested = tested._replace(scores=tested.scores.merge(against, on="model", how="left", validate="one_to_one"))
+    part = rows["third"].map(dict(enumerate(THIRDS))) if kind == REMAINING else years(rows)
     return Evaluation(tested.scores, groups, coverage(rows, part), pairs, notes, tested.sentences)
 
 
@@ -101,7 +110,7 @@ def leak_note(model: str, sentence: str) -> str:
 
 
 def why_the_reference_wins(
-    mae: "pd.Series[float]", reference: str, target: Target, lives: Mapping[str, float]
+    mae: "pd.Series[float]", reference: str, question: Question, lives: Mapping[str, float]
 ) -> list[str]:
     """Return the sentence that says what it means that no honest model errs less than the reference does on cells.
 
@@ -111,7 +120,7 @@ def why_the_reference_wins(
         Error of each model that does not leak, by its label.
     reference : str
         Label of the reference.
-    target : Target
+    question : Question
         What is forecast.
     lives : mapping
         As of ``Facts``.
@@ -125,7 +134,7 @@ def why_the_reference_wins(
     if reference not in honest or len(honest) < 2 or honest.min() < honest[reference]:
         return []
     known = np.array(list(lives.values()), dtype=np.float64)
-    begin = f"{REFERENCE_WINS}{reference.lower()}, {target.reference}: "
+    begin = f"{REFERENCE_WINS}{reference.lower()}, {question.reference}: "
     if known.size < 2:
         return [f"{begin}with one cell there is no spread of lives that it could miss."]
     spread = float(known.std(ddof=1) / known.mean())
@@ -134,8 +143,8 @@ def why_the_reference_wins(
         f"{100 * spread:.1f} % of their mean, "
     )
     if spread < ALIKE:
-        return [f"{begin}{told}{IF_ALIKE[target.kind]}"]
-    return [f"{begin}{told}{IF_APART[target.kind]}"]
+        return [f"{begin}{told}{IF_ALIKE[question.kind]}"]
+    return [f"{begin}{told}{IF_APART[question.kind]}"]
 
 
 class _Tested(NamedTuple):
@@ -153,8 +162,11 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     found = metric_intervals(rows, [score for score in scores if score.bounded], "time")
     by_metric = {str(metric): own.set_index("model") for metric, own in found.groupby("metric", sort=False)}
     ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
-    p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
-    for other in (against, members, pd.DataFrame(ends).rename_axis("model").reset_index(), p.reset_index()):
+    others = [against, members, pd.DataFrame(ends).rename_axis("model").reset_index()]
+    if DIRECTION not in facts.unscored:
+        p = direction(rows).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
+        others.append(p.reset_index())
+    for other in others:
         table = table.merge(other, on="model", how="left", validate="one_to_one")
     best = superior_predictive_ability(rows, facts.reference, leaking)
     return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference))
@@ -166,7 +178,7 @@ def _by_cells(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts, seed: int) 
     table.insert(list(table).index("n") + 1, "n_cells", n_cells)
     table = table.merge(by_cell.against_reference(rows, facts.reference, seed), on="model", validate="one_to_one")
     honest = table[~table["leaks"] & (table["n"] == table["n"].max())].set_index("model")["mae"]
-    return _Tested(table, why_the_reference_wins(honest, facts.reference, facts.target, facts.lives))
+    return _Tested(table, why_the_reference_wins(honest, facts.reference, facts.question, facts.lives))
 
 
 def _groups(rows: pd.DataFrame, scores: Sequence[Score], kind: Kind) -> dict[str, pd.DataFrame]:
@@ -199,7 +211,7 @@ def _leak_notes(table: pd.DataFrame, leaking: Mapping[str, str]) -> list[str]:
 
 def _remarks(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts) -> list[str]:
     """Return a sentence for every row that is not scored, or scored on fewer rows, and other warnings."""
-    sentences, kind = [], facts.target.kind
+    sentences, kind = [], facts.question.kind
     for model, bad in rows[~np.isfinite(rows["y_hat"])].groupby("model", sort=False):
         first = where(bad) if kind in CELLS else date(bad["ds"].iloc[0])
         sentences.append(f"{model} is not scored: {len(bad)} of its forecasts are not finite, the first for {first}.")
@@ -215,9 +227,9 @@ def _remarks(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts) -> list[str]
             )
     zeros = int((rows.drop_duplicates(TARGET)["y"] == 0).sum())
     if kind == SERIES:
-        if zeros:
+        if zeros and MAPE not in facts.unscored:
             sentences.append(f"MAPE is undefined: the truth is 0 in {zeros} rows.")
-        if rows["step"].max() > 1:
+        if rows["step"].max() > 1 and DIRECTION not in facts.unscored:
             sentences.append("Directions of overlapping horizons are not independent: their intervals are too narrow.")
         return sentences
     if zeros and kind == REMAINING:
@@ -240,7 +252,7 @@ def _undefined(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score],
         if score.undefined and len(missing):
             of = "" if len(missing) == len(scored) else f" of {named(list(missing))}"
             sentences.append(f"{score.title.removesuffix(' %')} is undefined{of}: {score.undefined}.")
-    if facts.target.kind == SERIES and (without := rows.loc[rows["naive_error"].isna(), "unique_id"].unique()).size:
+    if facts.question.kind == SERIES and (without := rows.loc[rows["naive_error"].isna(), "unique_id"].unique()).size:
         sentences.append(
             f"MASE is undefined: it needs two different training values of every series, and "
             f"{named(sorted(map(str, without)))} {'has' if len(without) == 1 else 'have'} none."

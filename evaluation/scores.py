@@ -114,6 +114,11 @@ def scores_of(kind: Kind) -> list[Score]:
     return [score for score in SCORES if kind in score.kinds]
 
 
+def meaningful(scores: Sequence[Score], unscored: Sequence[str]) -> list[Score]:
+    """Return the metrics that mean something: not those named, nor what explains them, such as ``direction_low``."""
+    return [s for s in scores if not any(s.name == name or s.name.startswith(f"{name}_") for name in unscored)]
+
+
 def aggregate(rows: pd.DataFrame, scores: Sequence[Score], by: Sequence[str]) -> pd.DataFrame:
     """Score every group of rows: by model, model and step, model and cell, ...
 
@@ -238,10 +243,18 @@ def scaled_error(rows: pd.DataFrame) -> FloatArray:
     return np.where(scale > 0, absolute_error(rows) / scale, np.inf)
 
 
+def quasi_likelihood(rows: pd.DataFrame) -> FloatArray:
+    """Return q - log q - 1 of q, the variance over its forecast; NaN where the target is no volatility."""
+    if "variance" not in rows or "variance_hat" not in rows:
+        return np.full(len(rows), np.nan)
+    ratio = rows["variance"].to_numpy(dtype=np.float64) / rows["variance_hat"].to_numpy(dtype=np.float64)
+    return ratio - np.log(ratio) - 1
+
+
 def sign_was_right(rows: pd.DataFrame) -> FloatArray:
     """Return 1 or 0 for the sign of the move from the last known value; NaN where nothing moves or no move is said."""
-    truth = np.sign((rows["y"] - rows["reference"]).to_numpy())
-    forecast = np.sign((rows["y_hat"] - rows["reference"]).to_numpy())
+    truth = np.sign((rows["y"] - rows["last"]).to_numpy())
+    forecast = np.sign((rows["y_hat"] - rows["last"]).to_numpy())
     return np.where((truth != 0) & (forecast != 0), truth == forecast, np.nan)
 
 
@@ -456,7 +469,26 @@ SCORES: tuple[Score, ...] = (
         decimals=3,
         kinds=(SERIES,),
         bounded=True,
-        hint="1 is the error of persistence one step ahead while training (Hyndman and Koehler, 2006)",
+        hint="1 is the error of the naive forecast while training: of persistence one step ahead or, where there is a "
+        "season, of the seasonal one (Hyndman and Koehler, 2006)",
+    ),
+    Score(
+        name="mse_standardised",
+        title="MSE/σ²",
+        best=LOWEST,
+        row=lambda rows: squared_error(rows) / np.square(rows["deviation"].to_numpy(dtype=np.float64)),
+        decimals=4,
+        kinds=(SERIES,),
+        hint="mean squared error of series scaled by their training deviation, as benchmarks of many series publish it",
+    ),
+    Score(
+        name="qlike",
+        title="QLIKE",
+        best=LOWEST,
+        row=quasi_likelihood,
+        decimals=3,
+        kinds=(SERIES,),
+        hint="q - log q - 1 of q = variance / forecast; too low costs more than too high (Patton, 2011)",
     ),
     Score(
         name="skill",

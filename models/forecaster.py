@@ -1,28 +1,21 @@
 """Training and forecasting of any network, through Lightning."""
 
-import copy
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Callable, Iterable
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
 
 from data.contracts import Batch, FloatArray
-from models.allocation import Allocation, Penalty, Quantiles
-from models.chunks import in_chunks
-from models.model import Inputs, Needs, State, scaled_batch
-
-PENALTIES: dict[str, Penalty] = {"squared": torch.square, "absolute": torch.abs}
-"""What an error costs, by the names a configuration calls it."""
+from models.allocation import Allocation
+from models.model import Inputs, scaled_batch
+from models.trained import Trained
 
 
-class Forecaster(pl.LightningModule):
+class Forecaster(Trained, pl.LightningModule):
     """Train K networks as one, each with the mean loss of its own scaled target.
 
     The losses add and an optimiser such as Adam works number by number, so every network takes
@@ -31,7 +24,7 @@ class Forecaster(pl.LightningModule):
 
     Shapes
     ------
-    B batch, L lookback, C component, H horizon, K network
+    B batch, L lookback, C component, H horizon, K network, E covariate
 
     Parameters
     ----------
@@ -50,14 +43,14 @@ class Forecaster(pl.LightningModule):
         ``squared``, which is for means, or ``absolute``, for medians and judged by MAE.
     decay : float
         Learning rate of an epoch over that of the epoch before; 1: it stays as it is.
+    n_extra : int
+        E, covariates that every network sees beside its components; given by the data.
 
     Raises
     ------
     ValueError
         If the loss is not known or not for these components, or the decay makes the rate grow.
     """
-
-    needs: ClassVar[Needs] = Needs(scaled=True, gradients=True, chance=True, state=True)
 
     def __init__(
         self,
@@ -71,62 +64,23 @@ class Forecaster(pl.LightningModule):
         compile: bool = False,
         loss: str = "squared",
         decay: float = 1.0,
+        n_extra: int = 0,
     ) -> None:
-        super().__init__()
-        _refuse(loss, decay, component)
-        self.label = label
-        self.make_optimizer = optimizer
-        self.penalty = PENALTIES[loss]
-        self.decay = decay
-        self.component = component
-        self.network = network(
-            n_networks=component.n_networks(n_components),
-            n_features=component.n_features(n_components),
-            lookback=lookback,
-            horizon=horizon,
+        super().__init__(
+            label, network, optimizer, component, n_components, lookback, horizon, compile, loss, decay, n_extra
         )
-        if compile:
-            self.network.compile()
         self.validation_losses: Tensor | None = None
         """``(K,)`` of the last validation, over all processes; None before the first."""
         self._train = _RunningMean()
         self._validation = _RunningMean()
 
-    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
-        """Say yes."""
-        return True
+    def before(self, train: Inputs, validation: Inputs) -> tuple[Batch, Batch]:
+        """Learn what must be learnt before the weights, and return what they are trained on and chosen by."""
+        return scaled_batch(train), scaled_batch(validation)
 
-    def fit(self, train: Inputs, validation: Inputs) -> NoReturn:
-        """Refuse: a trainer of Lightning fits the weights."""
-        raise TypeError(f"{self.label} is trained by a trainer of Lightning (needs.gradients); call trainer.fit.")
-
-    def predict(self, inputs: Inputs) -> FloatArray:
-        """Return scaled forecasts ``(K, n, H)``, computed in double precision and rounded to single.
-
-        The windows are rounded to single precision first, as they are in training.
-        """
-        device = torch.device("cpu") if self.device.type == "mps" else self.device  # which has no double precision
-        network = copy.deepcopy(self.network).eval().to(device, torch.float64)
-
-        def forecast(past: FloatArray) -> FloatArray:  # (B, L, C) -> (K, B, H)
-            windows = torch.from_numpy(past.astype(np.float32)).to(device, torch.float64)
-            with torch.inference_mode():
-                scaled: Tensor = network(self.component.inputs(windows))
-            return scaled.cpu().numpy()
-
-        return in_chunks(forecast, scaled_batch(inputs).past, axis=1)
-
-    def state(self) -> State:
-        """Return the weights."""
-        return {name: weight.numpy(force=True) for name, weight in self.state_dict().items()}
-
-    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Take the weights of an earlier fit."""
-        self.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in state.items()})
-
-    def forward(self, past: Tensor) -> Tensor:
-        """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
-        return self.network(self.component.inputs(past))
+    def whole(self, given: FloatArray, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)`` from what the networks give: the same, unless they give a part."""
+        return given
 
     def on_fit_start(self) -> None:
         """Refuse a clipping that would be wrong, and leave new memory as it comes.
@@ -145,16 +99,18 @@ class Forecaster(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the sum of the networks' losses."""
-        losses = self._losses(batch)  # (K,)
+        losses = self._losses_of(self(batch.past, batch.extra), batch)  # (K,)
         self._train.add(losses.detach(), len(batch.past))
         if self.trainer.is_last_batch:
             loss = self._mean_of(self._train).mean()
             self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=1)
         return losses.sum()
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Collect the networks' losses."""
-        self._validation.add(self._losses(batch), len(batch.past))
+    def validation_step(self, batch: Batch, _: int) -> Tensor:
+        """Collect the networks' losses; the scaled forecasts ``(K, B, H)`` are for callbacks."""
+        forecasts: Tensor = self(batch.past, batch.extra)  # (K, B, H)
+        self._validation.add(self._losses_of(forecasts, batch), len(batch.past))
+        return forecasts
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean loss, and keep that of each network for those who choose weights."""
@@ -189,9 +145,9 @@ class Forecaster(pl.LightningModule):
         for g in gradients:
             g.mul_(factors.view(-1, *[1] * (g.ndim - 1)))
 
-    def _losses(self, batch: Batch) -> Tensor:
-        """Return the mean loss of each network, ``(K,)``."""
-        return self.component.losses(self(batch.past), self.component.targets(batch.target), self.penalty)
+    def _losses_of(self, forecasts: Tensor, batch: Batch) -> Tensor:
+        """Return the mean loss of each network, ``(K,)``, of its scaled forecasts ``(K, B, H)``."""
+        return self.component.losses(forecasts, self.component.targets(batch.target), self.penalty)
 
     def _mean_of(self, running: "_RunningMean") -> Tensor:
         """Return the mean over the batches of all processes, ``(K,)``, and start again."""
@@ -214,22 +170,6 @@ def refuse_clipping_scaled(precision: str | int, clip: float | None, optimizers:
             f"which would unscale gradients after they are clipped; set model.optimizer.fused=false or "
             f"trainer.precision=bf16-mixed."
         )
-
-
-def _refuse(loss: str, decay: float, component: Allocation) -> None:
-    """Name every fault of the settings at once."""
-    faults = []
-    if loss not in PENALTIES:
-        faults.append(f"model.loss={loss} is not known; it is one of {', '.join(PENALTIES)}.")
-    elif isinstance(component, Quantiles) and loss != "squared":
-        faults.append(
-            f"model.loss={loss} has no say in model/component=quantiles, whose networks learn by the pinball "
-            f"loss.  Leave model.loss out."
-        )
-    if not 0 < decay <= 1:
-        faults.append(f"model.decay={decay} must be above 0 and at most 1, where the learning rate stays as it is.")
-    if faults:
-        raise ValueError("  ".join(faults))
 
 
 def _fill_new_memory(fill: bool) -> None:

@@ -6,8 +6,9 @@ n window, L lookback, H horizon, C component, K network
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -31,6 +32,10 @@ class Needs(NamedTuple):
     """Its state can be kept in a safetensors file; False: it is fitted anew each time."""
     kinds: tuple[Kind, ...] = KINDS
     """Kinds of targets it is for."""
+    returns: bool = False
+    """Reads returns, the first covariate of windows whose target leaves them (``Target.leaves``)."""
+    lookback: int = 0
+    """Steps its windows must show at least, whatever the run looks back upon."""
 
 
 class Inputs(NamedTuple):
@@ -89,6 +94,15 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class Refittable(Protocol):
+    """A model that can learn from validation rows as well, once they have chosen its settings and judged it."""
+
+    def refit(self, known: Inputs) -> None:
+        """Learn anew from training and validation rows, with the settings that ``fit`` has chosen."""
+        ...
+
+
 def scaled_batch(inputs: Inputs) -> Batch:
     """Return the scaled windows of a model that needs them.
 
@@ -100,3 +114,8 @@ def scaled_batch(inputs: Inputs) -> Batch:
     if inputs.batch is None:
         raise ValueError("This model needs scaled windows (needs.scaled), but Inputs.batch is None.  Give a Batch.")
     return inputs.batch
+
+
+def all_channels(batch: Batch) -> FloatArray:
+    """Return the components with the covariates behind them, ``(n, L, C + E)``: all that a model may see."""
+    return batch.past if batch.extra is None else np.concatenate([batch.past, batch.extra], axis=2)

@@ -46,8 +46,45 @@ class Persistence:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        last = _summed(inputs.windows.past[:, -1:])  # (n, 1)
+        last = summed(inputs.windows.past[:, -1:])  # (n, 1)
         return last.repeat(self.horizon, axis=1)  # (n, H)
+
+    def state(self) -> State:
+        """Return nothing: nothing was fitted."""
+        return {}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take nothing."""
+
+
+class NoMove:
+    """Forecast zero for every step: of changes and returns, that the level stays where it is (random walk).
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    n_components, lookback, horizon : int
+        C, L [steps] and H [steps]; given by the data.
+    """
+
+    needs: ClassVar[Needs] = NAIVE
+    component: None = None
+
+    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
+        self.label = label
+        self.horizon = horizon
+
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn nothing."""
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return zeros ``(n, H)`` in the unit of ``y``."""
+        return np.zeros((len(inputs.windows.past), self.horizon))
 
     def state(self) -> State:
         """Return nothing: nothing was fitted."""
@@ -96,7 +133,7 @@ class Drift:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        y = _summed(inputs.windows.past)  # (n, L)
+        y = summed(inputs.windows.past)  # (n, L)
         mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)  # (n, 1)
         return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
 
@@ -108,7 +145,7 @@ class Drift:
         """Take nothing."""
 
 
-def _summed(past: FloatArray) -> FloatArray:
+def summed(past: FloatArray) -> FloatArray:
     """Add the components of ``(n, L, C)`` one after another, ``(n, L)``.
 
     The order in which ``numpy.sum`` adds, and with it the last bit, depends on how an array lies in memory.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,16 +11,26 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 from safetensors.numpy import save_file
 
-from data.contracts import FloatArray, Scaling, Windows
-from data.features.chain import Chain
+from data.contracts import FloatArray, Panel, Scaling, Windows
+from data.scaling import WithCovariates
 from evaluation.intervals.bounds import OWN
+from evaluation.rows import PERSISTENCE
 from models.allocation import Quantiles
+from models.blend import Blend, blended
 from models.model import Inputs, Model
-from runtime.build import build
+from runtime.build import build, class_of
 from runtime.files import atomic
 from runtime.tensors import read_tensors
+from tasks.task import Task
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 Tensors = Mapping[str, NDArray[Any]]
+BLEND_WEIGHT = "blend/weight"
+"""Under this name a state holds the weight of a blend; without it the forecasts are the model's alone."""
+LOOKBACK = "chosen/lookback"
+"""Under this name a state holds the steps a model looks back upon, where it was given a choice."""
 
 
 class Fitted(NamedTuple):
@@ -28,10 +38,15 @@ class Fitted(NamedTuple):
 
     model: Model
     scaling: Scaling
-    features: Chain | None = None
+    features: "Chain | None" = None
+    blend: Blend | None = None
+    """Where forecasts are part model, part reference."""
+    lookback: int | None = None
+    """Newest steps of a window that the model sees, where it was given a choice; None: all."""
 
     def inputs(self, windows: Windows, rows: pd.DataFrame) -> Inputs:
-        """Return windows as the model takes them: scaled where it asks for that."""
+        """Return windows as the model takes them: as long as it has chosen, and scaled where it asks for that."""
+        windows = windows if self.lookback is None else newest(windows, self.lookback)
         if not self.model.needs.scaled:
             return Inputs(windows, None, rows)
         return Inputs(windows, self.scaling.transform(windows), rows, self.scaling)
@@ -42,7 +57,10 @@ class Fitted(NamedTuple):
             return np.empty_like(windows.y)
         found = self.model.predict(self.inputs(windows, rows))
         component = self.model.component
-        return found if component is None else component.restore(found, windows, self.scaling)
+        own = found if component is None else component.restore(found, windows, self.scaling)
+        if self.blend is None:
+            return own
+        return blended(own, self.blend.reference.predict(Inputs(windows, None, rows)), self.blend.weight)
 
     def own_intervals(self, windows: Windows, rows: pd.DataFrame) -> dict[str, FloatArray]:
         """Return the ends ``(n, H)`` of the intervals a model has learnt, by column: own_lo_95 and so on.
@@ -65,26 +83,81 @@ class Fitted(NamedTuple):
         """Whether everything that was learnt is a number; of a training that has diverged it is not."""
         return all(np.isfinite(value).all() for value in self.state().values() if value.dtype.kind == "f")
 
+    def weights(self) -> dict[str, Any]:
+        """Return what the model has learnt by name, its share in the forecasts and the lookback it has chosen."""
+        share = {} if self.blend is None else {BLEND_WEIGHT: np.array(self.blend.weight)}
+        chosen = {} if self.lookback is None else {LOOKBACK: np.array(self.lookback)}
+        return self.model.state() | share | chosen
+
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return weights, scaling and features by name."""
-        parts: dict[str, Mapping[str, Any]] = {"model": self.model.state(), "scaling": self.scaling.state()}
+        """Return weights, scaling, features and blend by name."""
+        parts: dict[str, Mapping[str, Any]] = {"model": self.model.state()}
+        if self.model.needs.scaled:
+            parts["scaling"] = self.scaling.state()
         if self.features is not None:
             parts["features"] = self.features.state()
+        if self.blend is not None:
+            parts |= {"blend": {"weight": np.array(self.blend.weight)}, "reference": self.blend.reference.state()}
+        if self.lookback is not None:
+            parts["chosen"] = {"lookback": np.array(self.lookback)}
         return {f"{part}/{name}": _numpy(value) for part, held in parts.items() for name, value in held.items()}
 
     def load_state(self, tensors: Tensors) -> "Fitted":
-        """Take the weights, the scaling and the features that ``state`` returned."""
+        """Take the weights, the scaling, the features and, where there is a blend, what ``state`` returned of it."""
         self.model.load_state(below("model", tensors))
-        self.scaling.load_state(below("scaling", tensors))
+        if self.model.needs.scaled:
+            self.scaling.load_state(below("scaling", tensors))
         if self.features is not None:
             self.features.load_state(below("features", tensors))
-        return self
+        if self.blend is None:
+            return self
+        self.blend.reference.load_state(below("reference", tensors))
+        return self._replace(blend=self.blend._replace(weight=tensors[BLEND_WEIGHT].item()))
 
 
-def unfitted(cfg: DictConfig, model: DictConfig, n_components: int) -> Fitted:
-    """Build a model and its scaling."""
-    built = build(model, n_components=n_components, lookback=cfg.lookback, horizon=cfg.horizon)
-    return Fitted(built, build(cfg.scaling))
+def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
+    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
+    rows = panel.frame.iloc[windows.origin]
+    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
+
+
+def newest(windows: Windows, lookback: int) -> Windows:
+    """Return windows that look back upon their newest steps alone."""
+    beside, known = windows.covariates, windows.known
+    return windows._replace(
+        past=windows.past[:, -lookback:],
+        covariates=None if beside is None else beside[:, -lookback:],
+        known=None if known is None else known[:, -(lookback + known.shape[1] - windows.past.shape[1]) :],
+    )
+
+
+def unfitted(
+    cfg: DictConfig, model: DictConfig, n_components: int, lookback: int | None = None, n_extra: int = 0
+) -> Fitted:
+    """Build a model and its scaling; without a lookback of its own it has that of the run.
+
+    A network is told how many covariates there are; other models find them.
+    """
+    kind: Any = class_of(model._target_)
+    beside = {"n_extra": n_extra} if n_extra and kind.needs.gradients else {}
+    built = build(model, n_components=n_components, lookback=lookback or cfg.lookback, horizon=cfg.horizon, **beside)
+    return Fitted(built, scaling_of(cfg))
+
+
+def scaling_of(cfg: DictConfig) -> WithCovariates:
+    """Build the scaling of components, targets and covariates; returns that a target leaves are no covariates."""
+    target: Any = None if cfg.get("target") is None else class_of(cfg.target._target_)
+    return WithCovariates(build(cfg.scaling), 0 if target is None else len(target.leaves))
+
+
+def reference_of(task: Task) -> Model:
+    """Return the forecast a model is blended with, not fitted yet.
+
+    It is the reference of the task or, where that looks back upon more steps than the windows have, persistence.
+    """
+    names = (task.reference, PERSISTENCE)
+    rows = [row for name in names for row in task.candidates() if row.label == name and row.lookback is None]
+    return unfitted(task.cfg, rows[0].model, 1).model
 
 
 def save(fitted: Fitted, path: Path) -> None:

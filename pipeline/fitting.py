@@ -2,12 +2,12 @@
 
 import hashlib
 import pickle
-import sys
 import time
 import warnings
-from multiprocessing import parent_process
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,17 +18,22 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
+from models.allocation import Quantiles
+from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs
-from pipeline.fitted import Fitted, unfitted
+from models.model import Inputs, Refittable
+from models.restored_error import RestoredError
+from pipeline.fitted import Fitted, newest, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
 from runtime.history import History
+from runtime.progress import watched
 from runtime.resume_point import ResumePoint
 from tasks.task import Candidate, Prepared, Task, needs_of
 
 AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
+NONE = "none"
 Losses = list[dict[str, float]]
 
 
@@ -40,13 +45,24 @@ class Parts(NamedTuple):
     test: Windows
 
 
+class Validated(NamedTuple):
+    """A model judged on validation rows alone."""
+
+    mae: float
+    """Mean absolute error in the unit of ``y``; not finite where the training diverged."""
+    losses: Losses
+    seconds: float
+    """Wall time of fit and forecast."""
+
+
 class Learnt(NamedTuple):
     """A model that has learnt."""
 
     fitted: Fitted
     losses: Losses
     batch: Batch | None
-    """What it was fitted on, synthetic windows among it; None for models that take windows as they are."""
+    """What it was fitted on, synthetic windows among it, also where they were on trial and are not kept; None for
+    models that take windows as they are."""
     digest: str
     """Of the real windows it was fitted on and of those it was chosen by."""
     augmented: bool | None = None
@@ -73,17 +89,22 @@ def parts_of(task: Task, panel: Panel, fold: Fold, prepared: Prepared) -> Parts:
 
 
 def evaluated(
-    task: Task, panel: Panel, fold: Fold, candidate: Candidate, prepared: Prepared, checkpoint: Path
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> tuple[Outcome, Fitted]:
-    """Fit a candidate on one fold and forecast its validation and test rows."""
+    """Fit a candidate on one fold and forecast its validation and test rows; ``extra`` callbacks watch the training."""
     began = time.perf_counter()
     parts = parts_of(task, panel, fold, prepared)
-    learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint)
+    learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
     fitted = learnt.fitted
-    held_out, tested = (
-        task.finish(panel, chosen, fitted.forecast(chosen, rows_of(panel, chosen)))
-        for chosen in (parts.validation, parts.test)
-    )
+    held_out = task.finish(panel, parts.validation, fitted.forecast(parts.validation, rows_of(panel, parts.validation)))
+    refit(task.cfg, panel, fitted, parts)
+    tested = task.finish(panel, parts.test, fitted.forecast(parts.test, rows_of(panel, parts.test)))
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
     outcome = Outcome(
         model=candidate.label,
@@ -95,9 +116,41 @@ def evaluated(
         seed=task.cfg.seed,
         learnt_from=learnt.digest,
         augmented=learnt.augmented,
+        weight=None if fitted.blend is None else fitted.blend.weight,
+        lookback=fitted.lookback,
         seconds=time.perf_counter() - began,
     )
     return outcome, fitted
+
+
+def validated(
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
+) -> Validated:
+    """Fit a candidate on one fold and forecast its validation rows alone: what settings may be chosen by.
+
+    Raises
+    ------
+    DataError
+        If there is no training or no validation window.
+    """
+    began = time.perf_counter()
+    train, held_out = (task.select(prepared.windows, fold, role) for role in (TRAIN, VALIDATION))
+    for role, windows in (("train", train), ("validation", held_out)):
+        if not len(windows.origin):
+            raise DataError(f"{panel.name} leaves no {role} window in the fold {fold.name!r} to choose settings by.")
+    nothing = held_out.take(np.zeros(len(held_out.origin), dtype=bool))
+    fitted, losses, *_ = learn(
+        task, panel, fold, candidate, prepared, Parts(train, held_out, nothing), checkpoint, extra
+    )
+    forecast = task.finish(panel, held_out, fitted.forecast(held_out, rows_of(panel, held_out)))
+    error = float(np.abs(forecast - held_out.y).mean())
+    return Validated(error, losses, time.perf_counter() - began)
 
 
 def learn(
@@ -108,6 +161,50 @@ def learn(
     prepared: Prepared,
     parts: Parts,
     checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
+) -> Learnt:
+    """Fit a model; of several lookbacks it keeps the one that errs least on validation rows, without any the longest.
+
+    The digest is that of the longest windows, of which the others are parts.
+
+    Parameters
+    ----------
+    extra : sequence of Callback
+        They watch the training of a network where it is one: not those of several lookbacks or ``augmentation=auto``.
+    """
+    if not candidate.lookbacks:
+        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
+        return _blended(task, panel, fold, parts, learnt)
+    tried = []
+    for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
+        seen = Parts(*(newest(windows, lookback) for windows in parts))
+        own, row = checkpoint.with_name(f"{checkpoint.stem}_{lookback}.ckpt"), candidate._replace(lookback=lookback)
+        learnt = _augmented(task, panel, row, prepared, seen, fold, own)
+        own.unlink(missing_ok=True)
+        learnt = learnt._replace(fitted=learnt.fitted._replace(lookback=lookback))
+        tried.append((_error(learnt, panel, parts.validation), lookback, learnt))
+    *_, (_, _, longest) = tried
+    _, _, learnt = min(tried, key=lambda one: one[:2])
+    return _blended(task, panel, fold, parts, learnt._replace(digest=longest.digest))
+
+
+def _error(learnt: Learnt, panel: Panel, windows: Windows) -> float:
+    """Return the mean absolute error of forecasts [unit of y]; infinite where one is no number or there is none."""
+    if not len(windows.origin):
+        return np.inf
+    error = float(np.abs(learnt.fitted.forecast(windows, rows_of(panel, windows)) - windows.y).mean())
+    return error if np.isfinite(error) else np.inf
+
+
+def _augmented(
+    task: Task,
+    panel: Panel,
+    candidate: Candidate,
+    prepared: Prepared,
+    parts: Parts,
+    fold: Fold,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
 
@@ -117,9 +214,8 @@ def learn(
         If synthetic windows are on trial and nothing is held out to judge them.
     """
     cfg = task.cfg
-    needs = needs_of(candidate)
-    if not needs.scaled or cfg.augmentation._target_ != AUTO:
-        return _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
+    if not needs_of(candidate).scaled or cfg.augmentation._target_ != AUTO:
+        return _fit(task, cfg, panel, fold, candidate, prepared, parts, checkpoint, extra)
     if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
     tried = []
@@ -127,19 +223,53 @@ def learn(
         settings = cfg.copy()
         settings.augmentation = node
         own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
-        learnt = _fit(settings, panel, fold, candidate, prepared, parts, own)
+        learnt = _fit(task, settings, panel, fold, candidate, prepared, parts, own)
         own.unlink(missing_ok=True)
-        forecast = learnt.fitted.forecast(parts.validation, rows_of(panel, parts.validation))
-        error = float(np.abs(forecast - parts.validation.y).mean())
-        tried.append((error if np.isfinite(error) else np.inf, number, learnt))
+        tried.append((_error(learnt, panel, parts.validation), number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
-    return learnt._replace(augmented=bool(number))
+    return learnt._replace(augmented=bool(number), batch=tried[-1][2].batch)
 
 
-def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
-    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
-    rows = panel.frame.iloc[windows.origin]
-    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
+def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt) -> Learnt:
+    """Weigh a model that has learnt from scaled windows against the reference, on validation rows.
+
+    Left alone: naive models, quantiles (whose intervals are their own), and all where nothing is held out.
+    """
+    fitted, held_out = learnt.fitted, parts.validation
+    if task.cfg.blend == "none" or not fitted.model.needs.scaled or isinstance(fitted.model.component, Quantiles):
+        return learnt
+    if not len(held_out.origin):
+        return learnt
+    reference = reference_of(task)
+    reference.fit(
+        Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, rows_of(panel, held_out))
+    )
+    asked = rows_of(panel, held_out)
+    own, simple = fitted.forecast(held_out, asked), reference.predict(Inputs(held_out, None, asked))
+    blend = Blend(blending_weight(held_out.y, own, simple), reference)
+    return learnt._replace(fitted=fitted._replace(blend=blend))
+
+
+def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
+    """Return ``unique_id``, ``ds`` (of cells their age) and ``y`` of all training rows."""
+    return panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+
+
+def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:
+    """Let a model that can learn from validation rows as well, for what is forecast after them; say whether it did.
+
+    Its settings were chosen, and its validation forecasts made, before; the scaling stays that of the training rows.
+    """
+    model = fitted.model
+    if cfg.get("refit", NONE) == NONE or not isinstance(model, Refittable) or not len(parts.validation.origin):
+        return False
+    both: list[Any] = [
+        None if array is None or more is None else np.concatenate([array, more])
+        for array, more in zip(parts.train, parts.validation, strict=True)
+    ]
+    known = Windows(*both)
+    model.refit(fitted.inputs(known, rows_of(panel, known)))
+    return True
 
 
 def digest_of(*parts: Batch | Windows) -> str:
@@ -155,17 +285,18 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
     if cfg.augmentation._target_ == NOTHING:
         return batch
-    return Batch(batch.past[:n_train], batch.target[:n_train])
+    return batch.take(slice(n_train))
 
 
 def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
     """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
     scaled = fitted.scaling.fit(train).transform(train)
-    extra = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
-    return Batch(np.concatenate([scaled.past, extra.past]), np.concatenate([scaled.target, extra.target]))
+    drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+    return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
 
 
 def _fit(
+    task: Task,
     cfg: DictConfig,
     panel: Panel,
     fold: Fold,
@@ -173,11 +304,14 @@ def _fit(
     prepared: Prepared,
     parts: Parts,
     checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    fitted = unfitted(cfg, candidate.model, parts.train.past.shape[2])._replace(features=prepared.features)
+    n_extra = scaling_of(cfg).n_extra(parts.train)
+    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback, n_extra)
+    fitted = fresh._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
-    rows = panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
+    rows = _training_rows(panel, fold)
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
@@ -187,19 +321,29 @@ def _fit(
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
-        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
+        given = model.before(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+        watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation)), *extra]
+        losses = _train(cfg, model, candidate.label, *given, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)
 
 
-def _train(cfg: DictConfig, model: Forecaster, label: str, batch: Batch, validation: Batch, checkpoint: Path) -> Losses:
+def _train(
+    cfg: DictConfig,
+    model: Forecaster,
+    label: str,
+    batch: Batch,
+    validation: Batch,
+    checkpoint: Path,
+    watching: Sequence[pl.Callback],
+) -> Losses:
     """Train a network in place and return its losses; go on from ``checkpoint`` where there is one."""
     torch.set_num_threads(cfg.threads)
     history = History()
-    callbacks = [build(node) for node in cfg.callbacks.values()]
+    callbacks = [*watching, *(build(node) for node in cfg.callbacks.values())]
     callbacks += [history, ResumePoint(checkpoint)]
-    if sys.stderr.isatty() and parent_process() is None:
+    if watched():
         callbacks.append(EpochBar(label))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)

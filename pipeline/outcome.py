@@ -1,8 +1,12 @@
 """What one candidate made of one fold with one seed."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import pandas as pd
+
+ERRORS = "errors.parquet"
+"""Errors of validation rows, by which predict.py restores forecasts to the unit users think in."""
 
 
 class Outcome(NamedTuple):
@@ -27,6 +31,12 @@ class Outcome(NamedTuple):
     """Digest of the arrays the model was fitted on and chosen by; the audit makes them again and compares."""
     augmented: bool | None = None
     """Whether synthetic windows were kept, where they were on trial; else None."""
+    weight: float | None = None
+    """Share of the model in its forecasts, the rest being the reference's [fraction]; None: the model alone."""
+    lookback: int | None = None
+    """Steps it looks back upon, where it was given a choice; else None."""
+    members: dict[str, float] | None = None
+    """Of a combination the weight of each model by its label; else None."""
 
     @property
     def name(self) -> str:
@@ -55,6 +65,12 @@ def of_last_fold(outcomes: list[Outcome], model: str) -> list[Outcome]:
     """Return what every seed of a model made of its last fold."""
     own = [outcome for outcome in outcomes if outcome.model == model]
     return [outcome for outcome in own if outcome.fold == own[-1].fold]
+
+
+def best_simple(outcomes: list[Outcome], labels: Sequence[str]) -> str:
+    """Return which of some models errs least on validation rows; empty where nothing is held out."""
+    errors = {label: error for label in labels if (error := validation_mae(outcomes, label)) is not None}
+    return min(errors, key=lambda label: errors[label]) if errors else ""
 
 
 def validation_mae(outcomes: list[Outcome], model: str) -> float | None:

@@ -1,12 +1,18 @@
 """What must hold of the settings of a run before any data are read."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig
 
 from data.contracts import REMAINING, SERIES, TOTAL, Kind
-from runtime.build import ConfigError, as_message, class_of
+from data.known import KNOWN
+from data.panel import listed
+from evaluation.intervals.own import OwnQuantiles
+from models.allocation import Quantiles
+from pipeline.combination import combines
+from runtime.build import ConfigError, as_message, build, class_of
+from runtime.faults import meant
 from tasks.task import Task
 
 FROM_DATA = {"n_components", "lookback", "horizon"}
@@ -28,9 +34,18 @@ def check_task(task: Task) -> None:
         Naming every fault.
     """
     cfg = task.cfg
-    faults = _strangers(task) + _misfits(task) + _unheld(cfg)
+    faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
+    faults += _combination(task)
+    faults += _beside(cfg, task.name)
     if faults:
         raise ConfigError(as_message(faults))
+
+
+def _combination(task: Task) -> list[str]:
+    """Refuse a combination where validation rows are no two halves in time."""
+    if not combines(task.cfg) or task.question.kind == SERIES:
+        return []
+    return [f"combination={task.cfg.combination} is for {MEANING[SERIES]} only; set combination=none."]
 
 
 def _strangers(task: Task) -> list[str]:
@@ -43,13 +58,13 @@ def _strangers(task: Task) -> list[str]:
 
 def _misfits(task: Task) -> list[str]:
     """Find models, scalings and intervals that are made for targets of another kind."""
-    cfg, own = task.cfg, task.target.kind
+    cfg, own = task.cfg, task.question.kind
     nodes = [cfg.model, *(cfg.baselines or {}).values()]
     made_for: list[tuple[str, Sequence[Kind]]] = []
     for node in nodes:
         model: Any = class_of(node._target_)
         made_for.append((f"{node.label} is a model", model.needs.kinds))
-    for key in ("scaling", "intervals"):
+    for key in (name for name in ("scaling", "intervals", "target") if cfg.get(name) is not None):
         chosen: Any = class_of(cfg[key]._target_)
         made_for.append((f"{key}={chosen.__name__} is", chosen.kinds))
     return [
@@ -59,9 +74,64 @@ def _misfits(task: Task) -> list[str]:
     ]
 
 
+def _without_returns(cfg: DictConfig) -> list[str]:
+    """Find models that read returns where the target leaves none."""
+    target = cfg.get("target")
+    kind: Any = None if target is None else class_of(target._target_)
+    if kind is not None and "return" in kind.leaves:
+        return []
+    nodes = [cfg.model, *(cfg.baselines or {}).values()]
+    readers: list[Any] = [node.label for node in nodes if cast(Any, class_of(node._target_)).needs.returns]
+    if not readers:
+        return []
+    reads = "reads" if len(readers) == 1 else "read"
+    return [f"{' and '.join(readers)} {reads} returns; set target=log_range or target=realized, which leave them."]
+
+
+def _beside(cfg: DictConfig, task: str) -> list[str]:
+    """Find calendar columns that are not known, and synthetic windows that would have no covariates."""
+    names = [str(name) for name in cfg.get("known") or []]
+    if names and task != "forecast":
+        return [f"known={names} is for task=forecast only.  Take it out."]
+    faults = [
+        f"known has {name}, which is none of {', '.join(KNOWN)}.  {meant(name, KNOWN)}".strip()
+        for name in names
+        if name not in KNOWN
+    ]
+    covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
+    if task == "forecast" and covariates and not build(cfg.augmentation).covariates:
+        faults.append(
+            f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "
+            f"{listed(covariates)}.  Choose augmentation=identity, jitter or mixup, or leave the covariates out."
+        )
+    return faults
+
+
 def _unheld(cfg: DictConfig) -> list[str]:
     """Find what needs validation rows where nothing is held out."""
     nothing: Sequence[object] = (0, 0.0)
+    if combines(cfg) and cfg.split.get("validation") in nothing:
+        return [
+            f"combination={cfg.combination} fits its weights on validation rows; hold some out in split.validation."
+        ]
     if cfg.augmentation._target_.endswith(".Auto") and cfg.split.get("validation") in nothing:
         return ["augmentation=auto needs validation rows to judge by; hold some out in split.validation."]
     return []
+
+
+def _unlearnt(cfg: DictConfig) -> list[str]:
+    """Find intervals that a model is asked for and does not learn."""
+    if class_of(cfg.intervals._target_) is not OwnQuantiles:
+        return []
+    learnt: set[int] = set()
+    for node in (cfg.model, *(cfg.baselines or {}).values()):
+        component = node.get("component")
+        if component is not None and class_of(component._target_) is Quantiles:
+            learnt |= {round(100 * (1 - 2 * level)) for level in component.levels if level < 0.5}
+    absent = sorted(set(cfg.intervals.levels) - learnt)
+    if not absent:
+        return []
+    return [
+        f"intervals=own asks for intervals of {absent} %, but no model learns them.  Choose model/component=quantiles "
+        f"with these levels, or another choice of intervals."
+    ]

@@ -20,7 +20,7 @@ from runtime.build import build
 from runtime.files import write_json
 from runtime.quiet import quiet
 from runtime.record import UNFINISHED
-from tasks.task import Candidate, Prepared, Task, needs_of
+from tasks.task import Candidate, Prepared, Task, inputs_of, needs_of
 
 TABLES = ("forecasts", "calibration")
 
@@ -90,7 +90,7 @@ def unit_path(folder: Path, label: str, fold: str, seed: int) -> Path:
 def keep(path: Path, outcome: Outcome, fitted: Fitted) -> None:
     """Write a finished work unit; the JSON comes last, so where it is the rest is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if fitted.model.needs.scaled and fitted.model.needs.state and fitted.finite:
+    if fitted.model.needs.state and fitted.model.state() and fitted.finite:
         save(fitted, path.with_suffix(".safetensors"))
     for name in TABLES:
         getattr(outcome, name).to_parquet(_table(path, name), index=False)
@@ -130,7 +130,7 @@ def _evaluate(
         path = unit_path(folder, row.label, fold.name, unit.seed)
         outcome = load_finished(path)
         if outcome is None:
-            key = (unit.fold, unit.seed, str(row.decomposition))
+            key = (unit.fold, unit.seed, inputs_of(row))
             if key not in prepared:
                 prepared = {key: task.prepare(panel, fold, row)}
             outcome, fitted = evaluated(task, panel, fold, row, prepared[key], path.with_suffix(".ckpt"))
@@ -161,7 +161,7 @@ def applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
         return True
     rows = panel.frame.assign(ds=panel.ages())
     train, test = (rows.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))
-    return unfitted(task.cfg, candidate.model, 1).model.applies(train, test.drop(columns="y"))
+    return unfitted(task.cfg, candidate.model, 1, candidate.lookback).model.applies(train, test.drop(columns="y"))
 
 
 def _reseeded(node: Any, seed: int) -> Any:

@@ -43,8 +43,8 @@ def bill(runs: Mapping[str, Metrics]) -> pd.DataFrame:
 
 def as_table(rows: pd.DataFrame, run: Metrics, title: str) -> Table:
     """Return the bill as a table; what leaks is marked."""
-    digits = digits_of(run.target, run.reference, run.scores)
-    known = {score.name: measure_of(score, digits, run.longest_rul) for score in scores_of(run.target.kind)}
+    digits = digits_of(run.question, run.reference, run.scores)
+    known = {score.name: measure_of(score, digits, run.longest_rul) for score in scores_of(run.question.kind)}
     kept = [known[name] for name in ("mae", *SCORES) if name in known]
     columns = [Column("decomposed", numeric=False), Column("audit", numeric=False)]
     columns += [Column(measure.title, hint=measure.score.hint) for measure in kept]

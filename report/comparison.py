@@ -17,7 +17,7 @@ from data.contracts import CELLS
 from evaluation.inference import by_cell
 from evaluation.inference.significance import holm, word
 from evaluation.judge import REFERENCE_WINS, why_the_reference_wins
-from evaluation.rows import Target
+from evaluation.rows import Question
 from evaluation.scores import scores_of
 from report.run_folder import Metrics, RunFolder
 from report.settings import Member, told_apart
@@ -57,7 +57,7 @@ class Comparison:
 
     Parameters
     ----------
-    target : Target
+    question : Question
     dataset, experiment, title, unit, reference : str
         As in ``Metrics``.
     longest_rul : float
@@ -73,7 +73,7 @@ class Comparison:
         Where the published numbers are from; empty where there are none.
     """
 
-    target: Target
+    question: Question
     dataset: str
     experiment: str
     title: str
@@ -150,15 +150,15 @@ def comparison_table(comparison: Comparison, caption: str | None = None) -> Tabl
     parentheses.
     """
     rows, apart = comparison.rows, caption is not None
-    digits = digits_of(comparison.target, comparison.reference, rows)
+    digits = digits_of(comparison.question, comparison.reference, rows)
     honest = rows[~rows["leaks"]]
     columns = [Column("model", numeric=False)]
     kept = [
         measure_of(score, digits, comparison.longest_rul)
-        for score in scores_of(comparison.target.kind)
+        for score in scores_of(comparison.question.kind)
         if rows[f"{score.name}_published"].notna().any() or (score.column and rows[score.name].notna().any())
     ]
-    further = unknown(comparison.target.kind, rows.drop(columns=["leaks", "runs", "seeds", "better"]))
+    further = unknown(comparison.question.kind, rows.drop(columns=["leaks", "runs", "seeds", "better"]))
     further = [name for name in further if not name.endswith("_published")]
     best = {m.score.name: honest["model"][winners(honest[m.score.name], m.score.best)].tolist() for m in kept}
     for measure in kept:
@@ -212,8 +212,8 @@ def _comparison(runs: Sequence[Member]) -> Comparison:
     first = runs[0].metrics
     paper = published(first.dataset)
     errors, tests, notes = _collected(runs)
-    known = [score.name for score in scores_of(first.target.kind)]
-    scores = [*known, *(name for name in unknown(first.target.kind, errors) if name not in known)]
+    known = [score.name for score in scores_of(first.question.kind)]
+    scores = [*known, *(name for name in unknown(first.question.kind, errors) if name not in known)]
     rows = []
     for model, setting in _order(errors, first.reference, list(paper["model"]) if len(paper) else []):
         ours = errors[(errors["model"] == model) & (errors["setting"] == setting)]
@@ -236,12 +236,20 @@ def _comparison(runs: Sequence[Member]) -> Comparison:
     notes += list(dict.fromkeys(n for run in runs for n in run.metrics.notes if not n.startswith(REFERENCE_WINS)))
     if any("seed" in run.metrics.groups for run in runs):
         notes.append(OF_SEEDS)
-    if first.target.kind in CELLS:
+    if first.question.kind in CELLS:
         honest = table[~table["leaks"]].set_index("model")["mae"]
-        notes += why_the_reference_wins(honest, first.reference, first.target, first.lives)
+        notes += why_the_reference_wins(honest, first.reference, first.question, first.lives)
     notes += _reading(table, first.reference) + _about_the_paper(paper, table, first)
     source = " and ".join(dict.fromkeys(paper["source"])) if len(paper) else ""
-    facts = (first.target, first.dataset, first.experiment, first.title, first.unit, first.reference, first.longest_rul)
+    facts = (
+        first.question,
+        first.dataset,
+        first.experiment,
+        first.title,
+        first.unit,
+        first.reference,
+        first.longest_rul,
+    )
     return Comparison(*facts, table, notes, source)
 
 

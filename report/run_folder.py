@@ -4,7 +4,7 @@ Whatever is read may come from a stranger: sizes are bounded, types are checked,
 fetched, and what is broken is one sentence.  ``metrics.json`` has a version; files of version 1, one kind a task, are
 read too.  A number a run lacks is NaN, and one this version does not know is kept.
 
-What a run forecasts is told by facts of its own (``target``) and by the sections it names: no task is known by name,
+What a run forecasts is told by facts of its own (``question``) and by the sections it names: no task is known by name,
 but for the two whose runs were made before those facts were kept (``KEPT_NO_FACTS``).
 """
 
@@ -21,7 +21,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from data.contracts import CELLS, KINDS, REMAINING, SERIES, Kind
-from evaluation.rows import CLOCK, PERSISTENCE, THIRDS, Target, life_of
+from evaluation.rows import CLOCK, PERSISTENCE, THIRDS, Question, life_of
 from evaluation.scores import scores_of
 from runtime.faults import FolderError, shown
 from runtime.files import write_json
@@ -44,14 +44,14 @@ WORDS = {"model", "other", "verdict", "unique_id", "third", "part"}  # columns o
 FLAGS = {"leaks", "in_mcs"}
 KEPT_NO_FACTS = {
     "forecast": (
-        Target(SERIES),
+        Question(SERIES),
         [
             *["results", "forecast", "audit", "results.pairs", "over_time", "over_time.regimes", "calibration"],
             *["copycat", "copycat.residuals", "components", "training.attention", "training.losses", "reproduce"],
         ],
     ),
     "rul": (
-        Target(REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", 2),
+        Question(REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", 2),
         [
             *["results", "forecast", "cells", "audit", "cells.over_life", "cells.thirds", "calibration"],
             *["training.attention", "features.factors", "features.clusters", "features.synthetic"],
@@ -59,7 +59,7 @@ KEPT_NO_FACTS = {
         ],
     ),
 }
-"""Target and sections of runs that do not tell theirs, by their task."""
+"""Question and sections of runs that do not tell theirs, by their task."""
 WHOLE = {"n", "n_cells", "n_seeds", "step", "seed", "level", "missing"}  # columns of whole numbers
 NEEDED = {
     "coverage": ["model", "part", "level", "coverage"],
@@ -87,7 +87,7 @@ class Metrics:
     ----------
     task : str
         What the task is called.
-    target : Target
+    question : Question
         What is forecast, in facts by which the run is read.
     title, unit : str
         What a table calls the data, and the unit of ``y``.
@@ -97,6 +97,8 @@ class Metrics:
         Label of the model the run was for, and of the one that all are measured against.
     validation : mapping
         What settings and weights were chosen by, e.g. ``{"mae": 20.1}``.
+    simple : str
+        Label of the baseline without a network that errs least on validation rows; empty where there is none.
     lives : mapping
         Life of every cell [cycles]; empty for series.
     choices : mapping
@@ -108,7 +110,7 @@ class Metrics:
     """
 
     task: str
-    target: Target
+    question: Question
     experiment: str
     dataset: str
     title: str
@@ -125,6 +127,7 @@ class Metrics:
     tests: list[str] = field(default_factory=list)
     audit: dict[str, Any] | None = None
     validation: Mapping[str, float] = field(default_factory=dict)
+    simple: str = ""
     lives: Mapping[str, float] = field(default_factory=dict)
     choices: Mapping[str, str] = field(default_factory=dict)
     leaks: Mapping[str, str] = field(default_factory=dict)
@@ -134,7 +137,7 @@ class Metrics:
     @property
     def longest_rul(self) -> float:
         """Longest remaining life in the data [cycles], of which scaled errors are fractions; NaN without one."""
-        if self.target.kind != REMAINING:
+        if self.question.kind != REMAINING:
             return math.nan
         return max(self.lives.values(), default=math.nan) - 1
 
@@ -146,7 +149,7 @@ def write_metrics(folder: Path, metrics: Metrics) -> None:
         value = getattr(metrics, name)
         if isinstance(value, pd.DataFrame):
             value = as_records(value)
-        elif isinstance(value, Target):
+        elif isinstance(value, Question):
             value = asdict(value)
         elif name == "groups":
             value = {group: as_records(table) for group, table in value.items()}
@@ -325,9 +328,9 @@ def _accused(metrics: Metrics, audit: Any) -> Metrics:
 def _metrics(content: Mapping[str, Any]) -> Metrics:
     """Check the content of a file of version 2."""
     task = _entry(content, "task", str)
-    target, sections = _told(content, task)
+    question, sections = _told(content, task)
     groups = _entry(content, "groups", dict)
-    scores = _table("scores", content.get("scores"), target.kind)
+    scores = _table("scores", content.get("scores"), question.kind)
     if scores is None or len(scores) > MOST_MODELS:
         raise FolderError(f"it holds no scores of 1 to {MOST_MODELS} models")
     model, reference = _entry(content, "model", str), _entry(content, "reference", str)
@@ -338,7 +341,7 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
     audit = content.get("audit")
     return Metrics(
         task=task,
-        target=target,
+        question=question,
         experiment=_entry(content, "experiment", str),
         dataset=_entry(content, "dataset", str),
         title=_entry(content, "title", str),
@@ -348,13 +351,14 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
         seed=seed,
         seeds=[value for value in _entry(content, "seeds", list) if isinstance(value, int)] or [seed],
         scores=scores,
-        groups={name: table for name in groups if (table := _table(name, groups[name], target.kind)) is not None},
-        coverage=_table("coverage", content.get("coverage"), target.kind),
-        pairwise=_table("pairwise", content.get("pairwise"), target.kind),
+        groups={name: table for name in groups if (table := _table(name, groups[name], question.kind)) is not None},
+        coverage=_table("coverage", content.get("coverage"), question.kind),
+        pairwise=_table("pairwise", content.get("pairwise"), question.kind),
         notes=[str(note) for note in _entry(content, "notes", list)],
         tests=[str(sentence) for sentence in _entry(content, "tests", list)],
         audit=audit if isinstance(audit, dict) else None,
         validation=_numbers(content, "validation"),
+        simple=str(content.get("simple") or ""),
         lives={cell: life for cell, life in _numbers(content, "lives").items() if life > 0},
         choices={name: str(option) for name, option in _entry(content, "choices", dict).items()},
         leaks={label: str(sentence) for label, sentence in _entry(content, "leaks", dict).items()},
@@ -362,22 +366,22 @@ def _metrics(content: Mapping[str, Any]) -> Metrics:
     )
 
 
-def _told(content: Mapping[str, Any], task: str) -> tuple[Target, list[str]]:
-    """Return what a run says of its target and its sections; what an older one does not say follows from its task."""
+def _told(content: Mapping[str, Any], task: str) -> tuple[Question, list[str]]:
+    """Return what a run says of its question and its sections; what an older one does not say follows from its task."""
     known, usual = KEPT_NO_FACTS.get(task, (None, []))
     sections = [str(name) for name in _entry(content, "sections", list)] or usual
-    facts = _entry(content, "target", dict)
+    facts = _entry(content, "question", dict)
     if not facts:
         if known is None:
-            raise FolderError(f"it says nothing of its target, and its task, {shown(task)}, is not known")
+            raise FolderError(f"it says nothing of its question, and its task, {shown(task)}, is not known")
         return known, sections
     kind = _entry(facts, "kind", str)
     if kind not in KINDS:
-        raise FolderError(f"its target is of the kind {shown(kind)}, which is none of {', '.join(KINDS)}")
+        raise FolderError(f"its question is of the kind {shown(kind)}, which is none of {', '.join(KINDS)}")
     noun, group, reference = (_entry(facts, name, str) for name in ("noun", "group", "reference"))
     decimals = facts.get("decimals")
     sound = isinstance(decimals, int) and 0 <= decimals <= MOST_DECIMALS
-    return Target(kind, noun, group, reference, decimals if sound else None), sections
+    return Question(kind, noun, group, reference, decimals if sound else None), sections
 
 
 def _table(name: str, records: Any, kind: Kind) -> pd.DataFrame | None:

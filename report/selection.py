@@ -24,6 +24,6 @@ def first_series(run: RunFolder) -> pd.DataFrame | None:
 def time_axis(run: RunFolder) -> str:
     """Return what stands on the time axis: nothing of dates, of cells the cycle or the record."""
     rows = run.forecasts
-    if run.metrics.target.kind == SERIES:
+    if run.metrics.question.kind == SERIES:
         return ""
     return "cycle" if rows is None or np.allclose(run.life(rows), rows["y"] + rows["ds"]) else "record"

@@ -19,7 +19,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from data.contracts import TOTAL, Kind
-from evaluation.rows import Target
+from evaluation.inference.significance import word
+from evaluation.rows import Question
 from evaluation.scores import NEITHER, Best, Score, scores_of
 from report.run_folder import Metrics, RunFolder
 from report.text import LEAKS, MISSING, VERDICTS, called, decimals_for, in_markdown, literal, p_value, shown, worded
@@ -141,13 +142,17 @@ def score_table(metrics: Metrics, caption: str | None = None) -> Table:
             columns.append(
                 Column("one seed's MAE", hint="mean ± standard deviation over seeds, each by itself", minor=True)
             )
-    further = unknown(metrics.target.kind, scores)
+    further = unknown(metrics.question.kind, scores)
     columns += [Column(worded(name), hint="a number this version of the program does not know") for name in further]
     against = f"against {called(metrics.reference)}"
     hint = "test of the difference in loss, p-values corrected over the table"
     if "in_mcs" in scores and scores["in_mcs"].any():
         hint += f"; {IN_SET}: in the model confidence set, not told apart from the best"
     columns.append(Column(against, numeric=False, hint=hint))
+    beside = bool(metrics.simple) and "p_simple" in scores
+    if beside:
+        said = "the same test against the best simple baseline: of those without a network, chosen on validation rows"
+        columns.append(Column(f"against {metrics.simple}", numeric=False, hint=said))
     honest = scores[~scores["leaks"] & (scores["n"] == scores["n"].max())] if {"leaks", "n"} <= set(scores) else scores
     best = {m.score.name: honest["model"][winners(honest[m.score.name], m.score.best)].tolist() for m in kept}
     rows = []
@@ -160,6 +165,8 @@ def score_table(metrics: Metrics, caption: str | None = None) -> Table:
                 cells.append(Cell(_one_seed(spread.get(row["model"]), measure)))
         cells += [Cell(_plain(row[name]), value=_finite(row[name])) for name in further]
         cells.append(Cell(told(row) + (f" {IN_SET}" if row.get("in_mcs", False) else "")))
+        if beside:
+            cells.append(Cell(told_of_simple(row, metrics.simple)))
         rows.append(Row(cells, kind_of(row, metrics.model), apart=row["model"] == metrics.reference))
     return Table(caption if caption is not None else _title(metrics), columns, rows)
 
@@ -251,10 +258,10 @@ def markdown(table: Table) -> list[str]:
 
 def measures(metrics: Metrics, scores: pd.DataFrame) -> list[Measure]:
     """Return how each score is shown that has a column, as far as a model has a number of it."""
-    digits = digits_of(metrics.target, metrics.reference, scores)
+    digits = digits_of(metrics.question, metrics.reference, scores)
     known = [
         score
-        for score in scores_of(metrics.target.kind)
+        for score in scores_of(metrics.question.kind)
         if score.column and scores.get(score.name, NOTHING).notna().any()
     ]
     return [measure_of(score, digits, metrics.longest_rul) for score in known]
@@ -266,11 +273,11 @@ def measure_of(score: Score, digits: int, longest: float) -> Measure:
     return Measure(score, title, digits if score.decimals is None else score.decimals)
 
 
-def digits_of(target: Target, reference: str, scores: pd.DataFrame) -> int:
+def digits_of(question: Question, reference: str, scores: pd.DataFrame) -> int:
     """Return the decimals that show four digits of the reference's MAE; no more than the target asks for."""
     known = scores.loc[scores["mae"] > 0].set_index("model")["mae"]
     digits = decimals_for(float(known[reference] if reference in known else known.min()))
-    return digits if target.decimals is None else min(digits, target.decimals)
+    return digits if question.decimals is None else min(digits, question.decimals)
 
 
 def unknown(kind: Kind, scores: pd.DataFrame) -> list[str]:
@@ -301,6 +308,16 @@ def told(row: "pd.Series[Any]") -> str:
     return f"{VERDICTS.get(verdict, verdict)} ({p_value(p)})" if np.isfinite(p) else VERDICTS["untested"]
 
 
+def told_of_simple(row: "pd.Series[Any]", simple: str) -> str:
+    """Say how a row compares with the best simple baseline."""
+    if row.get("leaks", False):
+        return LEAKS
+    if row["model"] == simple:
+        return VERDICTS["reference"]
+    p, difference = row["p_simple"], row["difference_simple"]
+    return f"{VERDICTS[word(difference, p)]} ({p_value(p)})" if np.isfinite(p) else VERDICTS["untested"]
+
+
 def winners(values: "pd.Series[float]", best: Best) -> "pd.Series[bool]":
     """Say which of some numbers are at the good end; none where there is no such end."""
     if best == NEITHER or values.isna().all():
@@ -313,8 +330,10 @@ def _title(metrics: Metrics) -> str:
     scores, seeds = metrics.scores, sorted(set(metrics.seeds))
     run = f"{metrics.experiment}, {f'seed {metrics.seed}' if len(seeds) < 2 else f'mean of {len(seeds)} seeds'}"
     n = int(scores["n"].max()) if "n" in scores else 0
-    noun, cells = metrics.target.noun, f"{int(scores['n_cells'].max())} test cells" if "n_cells" in scores else ""
-    what = f"{noun} of {cells}" if metrics.target.kind == TOTAL else f"{noun} at {n} cycles of {cells}" if cells else ""
+    noun, cells = metrics.question.noun, f"{int(scores['n_cells'].max())} test cells" if "n_cells" in scores else ""
+    what = (
+        f"{noun} of {cells}" if metrics.question.kind == TOTAL else f"{noun} at {n} cycles of {cells}" if cells else ""
+    )
     return f"{metrics.title}: {what or f'{n} test forecasts'}, errors in {metrics.unit} ({run})"
 
 
@@ -349,7 +368,7 @@ def _one_seed(found: Mapping[Any, Any] | None, measure: Measure) -> str:
 
 def _by_group(metrics: Metrics, table: pd.DataFrame, group: str) -> Table:
     """Return the MAE of every model in every group: a column a group."""
-    digits = digits_of(metrics.target, metrics.reference, metrics.scores)
+    digits = digits_of(metrics.question, metrics.reference, metrics.scores)
     groups = list(table[group].drop_duplicates())
     errors = table.drop_duplicates(["model", group]).set_index(["model", group])["mae"]
     models = reference_first(metrics.scores, metrics.reference)
@@ -367,10 +386,10 @@ def _by_cell(metrics: Metrics, table: pd.DataFrame) -> Table:
     """Return the scores of the run's model cell by cell, beside the error of the reference."""
     own = table[table["model"] == metrics.model]
     beside = table[table["model"] == metrics.reference].drop_duplicates("unique_id").set_index("unique_id")["mae"]
-    digits = digits_of(metrics.target, metrics.reference, metrics.scores)
+    digits = digits_of(metrics.question, metrics.reference, metrics.scores)
     kept = [
         measure_of(score, digits, metrics.longest_rul)
-        for score in scores_of(metrics.target.kind)
+        for score in scores_of(metrics.question.kind)
         if (score.column or score.name == "bias") and not score.whole and own.get(score.name, NOTHING).notna().any()
     ]
     columns = [Column("cell", numeric=False), Column("life"), *(Column(m.title, hint=m.score.hint) for m in kept)]

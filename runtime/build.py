@@ -10,13 +10,11 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatch
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -33,6 +31,7 @@ OURS = (
     "tasks.",
     "runtime.parallel.",
     "runtime.random_state.",
+    "report.tracking.",
 )
 """Modules of this project whose classes a configuration may name."""
 
@@ -69,16 +68,32 @@ def build(node: DictConfig, **live: Any) -> Any:
     faults = [fault for key, found in _nodes(node) for fault in _misused(key, found)]
     if faults:
         raise ConfigError(as_message(faults))
+    plain: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
     try:
-        return instantiate(node, **live, _convert_="all")
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, ValueError | ImportError):
-            raise ConfigError(str(cause)) from error
-        if isinstance(cause, OSError):
-            raise cause from error
-        reason = f"{type(cause).__name__}: {cause}" if cause else str(error)
+        return _instance(plain, live)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(str(error)) from error
+    except OSError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{node._target_} cannot be built from its settings ({reason}).") from error
+
+
+def _instance(node: Any, live: Mapping[str, Any]) -> Any:
+    """Return plain settings with an object in the place of every mapping that has a ``_target_``.
+
+    ``_partial_`` makes it a function that waits for the other arguments; ``live`` are arguments of the outermost.
+    """
+    if isinstance(node, list):
+        return [_instance(child, {}) for child in node]
+    if not isinstance(node, dict):
+        return node
+    given = {name: _instance(child, {}) for name, child in node.items() if not _is_special(name) and name not in live}
+    if "_target_" not in node:
+        return given
+    made = partial(class_of(node["_target_"]), **given, **live)
+    return made if node.get("_partial_") else made()
 
 
 def class_of(target: object) -> type:

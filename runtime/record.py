@@ -14,7 +14,6 @@ from runtime.faults import FolderError
 from runtime.files import ROOT, write_text
 from runtime.kept import entry, read_config, read_json, read_text
 from runtime.settings import defaults
-from runtime.sweep import WHERE
 
 PACKAGES = ["torch", "pytorch-lightning", "numpy", "pandas", "numba", "scikit-learn", "PyWavelets", "hydra-core"]
 UNFINISHED = "unfinished"  # folder of parts and checkpoints while a run goes on
@@ -41,7 +40,8 @@ def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
         settings.parallel = OmegaConf.create(OmegaConf.to_container(composed.parallel, resolve=True))
         return settings, folder
     settings = DictConfig(OmegaConf.to_container(composed, resolve=True))
-    del settings.folder, settings.resume
+    for name in ("folder", "resume", "tracking"):  # the last has addresses, which no kept configuration may have
+        settings.pop(name, None)
     open_folder(folder / UNFINISHED)
     if kept.exists():
         if _settled(_complete(read_config(kept))) != _settled(settings):
@@ -57,6 +57,8 @@ def _complete(kept: DictConfig) -> DictConfig:
 
 
 def _settled(settings: DictConfig) -> dict[str, Any]:
+    from runtime.sweep import WHERE  # Hydra, which reading a finished run does not need
+
     return {str(name): value for name, value in settings.items() if name not in WHERE}
 
 

@@ -14,8 +14,9 @@ from data.features.chain import Chain
 from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, Target
+from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
+from tasks.cells import OfCells
 from tasks.rul import as_table, cell_overlap
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
@@ -27,7 +28,7 @@ TOLD = 1 - 1e-9  # correlation of a column with the life that no measurement has
 MANY = 5  # cells from which a correlation says something
 
 
-class EarlyLife:
+class EarlyLife(OfCells):
     """Tell how long a cell will live, once for each cell, from its first ``cycles`` cycles.
 
     A window is ``lookback`` records, evenly spread over those cycles: lines and trees take the newest, networks see
@@ -47,8 +48,8 @@ class EarlyLife:
     """
 
     name: ClassVar[str] = "early_life"
-    target: ClassVar[Target] = Target(TOTAL, "life", "cell", "the mean of the training cells", decimals=1)
-    reference: ClassVar[str] = "Mean life"
+    question: ClassVar[Question] = Question(TOTAL, "life", "cell", "the mean of the training cells", decimals=1)
+    reference: str = "Mean life"
     strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -121,7 +122,7 @@ class EarlyLife:
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.target, self.reference, "cycles", naive_error={}, lives=panel.lives())
+        return Facts(self.question, self.reference, "cycles", naive_error={}, lives=panel.lives())
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the covariates and their usual size, and the shortest and longest life."""

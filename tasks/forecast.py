@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -21,21 +22,45 @@ from data.contracts import (
     IntArray,
     Panel,
     Scope,
+    Source,
+    Target,
     Windows,
 )
-from data.features.chain import Chain
 from data.panel import DataError, shown_date
+from data.targets.level import Level
+from data.targets.log_range import LogRange
 from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, Target, naive_error
-from runtime.build import build
+from evaluation.rows import PERSISTENCE as LAST_VALUE
+from evaluation.rows import Facts, Question, deviation, naive_error
+from models.seasonal import AUTO, find_season, series_of, steps_needed
+from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, needs_of, once_each
+from tasks import restoring
+from tasks.beside import ahead_of, future_left_out, future_replaced, past_moved, refuse_other_columns, with_beside
+from tasks.target_audit import audited
+from tasks.task import (
+    SAME_MEMORY,
+    BoolArray,
+    Candidate,
+    Changed,
+    Knowledge,
+    Prediction,
+    Prepared,
+    inputs_of,
+    needs_of,
+    once_each,
+)
+
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
 
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
+NO_MOVE = OmegaConf.create({"_target_": "models.naive.NoMove", "label": "Persistence"})  # of the level
+SEASONAL = "models.seasonal.SeasonalNaive"
 NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
@@ -52,11 +77,16 @@ class Forecast:
     ----------
     cfg : DictConfig
         The whole configuration, resolved.
+
+    Raises
+    ------
+    ConfigError
+        If the mean over several steps is forecast for more than one horizon.
     """
 
     name: ClassVar[str] = "forecast"
-    target: ClassVar[Target] = Target(SERIES)
-    reference: ClassVar[str] = "Persistence"
+    question: ClassVar[Question] = Question(SERIES)
+    reference: str = LAST_VALUE
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -68,6 +98,7 @@ class Forecast:
         "calibration",
         "copycat",
         "copycat.residuals",
+        "economic_value",
         "components",
         "training.attention",
         "training.losses",
@@ -75,22 +106,69 @@ class Forecast:
     )
 
     def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = cfg
+        node = cfg.get("target")  # a run of before there were targets has none
+        self.cfg, self.target = cfg, Level() if node is None else cast(Target, build(node))
+        if cfg.horizon > 1 and self.target.over > 1:
+            raise ConfigError(
+                f"target.over={self.target.over} forecasts the mean of the next {self.target.over} steps as one "
+                f"number; set horizon=1."
+            )
+
+        if cfg.get("season") not in (None, 1):
+            self.reference = self._seasonal().label
+
+    @property
+    def reach(self) -> int:
+        """How many steps after its origin the last target of a forecast lies."""
+        return max(int(self.cfg.horizon), self.target.over)
+
+    def load(self, source: Source) -> Panel:
+        """Read a source, turn its values into what is forecast, and join what is known beside them."""
+        return with_beside(self.cfg, self.target.transform(source.load()))
 
     def candidates(self) -> list[Candidate]:
-        """Return the model, its baselines without decomposition and persistence, each label once."""
+        """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
-        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
-        baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
-        return once_each([first, *baselines, Candidate(PERSISTENCE.label, PERSISTENCE, IDENTITY)])
+        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, _own_lookback(cfg.model))
+        others = [*(cfg.baselines or {}).values(), *([] if cfg.season in (None, 1) else [self._seasonal()])]
+        baselines = [Candidate(node.label, node, IDENTITY, _own_lookback(node)) for node in others]
+        twin = [] if naive else self._equal_memory(first)
+        last = Candidate(LAST_VALUE, NO_MOVE if self.target.adds else PERSISTENCE, IDENTITY)
+        rows = once_each([first, *twin, *baselines, last])
+        return [last if row.label == LAST_VALUE else row for row in rows]
+
+    def _equal_memory(self, row: Candidate) -> list[Candidate]:
+        """Return the same model without decomposition, looking back as far as a decomposition has seen; maybe none."""
+        cfg = self.cfg
+        if cfg.equal_memory == "none" or (cfg.equal_memory == "classical" and needs_of(row).gradients):
+            return []
+        scope, memory, least = build(cfg.scope), build(row.decomposition).memory, int(cfg.lookback)
+        if scope.history is None or memory == 0:
+            return []
+        seen = scope.history if memory is None else min(scope.history, least + memory)
+        if seen <= least:
+            return []
+        node = row.model.copy()
+        node.label = f"{row.model.label} ({SAME_MEMORY}, {seen} steps)"
+        doubled = [least * 2**power for power in range(seen) if least * 2**power < seen]
+        return [Candidate(node.label, node, IDENTITY, seen, (*doubled, seen), row.label)]
+
+    def _seasonal(self) -> DictConfig:
+        """Return the seasonal naive forecast among the model and its baselines, or else the one without drift."""
+        cfg = self.cfg
+        given = [node for node in (cfg.model, *(cfg.baselines or {}).values()) if node._target_ == SEASONAL]
+        plain = {"_target_": SEASONAL, "label": "Seasonal naive", "season": cfg.season, "drift": False}
+        found = given[0] if given else OmegaConf.create(plain)
+        assert isinstance(found, DictConfig)
+        return found
 
     def warm(self, panel: Panel) -> None:
-        """Decompose every series, once for each decomposition among the candidates."""
-        for node in {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}.values():
-            self._cut(panel, node, cached=True, work=build(self.cfg.parallel).map)
+        """Decompose every series, once for each decomposition and lookback among the candidates."""
+        for row in {inputs_of(row): row for row in self.candidates()}.values():
+            self._cut(panel, row, cached=True, work=build(self.cfg.parallel).map)
 
     @property
     def bundled(self) -> bool:
@@ -102,29 +180,45 @@ class Forecast:
     ) -> Prepared:
         """Cut the panel into windows of components."""
         if origins is None:
-            return Prepared(self._cut(panel, candidate.decomposition, cached))
+            return Prepared(self._cut(panel, candidate, cached))
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
-        first = self._first_end()
-        return Prepared(cut_at(panel, decomposition, scope, cfg.lookback, cfg.horizon, origins, first))
+        first = self._first_end
+        lookback = self._lookback(candidate)
+        return Prepared(self._averaged(cut_at(panel, decomposition, scope, lookback, self.reach, origins, first)))
 
-    def _cut(self, panel: Panel, node: DictConfig, cached: bool, work: Any = map) -> Windows:
-        cfg = self.cfg
+    def _cut(self, panel: Panel, candidate: Candidate, cached: bool, work: Any = map) -> Windows:
+        cfg, node = self.cfg, candidate.decomposition
         scope: Scope = build(cfg.scope)
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        return cut(panel, build(node), scope, cfg.lookback, cfg.horizon, work, self._first_end())
+        windows = cut(
+            panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end, cfg.stride
+        )
+        return self._averaged(windows)
 
+    def _averaged(self, windows: Windows) -> Windows:
+        """Return windows whose target is the mean over the steps of ``target.over``; its components still add up."""
+        if self.target.over == 1:
+            return windows
+        return windows._replace(
+            target=windows.target.mean(axis=1, keepdims=True), y=windows.y.mean(axis=1, keepdims=True)
+        )
+
+    def _lookback(self, candidate: Candidate) -> int:
+        return max(candidate.lookback or int(self.cfg.lookback), needs_of(candidate).lookback)
+
+    @cached_property
     def _first_end(self) -> int:
-        """Return the step at which the first window ends: the same for all candidates, so that rows compare."""
+        """The step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
-        nodes = {_plain_text(row.decomposition): row.decomposition for row in self.candidates()}
-        return max(first_end(scope, build(node), self.cfg.lookback) for node in nodes.values())
+        rows = {inputs_of(row): row for row in self.candidates()}
+        return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows all of whose targets have the role."""
-        return select(windows, fold, role)
+        return select(windows, fold, role, self.reach)
 
     def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
         """Return the forecasts as they are: a series may go anywhere."""
@@ -136,7 +230,7 @@ class Forecast:
         """Return forecasts ``(n, H)`` and the ends of own intervals as a Forecasts table, one row a target."""
         n_windows, horizon = windows.y.shape
         origin = np.repeat(windows.origin, horizon)
-        step = np.tile(1 + np.arange(horizon), n_windows)
+        step = np.tile(self._steps(), n_windows)
         ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
         columns = {
             "unique_id": ids[origin],
@@ -150,14 +244,46 @@ class Forecast:
         return pd.DataFrame(columns | {name: end.ravel() for name, end in ends.items()})
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
-        """Return the error of persistence while training, by which MASE divides."""
+        """Return the error of the (seasonal) naive forecast while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
-        return Facts(self.target, self.reference, panel.unit, naive_error=naive_error(train), lives={})
+        given = self.cfg.season
+        season = (find_season(series_of(train)) if given == AUTO else given) or 1
+        if given == AUTO:
+            told = f"A season of {season} steps was found" if season > 1 else "No season was found"
+            notes = (f"{told} in the autocorrelation of the training rows' changes (season=auto).",)
+        return Facts(
+            self.question,
+            self.reference,
+            panel.unit,
+            naive_error=naive_error(train, season, moves=self.target.adds),
+            unscored=tuple(self.target.unscored),
+            deviation=deviation(train) if panel.frame["unique_id"].nunique() > 1 else {},
+            notes=notes if given == AUTO else (),
+        )
+
+    def _steps(self) -> IntArray:
+        """Return how far ahead each target lies; of a mean over several steps its last one."""
+        steps = 1 + np.arange(self.cfg.horizon)
+        return steps if self.target.over == 1 else np.array([self.target.over])
+
+    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Put truths and forecasts in the unit users think in beside those of a Forecasts table, if it is another."""
+        return restoring.restored(self.target, panel, forecasts, calibration)
+
+    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
+        """Return the validation errors of some models that restoring new forecasts needs; None where none are."""
+        own = calibration[calibration["model"].isin(list(labels))]
+        return restoring.errors_of(self.target, own) if self.target.curved else None
+
+    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
+        """Put forecasts and bounds of predict.py in the unit users think in beside them, if it is another."""
+        return restoring.restored_ahead(self.target, panel, table, errors)
 
     def card(self, panel: Panel) -> dict[str, Any]:
-        """Return the usual spacing of the rows and the usual change between them."""
+        """Return the usual spacing of the rows, the usual change between them, and what stands beside them."""
         spacing, change = pace(panel)
-        return {"spacing": spacing, "change": change}
+        beside = {"covariates": dict(panel.covariates), "known": list(panel.known)}
+        return {"spacing": spacing, "change": change} | (beside if panel.covariates or panel.known else {})
 
     def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
         """Return the components of the last series, as the model saw them last."""
@@ -184,7 +310,8 @@ class Forecast:
         if changed:
             told = f"{changed} of {checked} tested steps lie before steps that were learnt from"
         split = Finding("split", "LEAKS" if changed else "causal", checked, changed, told)
-        return [split, *self._strangers(panel)]
+        target = audited(self.target, panel, self._cuts(self._known_origins(panel, folds[-1])), self.cfg.seed)
+        return [split, *target, *self._strangers(panel)]
 
     def _strangers(self, panel: Panel) -> list[Finding]:
         """Find decompositions that know the series by heart: by its values, or by the place in it."""
@@ -203,7 +330,7 @@ class Forecast:
         away.  By its values it is not found in another unit, and what was known of the next move is gone; by the
         place, the next moves are still told where every value has been replaced.
         """
-        every = origins(panel, 1, self._first_end())
+        every = origins(panel, 1, self._first_end)
         doubled = replace(panel, frame=panel.frame.assign(y=2.0 * panel.frame["y"]))
         few = _spread(every, FEW)
         one, other = (self._past(given, node, few) for given in (panel, doubled))
@@ -228,7 +355,7 @@ class Forecast:
 
     def _past(self, panel: Panel, node: DictConfig, rows: IntArray) -> Windows:
         cfg = self.cfg
-        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end())
+        return cut_at(panel, build(node), build(cfg.scope), cfg.lookback, 1, rows, self._first_end)
 
     def leak_by_design(self, candidate: Candidate) -> str:
         """Say how a candidate is built to see components that are shaped by what comes after, if it is."""
@@ -246,7 +373,7 @@ class Forecast:
 
     def own_past(self, windows: Windows) -> tuple[IntArray, IntArray | None]:
         """Return the origin of each window, and the row of its last target."""
-        return windows.origin, windows.origin + self.cfg.horizon
+        return windows.origin, windows.origin + self.reach
 
     def sampled(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> IntArray | None:
         """Return some origins of each role, the first and last among them, and those the changes begin at."""
@@ -256,7 +383,9 @@ class Forecast:
         sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
         chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
         ends = [rows[[0, -1]] for rows in known.values() if rows.size]
-        return np.unique(np.concatenate([*chosen, *ends, self._cuts(known)]))
+        there = origins(panel, self.cfg.horizon, self._first_end, self.cfg.stride)
+        last_known = there[np.maximum(np.searchsorted(there, self._cuts(known), side="right") - 1, 0)]
+        return np.unique(np.concatenate([*chosen, *ends, last_known]))
 
     def changes(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Iterator[Changed]:
         """Yield panels whose future, after some date, was replaced in several ways; last one without a future.
@@ -270,9 +399,10 @@ class Forecast:
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
+            other = future_replaced(other, later, how, rng)
             yield Changed(f"what comes after {shown_date(dates[row])} is {how}", other, fold, later)
         later = dates > dates[cuts[-1]]
-        other = replace(panel, frame=panel.frame[~later].reset_index(drop=True))
+        other = future_left_out(panel, later)
         name = f"what comes after {shown_date(dates[cuts[-1]])} is left out"
         yield Changed(name, other, Fold(fold.role[~later], fold.name), later, np.flatnonzero(~later))
 
@@ -280,13 +410,13 @@ class Forecast:
         """Return the panel with everything replaced: inputs that stay as they were are not made of it."""
         everything = np.ones(len(panel.frame), dtype=bool)
         scrambled = _in_each(panel, everything, "scrambled", rng)
-        other = replace(panel, frame=panel.frame.assign(y=scrambled))
+        other = past_moved(replace(panel, frame=panel.frame.assign(y=scrambled)), rng)
         return Changed("every value is replaced by another", other, fold, everything)
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.cfg.horizon, self._first_end())
-        roles = fold.role[ends[:, None] + 1 + np.arange(self.cfg.horizon)]
+        ends = origins(panel, self.reach, self._first_end, self.cfg.stride)
+        roles = fold.role[ends[:, None] + 1 + np.arange(self.reach)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
     def _cuts(self, known: Mapping[int, IntArray]) -> IntArray:
@@ -294,7 +424,7 @@ class Forecast:
         train, test = known[TRAIN], known[TEST]
         within = train[[train.size // 2]]  # a training window must not see its future either
         n_tested = 8 if self.cfg.audit == "full" else 3
-        return np.r_[train[-1] + self.cfg.horizon, within, _spread(test, n_tested)]
+        return np.r_[train[-1] + self.reach, within, _spread(test, n_tested)]
 
     def explained(self, finding: Finding, windows: Windows) -> Finding:
         """Add to a decomposition that leaks how many directions of the next move can be told from it."""
@@ -312,12 +442,12 @@ class Forecast:
 
     @property
     def any_file(self) -> str:
-        """The choice of ``conf/source`` that reads a file given to predict.py."""
-        return "csv"
+        """The choice of ``conf/source`` that reads a file given to predict.py: closes, or prices for a range."""
+        return "ohlc" if isinstance(self.target, LogRange) else "csv"
 
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read series, and refuse those that move in other steps or at another scale than in training."""
-        panel: Panel = source.load()
+        panel = self.target.transform(source.load())
         spacing, change = pace(panel)
         if abs(spacing - card["spacing"]) > 0.5 * card["spacing"]:
             raise DataError(
@@ -329,26 +459,46 @@ class Forecast:
                 f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
                 f"{card['change']:.3g}: this is another series or another unit.  Train on this one."
             )
+        panel = with_beside(self.cfg, panel, refuse=False)
+        refuse_other_columns(panel, card)
         return panel
 
-    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+    def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.cfg.lookback)
+        ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.reach)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate), ahead)
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
     ) -> Prediction:
         """Return the next steps of every series, a row a date."""
-        ids = panel.frame["unique_id"].to_numpy()
-        parts = []
-        for n, last in enumerate(windows.origin):
-            known = panel.frame["ds"].iloc[first_row(ids, last) : last + 1]
-            days = upcoming(known, self.cfg.horizon, panel.calendar)
-            part = pd.DataFrame({"unique_id": ids[last], "ds": days, "step": range(1, self.cfg.horizon + 1)})
-            parts.append(part.assign(**{label: forecast[n] for label, forecast in forecasts.items()}))
+        ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"]
+        codes = pd.factorize(dates)[0]
+        rhythms: dict[bytes, Any] = {}  # of series with the same dates the next ones are the same
+        ahead, steps = [], self._steps()
+        for last in windows.origin:
+            own = slice(first_row(ids, last), last + 1)
+            known, key = dates.iloc[own], codes[own].tobytes()
+            if key not in rhythms:
+                rhythms[key] = upcoming(known, self.reach, panel.calendar)[steps - 1]
+            ahead.append(rhythms[key])
+        n = len(windows.origin)
+        columns = {
+            "unique_id": np.repeat(ids[windows.origin], steps.size),
+            "ds": ahead[0].append(ahead[1:]),
+            "step": np.tile(steps, n),
+        }
         doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
-        return Prediction(pd.concat(parts, ignore_index=True), title, [doubt] if doubt else [])
+        table = pd.DataFrame(columns | {label: forecast.ravel() for label, forecast in forecasts.items()})
+        return Prediction(table, title, [doubt] if doubt else [])
+
+
+def _own_lookback(model: DictConfig) -> int | None:
+    """Return how many steps a model looks back upon that says so, by a memory or a season; None: as the others."""
+    if "memory" in model:
+        return int(model.memory)
+    return steps_needed(model.season) if "season" in model else None
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

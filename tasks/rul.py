@@ -16,8 +16,9 @@ from data.panel import DataError, listed
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
-from evaluation.rows import Facts, Target
+from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
+from tasks.cells import OfCells
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
@@ -25,7 +26,7 @@ NOTHING = OmegaConf.create({})
 FAR = 50.0  # ratio of medians beyond which a column is in another unit
 
 
-class RUL:
+class RUL(OfCells):
     """Tell the remaining useful life of a cell at every cycle from the ``lookback`` cycles up to it.
 
     Parameters
@@ -44,11 +45,11 @@ class RUL:
     """
 
     name: ClassVar[str] = "rul"
-    target: ClassVar[Target] = Target(
+    question: ClassVar[Question] = Question(
         REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", decimals=2
     )
-    reference: ClassVar[str] = "Clock"
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
+    reference: str = "Clock"
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
@@ -122,7 +123,7 @@ class RUL:
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.target, self.reference, "cycles", naive_error={}, lives=panel.lives())
+        return Facts(self.question, self.reference, "cycles", naive_error={}, lives=panel.lives())
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the covariates, their usual size and the longest life."""

@@ -11,21 +11,27 @@ n window, H horizon
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from data.contracts import FloatArray, Fold, IntArray, Panel, Windows
-from data.features.chain import Chain
+from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, Target
+from evaluation.rows import Facts, Question
 from models.model import Needs
 from runtime.build import class_of
 
+if TYPE_CHECKING:  # scikit-learn, which a network does not need
+    from data.features.chain import Chain
+
 BoolArray = NDArray[np.bool_]
+
+
+SAME_MEMORY = "same memory"
+"""In the label of a row that stands beside a decomposed one."""
 
 
 class Candidate(NamedTuple):
@@ -35,13 +41,19 @@ class Candidate(NamedTuple):
     model: DictConfig
     decomposition: DictConfig
     """How its inputs are decomposed; empty where the task decomposes nothing."""
+    lookback: int | None = None
+    """Steps it looks back upon, where these are its own; None: ``lookback`` of the run."""
+    lookbacks: tuple[int, ...] = ()
+    """Those it chooses from on validation rows, ascending; the last is ``lookback``.  Empty: no choice."""
+    beside: str = ""
+    """Label of the decomposed row beside which it stands, undecomposed but with the same memory; else empty."""
 
 
 class Prepared(NamedTuple):
     """The inputs of one candidate on one fold, for every origin there is."""
 
     windows: Windows
-    features: Chain | None = None
+    features: "Chain | None" = None
 
     @property
     def n_conditions(self) -> int:
@@ -86,15 +98,24 @@ class Task(Protocol):
     """One kind of question, built as ``task(cfg)`` with the whole configuration."""
 
     name: ClassVar[str]
-    target: ClassVar[Target]
+    question: ClassVar[Question]
     """What is forecast, in facts that a run folder keeps: scores, tests and the report go by them, not by the name."""
-    reference: ClassVar[str]
+    reference: str
     """Label of the forecast anyone can make, beside which every number stands."""
     strangers: ClassVar[Sequence[str]]
     """Groups of ``conf/`` that it has no use for."""
     sections: ClassVar[Sequence[str]]
     """Sections of the report page, in their order."""
     cfg: DictConfig
+
+    @property
+    def reach(self) -> int:
+        """How many steps after its origin the last target of a forecast lies."""
+        ...
+
+    def load(self, source: Source) -> Panel:
+        """Read a source, and turn its values into what is forecast."""
+        ...
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines and the reference, each label once; the model comes first."""
@@ -135,6 +156,18 @@ class Task(Protocol):
         self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
     ) -> pd.DataFrame:
         """Return forecasts ``(n, H)``, and the ends of a model's own intervals, as a Forecasts table."""
+        ...
+
+    def restored(self, panel: Panel, forecasts: pd.DataFrame, calibration: pd.DataFrame) -> pd.DataFrame:
+        """Put truths and forecasts in the unit users think in beside those of a Forecasts table, if it is another."""
+        ...
+
+    def kept_errors(self, calibration: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame | None:
+        """Return the validation errors of some models that restoring new forecasts needs; None where none are."""
+        ...
+
+    def restored_ahead(self, panel: Panel, table: pd.DataFrame, errors: pd.DataFrame | None) -> pd.DataFrame:
+        """Put forecasts and bounds of predict.py in the unit users think in beside them, if it is another."""
         ...
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
@@ -194,7 +227,7 @@ class Task(Protocol):
         """Read a file to forecast from, and refuse one that does not fit what the model was trained on."""
         ...
 
-    def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
+    def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the windows of a file that are forecast from; their targets are not known."""
         ...
 
@@ -211,6 +244,11 @@ def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
     for candidate in candidates:
         unique.setdefault(candidate.label, candidate)
     return list(unique.values())
+
+
+def inputs_of(candidate: Candidate) -> str:
+    """Name the inputs of a candidate: rows of the table with the same name can share what was prepared."""
+    return f"{candidate.decomposition} {candidate.lookback} {needs_of(candidate).lookback}"
 
 
 def needs_of(candidate: Candidate) -> Needs:

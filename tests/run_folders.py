@@ -71,7 +71,7 @@ def series_metrics(
         leaks=leaks,
         audit=AUDIT,
         validation={"mae": 3.0},
-        target=KEPT_NO_FACTS["forecast"][0],
+        question=KEPT_NO_FACTS["forecast"][0],
         sections=KEPT_NO_FACTS["forecast"][1],
         **found._asdict(),
     )
@@ -114,7 +114,7 @@ def cell_metrics(n_cells: int = 6, leaking: tuple[str, ...] = (), seeds: int = 1
         audit=AUDIT,
         validation={"mae": 11.0},
         choices={"augmentation": "identity", "model": "bilstm_hybrid"},
-        target=KEPT_NO_FACTS["rul"][0],
+        question=KEPT_NO_FACTS["rul"][0],
         sections=KEPT_NO_FACTS["rul"][1],
         **found._asdict(),
     )
@@ -130,7 +130,7 @@ def leave(folder: Path, metrics: Metrics, table: pd.DataFrame | None = None, art
     (folder / "config.yaml").write_text(f"seed: 0\nmodel:\n  label: {metrics.model}\n  hidden: 32\n", encoding="utf-8")
     if artifacts:
         (folder / "artifacts").mkdir(exist_ok=True)
-        (_of_series if metrics.target.kind == SERIES else _of_cells)(folder / "artifacts")
+        (_of_series if metrics.question.kind == SERIES else _of_cells)(folder / "artifacts")
     return folder
 
 

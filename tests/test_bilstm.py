@@ -27,7 +27,7 @@ def double():
 
 
 def life(name, *overrides):
-    return build(compose_model(name, *overrides), **LIFE)
+    return build(compose_model(name, "model.network.zero_head=false", *overrides), **LIFE)
 
 
 @pytest.mark.parametrize(("n_inputs", "hidden", "n_steps"), [(1, 5, 7), (6, 4, 3), (3, 1, 1), (1, 1, 4)])

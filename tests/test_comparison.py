@@ -50,7 +50,7 @@ def a_run(
     found = judge(table, series_facts(), leaking)
     return Metrics(
         "forecast",
-        series_facts().target,
+        series_facts().question,
         "csi300_paper",
         dataset,
         "CSI 300",
@@ -83,7 +83,7 @@ def on_cells(
     by_seed = trainings(table[table["model"] != "Extra trees"], seeds, CLOCK) if seeds > 1 else None
     found = judge(table, cell_facts(lives), leaking, by_seed)
     return Metrics(
-        "rul", cell_facts(lives).target, "ablation", dataset, "HNEI", "cycles", seed, model, CLOCK,
+        "rul", cell_facts(lives).question, "ablation", dataset, "HNEI", "cycles", seed, model, CLOCK,
         seeds=list(range(seeds)), leaks=leaking,
         lives={cell: float(life) for cell, life in lives.items()},
         choices={"augmentation": augmentation, "model": model.lower()}, **found._asdict(),
@@ -387,7 +387,7 @@ def test_runs_of_version_1_are_compared_with_those_of_today(tmp_path: Path) -> N
         write_old(folder / "metrics.json")
     today = replace(a_run(dataset="synthetic"), experiment="smoke")
     forecast, rul = compare([RunFolder(folders[0]), today, RunFolder(folders[1])])
-    assert (forecast.target.kind, rul.target.kind) == ("series", "remaining")
+    assert (forecast.question.kind, rul.question.kind) == ("series", "remaining")
     rows = forecast.rows.set_index("model")
     assert np.isnan(rows.loc["ICEEMDAN-CNN-LSTM-AM", "crps"])
     assert np.isfinite(rows.loc[CEEMDAN, "mae"])

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import report.run_folder
-from evaluation.rows import Target
+from evaluation.rows import Question
 from report.comparison import compare
 from report.page import write_page
 from report.run_folder import KEPT_NO_FACTS, Metrics, RunFolder, read_metrics, write_metrics
@@ -343,14 +343,14 @@ def test_lives_may_be_lacking(tmp_path: Path) -> None:
 
 def test_a_run_of_a_task_nobody_knows_is_read_by_its_own_facts(folder: Path) -> None:
     facts = {"kind": "series", "noun": "load", "group": "series", "reference": "", "decimals": 1}
-    change(folder, task="weather", target=facts, sections=["results", "forecast"])
+    change(folder, task="weather", question=facts, sections=["results", "forecast"])
     run = RunFolder(folder)
-    assert run.metrics.target == Target("series", "load", "series", "", 1)
+    assert run.metrics.question == Question("series", "load", "series", "", 1)
     assert "Forecasts are off by" in write_page(folder).read_text(encoding="utf-8")
-    assert compare([run])[0].target.noun == "load"
+    assert compare([run])[0].question.noun == "load"
 
 
 @pytest.mark.parametrize("name", KEPT_NO_FACTS)
 def test_runs_from_before_facts_were_kept_are_read_by_those_of_their_task_today(name: str) -> None:
     task = class_of(OmegaConf.load(ROOT / "conf" / "task" / f"{name}.yaml")._target_)
-    assert KEPT_NO_FACTS[name][0] == task.target
+    assert KEPT_NO_FACTS[name][0] == task.question

@@ -36,7 +36,7 @@ GUESSES = np.array([101.0, 103.0, 104.0, 104.0])  # errors 1, 2, 1, 1; persisten
 
 
 def scored(forecasts: pd.DataFrame, facts: Facts, *by: str) -> pd.DataFrame:
-    return aggregate(enriched(forecasts, facts), scores_of(facts.target.kind), ["model", *by])
+    return aggregate(enriched(forecasts, facts), scores_of(facts.question.kind), ["model", *by])
 
 
 # --- the definition -------------------------------------------------------------------------------

@@ -403,8 +403,8 @@ def bounds(
     forecasts: pd.DataFrame, facts: Facts | None = None, replications: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     facts = facts or series_facts()
-    scores = [score for score in scores_of(facts.target.kind) if score.name != "crps"]
-    blocks: Blocks = "series" if facts.target.kind in CELLS else "time"
+    scores = [score for score in scores_of(facts.question.kind) if score.name != "crps"]
+    blocks: Blocks = "series" if facts.question.kind in CELLS else "time"
     return metric_intervals(enriched(forecasts, facts), scores, blocks, replications, seed)
 
 

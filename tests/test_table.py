@@ -81,7 +81,7 @@ def test_the_verdict_of_the_audit_comes_first_in_its_colour(verdict: str, colour
 def test_several_seeds_show_their_mean_and_spread(metrics: Metrics) -> None:
     table = to_markdown(metrics)
     own = metrics.groups["seed"].loc[metrics.groups["seed"]["model"] == metrics.model, "mae"]
-    digits = 2 if metrics.target.kind == REMAINING else 3
+    digits = 2 if metrics.question.kind == REMAINING else 3
     assert f"mean of {len(own)} seeds" in table
     assert f"{metrics.model} ({len(own)} seeds)" in table
     assert f"{own.mean():.{digits}f}±{own.std(ddof=1):.{digits}f}" in line_of(table, metrics.model)

@@ -1,8 +1,9 @@
 """Cells in the Battery Data Format of the Battery Data Alliance (BDF), one table of samples a cell.
 
-Its columns are named ``Test Time / s``, ``Voltage / V``, ``Current / A`` and ``Cycle Count / 1`` (recommended there and
-needed here), or by machine-readable names ``test_time_second``, ``voltage_volt``, ``current_ampere`` and
-``cycle_count`` (github.com/battery-data-alliance/battery-data-format).  A current below 0 discharges.
+Its columns are named ``Test Time / s``, ``Voltage / V``, ``Current / A`` (required) and ``Cycle Count / 1``
+(recommended and needed here), or by the machine-readable names ``test_time_second``, ``voltage_volt``,
+``current_ampere`` and ``cycle_count`` (github.com/battery-data-alliance/battery-data-format).  A current below 0
+discharges.
 """
 
 from collections.abc import Iterator, Sequence

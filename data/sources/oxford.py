@@ -1,8 +1,9 @@
 """Oxford Battery Degradation Dataset 1 (Birkl, 2017): eight pouch cells, measured every hundred drive cycles.
 
 As its README says, ``Oxford_Battery_Degradation_Dataset_1.mat`` holds ``Cell1`` to ``Cell8``; each has ``cyc0000``,
-``cyc0100`` and so on, named by the drive cycles before; these have ``C1ch``, ``C1dc``, ``OCVch`` and ``OCVdc``, each with
-``t``, ``v`` [V], ``q`` [mAh] and ``T`` [°C].  The curve is that of the discharge at 1 C, ``C1dc``.
+``cyc0100`` and so on, named by the drive cycles before, and each of these measurements ``C1ch``, ``C1dc``,
+``OCVch`` and ``OCVdc`` with ``t``, ``v`` [V], ``q`` [mAh] and ``T`` [°C].  The curve is that of the
+discharge at 1 C, ``C1dc``.
 """
 
 import re

@@ -87,6 +87,32 @@ def pairwise(rows: pd.DataFrame, loss: Loss = "absolute") -> pd.DataFrame:
     return result
 
 
+def against(pairs: pd.DataFrame, other: str) -> pd.DataFrame:
+    """Return the tests of every model against one of them, of all pairs that were tested.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        As ``pairwise`` returns them.
+    other : str
+        Label of that model.
+
+    Returns
+    -------
+    DataFrame
+        A row a model but that one:
+
+        - ``model``.
+        - ``difference_simple``: mean loss less that of ``other`` [unit of y].
+        - ``p_simple``: two-sided p-value after Holm's correction over these models.
+    """
+    first, second = pairs[pairs["other"] == other], pairs[pairs["model"] == other]
+    models = [*first["model"], *second["other"]]
+    difference = np.concatenate([first["difference"], -second["difference"]])
+    p = pd.concat([first["p"], second["p"]], ignore_index=True)
+    return pd.DataFrame({"model": models, "difference_simple": difference, "p_simple": holm(p)})
+
+
 def diebold_mariano(differences: np.ndarray, horizon: int) -> float:
     """Return the two-sided p-value that loss differences ``(n,)``, in time order, have mean zero.
 

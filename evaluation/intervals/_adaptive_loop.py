@@ -45,50 +45,88 @@ def follow(
     last : array ``(S, level)``
         Written: after the last truth of each stream.
     """
-    n_levels = target.size
     size = np.empty(error.size)  # of errors, as expected at each origin
-    alpha = np.empty(n_levels)
+    alpha = np.empty(target.size)
     came = np.empty(window)  # scores in the order they came, a ring
     ordered = np.empty(window)  # the same scores, sorted
+    counts = np.zeros(3, dtype=np.int64)  # scores, place of the oldest, errors
+    sums = np.zeros(2)  # weighted squares of errors, weights
     for stream in range(start.size - 1):
         begin, end = start[stream], start[stream + 1]
         alpha[:] = target
-        n_scores, oldest, n_errors = 0, 0, 0
-        total, weight = 0.0, 0.0
+        counts[:] = 0
+        sums[:] = 0.0
         arrived = begin
         for row in range(begin, end + 1):
             while arrived < row and (row == end or ds[arrived] <= origin[row]):
                 if math.isfinite(error[arrived]):
                     missed = abs(error[arrived])
-                    for k in range(n_levels):
-                        if math.isfinite(reach[arrived, k]):
-                            outside = 1.0 if missed > reach[arrived, k] else 0.0
-                            alpha[k] += gamma * (target[k] - outside)
-                    if size[arrived] > 0:  # not where all errors so far were 0
-                        score = missed / size[arrived]
-                        if n_scores == window:
-                            remove(ordered, n_scores, came[oldest])
-                            n_scores -= 1
-                        insert(ordered, n_scores, score)
-                        n_scores += 1
-                        came[oldest] = score
-                        oldest = (oldest + 1) % window
-                    total = keep * total + missed * missed
-                    weight = keep * weight + 1
-                    n_errors += 1
+                    learn(
+                        alpha, came, ordered, counts, sums, target, gamma, keep, missed, size[arrived], reach[arrived]
+                    )
                 arrived += 1
-            now = math.sqrt(total / weight) if n_errors >= FIRST else np.nan
             if row < end:
-                size[row] = now
-            for k in range(n_levels):
-                far = np.nan
-                if n_scores >= fewest[k]:
-                    place = min(max(math.ceil((n_scores + 1) * (1 - alpha[k]) - 1e-9), 1), n_scores)
-                    far = now * ordered[place - 1]
-                if row < end:
-                    reach[row, k] = far
-                else:
-                    last[stream, k] = far
+                size[row] = expect(alpha, ordered, counts, sums, fewest, reach[row])
+            else:
+                expect(alpha, ordered, counts, sums, fewest, last[stream])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def learn(
+    alpha: FloatArray,
+    came: FloatArray,
+    ordered: FloatArray,
+    counts: IntArray,
+    sums: FloatArray,
+    target: FloatArray,
+    gamma: float,
+    keep: float,
+    missed: float,
+    size: float,
+    reach: FloatArray,
+) -> None:
+    """Take the absolute error of a forecast whose truth has arrived into the state.
+
+    Parameters
+    ----------
+    alpha, came, ordered, counts, sums : array
+        The state, as ``follow`` makes it; written.
+    target, gamma, keep : array, number
+        As of ``follow``.
+    missed, size, reach : number, number, array ``(level,)``
+        The absolute error, and what ``expect`` returned and wrote when the forecast was made.
+    """
+    for k in range(target.size):
+        if math.isfinite(reach[k]):
+            outside = 1.0 if missed > reach[k] else 0.0
+            alpha[k] += gamma * (target[k] - outside)
+    if size > 0:  # not where all errors so far were 0
+        score = missed / size
+        if counts[0] == came.size:
+            remove(ordered, counts[0], came[counts[1]])
+            counts[0] -= 1
+        insert(ordered, counts[0], score)
+        counts[0] += 1
+        came[counts[1]] = score
+        counts[1] = (counts[1] + 1) % came.size
+    sums[0] = keep * sums[0] + missed * missed
+    sums[1] = keep * sums[1] + 1
+    counts[2] += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def expect(
+    alpha: FloatArray, ordered: FloatArray, counts: IntArray, sums: FloatArray, fewest: IntArray, reach: FloatArray
+) -> float:
+    """Return the size of errors as it is now, and write how far the interval of each level reaches."""
+    now = math.sqrt(sums[0] / sums[1]) if counts[2] >= FIRST else np.nan
+    n_scores = counts[0]
+    for k in range(alpha.size):
+        reach[k] = np.nan
+        if n_scores >= fewest[k]:
+            place = min(max(math.ceil((n_scores + 1) * (1 - alpha[k]) - 1e-9), 1), n_scores)
+            reach[k] = now * ordered[place - 1]
+    return now
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -81,6 +81,10 @@ class Adaptive:
         """Return nothing: what calibration rows lack the first test rows make up for."""
         return []
 
+    def online(self) -> "Online":
+        """Return the state of one stream of errors, before the first."""
+        return Online(self.levels, self.window, self.gamma, self.halflife)
+
     def _follow(self, found: Streams) -> tuple[FloatArray, FloatArray]:
         """Return the reach of every row ``(n, level)``, and that of the row after each stream ``(S, level)``."""
         from evaluation.intervals._adaptive_loop import follow  # numba, a second to import
@@ -93,3 +97,38 @@ class Adaptive:
         times = (found.start, found.ds, found.origin, found.error)
         follow(*times, target, fewest, self.window, self.gamma, keep, reach, last)
         return reach, last
+
+
+class Online:
+    """The state of adaptive intervals of one model, series and step, moved by one error at a time.
+
+    The same compiled steps as ``Adaptive`` takes over whole tables, so the same bits.
+
+    Parameters
+    ----------
+    levels, window, gamma, halflife
+        As of ``Adaptive``.
+    """
+
+    def __init__(self, levels: Sequence[int], window: int, gamma: float, halflife: float) -> None:
+        self.levels, self.gamma, self.keep = levels, gamma, 0.5 ** (1 / halflife)
+        self._target = np.array([1 - level / 100 for level in levels])
+        self._fewest = np.array([needed(level) for level in levels], dtype=np.int64)
+        self._alpha, self._came, self._ordered = self._target.copy(), np.empty(window), np.empty(window)
+        self._counts, self._sums = np.zeros(3, dtype=np.int64), np.zeros(2)
+
+    def expect(self) -> tuple[float, FloatArray]:
+        """Return the size of errors, and how far the interval of each level reaches ``(level,)``, both as of now."""
+        from evaluation.intervals._adaptive_loop import expect
+
+        reach = np.empty(len(self.levels))
+        size = expect(self._alpha, self._ordered, self._counts, self._sums, self._fewest, reach)
+        return float(size), reach
+
+    def learn(self, error: float, size: float, reach: FloatArray) -> None:
+        """Take the error of a forecast, and what ``expect`` returned when it was made."""
+        from evaluation.intervals._adaptive_loop import learn
+
+        if np.isfinite(error):
+            state = (self._alpha, self._came, self._ordered, self._counts, self._sums)
+            learn(*state, self._target, self.gamma, self.keep, abs(error), size, reach)

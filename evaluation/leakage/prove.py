@@ -83,6 +83,8 @@ class Finding(NamedTuple):
     """Largest relative difference that is no more than rounding."""
     subject: str | None = None
     """Label of the table's row it is about; None: of all."""
+    first: int | None = None
+    """Number of the first value that looked, among those of its stage; None where none did."""
 
     @property
     def name(self) -> str:
@@ -102,11 +104,14 @@ class Audit:
         What the audit took.
     expected : collection of str
         Stages that are known to leak, as in a published protocol that is reproduced.
+    taken_from : str
+        The run that proved it, where another run of the same pipeline did; else empty.
     """
 
     findings: Sequence[Finding]
     seconds: float = 0.0
     expected: Collection[str] = field(default_factory=tuple)
+    taken_from: str = ""
 
     @property
     def leaks(self) -> list[Finding]:
@@ -164,7 +169,7 @@ class Audit:
             "stages": [finding._asdict() for finding in self.findings],
             "expected": sorted(self.expected),
             "seconds": round(self.seconds, 2),
-        }
+        } | ({"taken_from": self.taken_from} if self.taken_from else {})
 
     def __str__(self) -> str:
         return self.sentence
@@ -194,6 +199,8 @@ class _Tally:
     leaked: int = 0
     rounded: int = 0
     rounding: float = 0.0
+    first: int | None = None
+    """The first value that leaked."""
     by: str = ""
     """The change that made it leak first, else that of the largest rounding."""
 
@@ -229,12 +236,15 @@ def _count(old: Stage, new: Stage, change: Change, code: IntArray, first: IntArr
     if change.rows is not None and old.own_past is not None and new.own_past is not None:
         free, there = _in_place(old, new, change.rows, free)
     found = difference(old.values, there, old.precision, tally.scale)
-    leaked = int((free & found.beyond).sum())
+    looked = np.flatnonzero(free & found.beyond)
+    leaked = looked.size
     rounded = free & found.differs & ~found.beyond
     largest = float(found.relative[rounded].max(initial=0.0))
     tally.checked += int(free.sum())
     if (leaked and not tally.leaked) or (largest > tally.rounding and not tally.leaked):
         tally.by = change.name
+    if leaked:
+        tally.first = int(looked[0]) if tally.first is None else min(tally.first, int(looked[0]))
     tally.leaked += leaked
     tally.rounded += int(rounded.sum())
     tally.rounding = max(tally.rounding, largest)
@@ -264,7 +274,7 @@ def _findings(before: Sequence[Stage], tallies: Sequence[_Tally]) -> list[Findin
             if not tally.leaked:
                 what = STALE if stale == touched else f"{STALE} ({stale} of {touched} series)"
             detail = what if cause is None else f"{INHERITED} ({cause.name})"
-            findings.append(Finding(name, "LEAKS", checked, tally.leaked, detail, tally.rounding, subject))
+            findings.append(Finding(name, "LEAKS", checked, tally.leaked, detail, tally.rounding, subject, tally.first))
         elif not checked:
             detail = "everything may know what was replaced"
             findings.append(Finding(name, "not audited", 0, 0, detail, subject=subject))
@@ -344,7 +354,7 @@ def audit(
 
 def flatten(parts: Mapping[str, Any]) -> FloatArray:
     """Return all numbers of what was fitted, by name, in one row ``(1, n)``; a zero where there are none."""
-    flat = [np.ravel(np.asarray(part, dtype=np.float64)) for part in parts.values()]
+    flat = [np.ravel(np.asarray(part, dtype=np.float64)) for part in parts.values() if part is not None]
     return np.concatenate([np.zeros(1), *flat])[None]
 
 

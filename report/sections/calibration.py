@@ -54,7 +54,7 @@ def section(run: RunFolder) -> Section | None:
 
 def _parts(run: RunFolder, rows: pd.DataFrame) -> tuple["pd.Series[str]", str]:
     """Return the part each row is in, and what a part is: a third of life, a year, or a fifth of the test rows."""
-    kind = run.metrics.target.kind
+    kind = run.metrics.question.kind
     if kind == TOTAL:
         return pd.Series("all", index=rows.index), "part"
     if kind == REMAINING:

@@ -52,8 +52,8 @@ def section(run: RunFolder) -> Section | None:
         ),
         Figure(
             "scatter",
-            [scatter(rows, metrics.model, metrics.unit, metrics.target.noun)],
-            f"Forecast against true {metrics.target.noun}",
+            [scatter(rows, metrics.model, metrics.unit, metrics.question.noun)],
+            f"Forecast against true {metrics.question.noun}",
             "Between the dotted lines a forecast is within 15 % of the truth.",
         ),
         Figure("rul_curves", drawings, f"Remaining life of every cell, forecast by {metrics.model}", wall=True),
@@ -133,7 +133,7 @@ def lives(run: RunFolder) -> Section | None:
     rows, metrics = run.own, run.metrics
     if rows is None:
         return None
-    noun, unit = metrics.target.noun, metrics.unit
+    noun, unit = metrics.question.noun, metrics.unit
     error = (rows["y_hat"] - rows["y"]).abs()
     near = 100 * float((error <= WITHIN * rows["y"]).mean())
     figure = Figure(

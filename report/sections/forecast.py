@@ -18,7 +18,7 @@ def section(run: RunFolder) -> Section | None:
         return None
     rows, horizon = furthest(run.forecasts)
     names = list(rows["unique_id"].unique())
-    metrics, in_time = run.metrics, run.metrics.target.kind == SERIES
+    metrics, in_time = run.metrics, run.metrics.question.kind == SERIES
     budget = max(150, DRAWN // (min(len(names), MOST) * (rows["model"].nunique() + 5)))
     x = time_axis(run)
     drawings = [
@@ -36,7 +36,7 @@ def section(run: RunFolder) -> Section | None:
         drawings,
         f"Forecasts of {metrics.model} against the truth" + (f", {steps_of(horizon)} ahead" if horizon > 1 else ""),
         " ".join(caption),
-        metrics.target.group,
+        metrics.question.group,
         tuple(steps for steps in ZOOMS if steps < longest) if in_time else (),
     )
     return Section("forecast", "Forecast", _heading(run), figures=[figure])
@@ -48,8 +48,8 @@ def _heading(run: RunFolder) -> str:
     metrics = run.metrics
     error = (rows["y"] - rows["y_hat"]).abs().groupby(rows["model"]).mean()
     off = f"{four(error[metrics.model])} {metrics.unit} on average"
-    if metrics.target.kind != SERIES:
-        heading = f"Forecast {metrics.target.noun} is off by {off}"
+    if metrics.question.kind != SERIES:
+        heading = f"Forecast {metrics.question.noun} is off by {off}"
     else:
         heading = f"Forecasts are off by {off}" + (f", {horizon} steps ahead" if horizon > 1 else "")
         if metrics.reference == PERSISTENCE and PERSISTENCE in error:

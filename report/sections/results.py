@@ -34,7 +34,7 @@ def _heading(metrics: Metrics) -> str:
     if honest["mae"].isna().all():
         return "Scores"
     best = honest.sort_values("mae", kind="stable").iloc[0]
-    lowest = f"{shown(best['mae'], digits_of(metrics.target, metrics.reference, metrics.scores))} {metrics.unit}"
+    lowest = f"{shown(best['mae'], digits_of(metrics.question, metrics.reference, metrics.scores))} {metrics.unit}"
     others = honest[honest["model"] != metrics.reference]
     if best["model"] == metrics.reference:
         heading = f"No honest model has a lower MAE than {reference}, {lowest}"

@@ -49,7 +49,7 @@ def attention(run: RunFolder) -> Section | None:
         f"weight (evenly spread it would be {100 * recent / len(mean):.0f} %)"
     )
     several = "unique_id" in table and table["unique_id"].nunique() > 1
-    what = run.metrics.target.group.capitalize()
+    what = run.metrics.question.group.capitalize()
     caption = f"{what} {table['unique_id'].iloc[0]}.  " if several else ""
     caption += "Weights say where the network looks, not what moves its forecast."
     says = "Attention weight of every step looked back upon, for every forecast"

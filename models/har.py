@@ -1,0 +1,120 @@
+"""Heterogeneous autoregression of volatility on its means over a day, a week and a month.
+
+Shapes
+------
+n window, L lookback, H horizon, C component, X covariate, P regressor
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from data.contracts import SERIES, FloatArray, Windows
+from models.chunks import in_chunks
+from models.model import Inputs, Needs, State
+
+MONTH = 22  # trading days: its windows show as many in any case
+
+
+class HAR:
+    """Least squares of every step of the horizon on the means of the last 1, 5 and 22 values (Corsi, 2009).
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    lags : sequence of int
+        How many of the last values each regressor is the mean of [steps].
+    n_components, lookback, horizon : int
+        C, L [steps] and H [steps]; given by the data.
+
+    Raises
+    ------
+    ValueError
+        If the windows do not hold the longest lag.
+    """
+
+    needs: ClassVar[Needs] = Needs(
+        scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,), lookback=MONTH
+    )
+    component: None = None
+
+    def __init__(self, label: str, lags: Sequence[int], n_components: int, lookback: int, horizon: int) -> None:
+        longest = max(lookback, MONTH)
+        if not lags or min(lags) < 1 or max(lags) > longest:
+            raise ValueError(
+                f"model.lags={list(lags)} must be numbers of steps from 1 up to {longest}, what a window shows; "
+                f"{label} takes means over them.  Raise lookback, or lower model.lags."
+            )
+        self.label, self.lags = label, list(lags)
+        self._weight: FloatArray = np.empty(0)  # (P + 1, H), the intercept last
+
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn by least squares from training windows."""
+        self.refit(train)
+
+    def refit(self, known: Inputs) -> None:
+        """Learn by least squares from all windows there are."""
+        seen = self._regressors(joined(known.windows))  # (n, P)
+        design = np.column_stack([seen, np.ones(len(seen))])
+        self._weight = np.linalg.lstsq(design, known.windows.y, rcond=None)[0].astype(np.float64)
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return forecasts ``(n, H)`` in the unit of ``y``."""
+
+        def forecast(rows: FloatArray) -> FloatArray:
+            return self._regressors(rows) @ self._weight[:-1] + self._weight[-1]
+
+        return in_chunks(forecast, joined(inputs.windows))
+
+    def state(self) -> State:
+        """Return everything that was fitted."""
+        return {"weight": self._weight}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take what an earlier fit has learned."""
+        self._weight = state["weight"]
+
+    def _regressors(self, rows: FloatArray) -> FloatArray:
+        """Map series with their covariates ``(n, L, 1 + X)`` to regressors ``(n, P)``."""
+        return means_of(rows[:, :, 0], self.lags)
+
+
+class LHAR(HAR):
+    """HAR with leverage: means of negative returns and of returns over the same spans beside those of the volatility.
+
+    After losses volatility rises more than after gains (Corsi and Reno, 2012).  The returns [%] are the first
+    covariate of the windows.  Of returns the mean over a single day is left out: that of negative ones tells it.
+
+    Parameters
+    ----------
+    label, lags, n_components, lookback, horizon
+        As of ``HAR``.
+    """
+
+    needs: ClassVar[Needs] = HAR.needs._replace(returns=True)
+
+    def _regressors(self, rows: FloatArray) -> FloatArray:
+        """Map series with their covariates ``(n, L, 1 + X)`` to regressors ``(n, P)``."""
+        moves = rows[:, :, 1]
+        longer = [lag for lag in self.lags if lag > 1]
+        parts = [super()._regressors(rows), means_of(np.minimum(moves, 0.0), self.lags), means_of(moves, longer)]
+        return np.concatenate(parts, axis=1)
+
+
+def joined(windows: Windows) -> FloatArray:
+    """Return the series, the sum of its components, and its covariates side by side ``(n, L, 1 + X)``."""
+    total = np.ascontiguousarray(windows.past).sum(axis=2, keepdims=True)
+    return total if windows.covariates is None else np.concatenate([total, windows.covariates], axis=2)
+
+
+def means_of(values: FloatArray, lags: Sequence[int]) -> FloatArray:
+    """Return the means of the last so many values of ``(n, L)``: ``(n, lag)``."""
+    return np.stack([values[:, -lag:].mean(axis=1) for lag in lags], axis=1)
