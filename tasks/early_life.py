@@ -56,7 +56,6 @@ class EarlyLife(OfCells):
         "cells.lives",
         "audit",
         "calibration",
-        "features.factors",
         "training.losses",
         "reproduce",
     )

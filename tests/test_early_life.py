@@ -28,6 +28,7 @@ from tests.commands import run
 
 SMALL = [
     "experiment=early_life",
+    "parallel.n_jobs=1",
     "source.n_cells=16",
     "source.points=6",
     "source.first=60",
@@ -123,6 +124,12 @@ def test_summaries_of_the_first_cycles_are_those_of_the_paper_worked_out_by_hand
     np.testing.assert_allclose(out, list(expected.values()), rtol=1e-6)
 
 
+def test_summaries_that_are_not_there_are_named_with_what_to_set() -> None:
+    table = as_table(cells(2))
+    with pytest.raises(DataError, match=r"no column 'warmth'.*features\.steps\.cycles\.temperature=null"):
+        EarlyCycles(CAPACITY, temperature="warmth").fit(table, table[CAPACITY])
+
+
 # The task
 
 
@@ -203,7 +210,7 @@ def test_the_mean_life_and_a_line_of_logarithms_are_those_of_scikit_learn_and_co
 def found_in(configure: Configure, *words: str) -> dict[str, str]:
     """Return the verdict on each stage of a run of the variance and the mean alone."""
     small = [word for word in SMALL if "baselines" not in word]
-    cfg = configure(*small, "model=variance", "intervals=none", *words)
+    cfg = configure(*small, "source.n_cells=9", "split.validation=2", "model=variance", "intervals=none", *words)
     OmegaConf.resolve(cfg)
     cfg.baselines = None
     task = build(cfg.task)(cfg)

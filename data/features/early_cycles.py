@@ -5,7 +5,8 @@ import pandas as pd
 
 from data.contracts import FloatArray
 from data.features._named import Named
-from data.features._rows import cell_starts, ordered
+from data.features._rows import cell_starts
+from data.panel import DataError
 
 
 class EarlyCycles(Named):
@@ -32,9 +33,17 @@ class EarlyCycles(Named):
         self.capacity, self.charge_time = capacity, charge_time
         self.temperature, self.resistance = temperature, resistance
 
+    def _learn(self, X: pd.DataFrame, y: "pd.Series[float]") -> None:
+        named = {"capacity": self.capacity, "charge_time": self.charge_time}
+        named |= {"temperature": self.temperature, "resistance": self.resistance}
+        absent = {option: name for option, name in named.items() if name is not None and name not in X}
+        if absent:
+            told = " and ".join(f"{name!r}" for name in absent.values())
+            options = " and ".join(f"features.steps.cycles.{option}=null" for option in absent)
+            raise DataError(f"The data have no column {told}.  Set {options}, or name columns that are there.")
+
     def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:
         taken = self._taken()
-        ordered(X, taken)  # refuses what is not there
         starts = cell_starts(X)
         second = np.minimum(starts + 1, np.arange(len(X)))  # row of the second record, or of the first before it
         rank = (np.arange(len(X)) - starts).astype(np.float64)
