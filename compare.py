@@ -1,6 +1,7 @@
 """Set finished runs side by side.
 
 ``python compare.py outputs/csi300_paper/sweep-... [more folders] [--out FOLDER] [--png]``
+``python compare.py outputs/csi300_paper/sweep-... --filter "lookback>=20" --sort seconds --group model --best``
 ``python compare.py bill experiment=csi300 [model=ridge ...]`` runs one model under every way to decompose
 """
 
@@ -12,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what the tables are made with takes seconds to import
+    from rich.console import Console
+
     from report.comparison import Comparison
+    from report.leaderboard.board import Board
     from report.run_folder import RunFolder
 
 FAULT = 2  # exit code if anything given could not be used
@@ -32,13 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["bill"]:
         return print_bill(given[1:])
-    parser = argparse.ArgumentParser(
-        description="Set finished runs side by side, with the naive forecast and the published numbers.",
-        epilog="compare.py bill experiment=... runs one model under every way to decompose: what leakage is worth.",
-    )
-    parser.add_argument("folders", nargs="+", type=Path, help="searched for runs, with all their subfolders")
-    parser.add_argument("--out", type=Path, help="of compare.md, .csv and .html; else the first folder")
-    parser.add_argument("--png", action="store_true", help="draw compare-1.png and so on, one a table")
+    parser = _parser()
     options = parser.parse_args(given)
     paths, faults = found(options.folders)
     if paths:
@@ -46,19 +44,76 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         from report.comparison import compare, print_comparison
 
-        console, comparisons = Console(), compare(readable(paths, faults))
+        runs = readable(paths, faults)
+        console, comparisons = Console(), compare(runs)
         for comparison in comparisons:
             print_comparison(console, comparison)
             console.print()
+        boards = print_boards(console, runs, options, faults)
         out = options.out or next(folder for folder in options.folders if folder.is_dir())
         try:
-            written = write(out, comparisons, options.png) if comparisons else []
+            written = write(out, comparisons, boards, options.png) if comparisons else []
             console.print(f"Written to {out}: {', '.join(written)}", highlight=False, soft_wrap=True, markup=False)
         except OSError as error:
             faults.append(f"Nothing can be written to {out} ({error.strerror}).  Name a folder with --out.")
     for fault in faults:
         print(fault, file=sys.stderr)
     return FAULT if faults else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description="Set finished runs side by side, with the naive forecast and the published numbers, and below them "
+        "a leaderboard: a row a setting, a column a setting that varies, chosen by validation.",
+        epilog="compare.py bill experiment=... runs one model under every way to decompose: what leakage is worth.",
+    )
+    parser.add_argument("folders", nargs="+", type=Path, help="searched for runs, with all their subfolders")
+    parser.add_argument("--out", type=Path, help="of compare.md, .csv and .html; else the first folder")
+    parser.add_argument("--png", action="store_true", help="draw compare-1.png and so on, one a table")
+    board = parser.add_argument_group("leaderboard")
+    board.add_argument("--filter", action="append", default=[], metavar="lookback>=20", help="rows to keep; repeatable")
+    board.add_argument("--sort", default="validation", metavar="COLUMN", help="validation (default), seconds, lookback")
+    board.add_argument("--group", metavar="SETTING", help="best and mean validation error of each value of a setting")
+    board.add_argument("--best", action="store_true", help="print the command that repeats the best by validation")
+    board.add_argument("--csv", type=Path, metavar="FILE", help="write the leaderboard as CSV, unrounded")
+    board.add_argument("--latex", type=Path, metavar="FILE", help="write the leaderboard as LaTeX (booktabs)")
+    return parser
+
+
+def print_boards(
+    console: "Console", runs: "Sequence[RunFolder]", options: argparse.Namespace, faults: list[str]
+) -> "list[Board]":
+    """Print the leaderboards of the runs, as far as they have several settings, and answer what is asked of them."""
+    from report.leaderboard.board import TEST, VALIDATION, QuestionError, boards, filtered, ordered
+    from report.leaderboard.shown import MOST, board_csv, board_latex, board_table, print_best, print_groups
+    from report.table import print_notes, print_rows
+    from runtime.files import write_text
+
+    asked = bool(options.filter or options.group or options.best or options.csv or options.latex)
+    shown = []
+    for board in boards(runs):
+        if len(board.table) < 2 and not asked:
+            continue
+        try:
+            board = ordered(filtered(board, options.filter), options.sort)
+            print_rows(console, board_table(board, MOST))
+            print_notes(console, board.notes)
+            if options.group:
+                print_groups(console, board, options.group)
+        except QuestionError as error:
+            faults.append(str(error))
+            continue
+        if options.sort.partition("_")[0] == TEST:
+            print_notes(
+                console, [f"Sorted by test errors: to choose by them fits the test rows; use --sort {VALIDATION}."]
+            )
+        if options.best:
+            print_best(console, board)
+        shown.append(board)
+    for path, content in ((options.csv, board_csv), (options.latex, board_latex)):
+        if path is not None and shown:
+            write_text(path, content(shown))
+    return shown
 
 
 def found(folders: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -92,7 +147,7 @@ def readable(paths: Sequence[Path], faults: list[str]) -> "list[RunFolder]":
     return runs
 
 
-def write(out: Path, comparisons: "Sequence[Comparison]", png: bool) -> list[str]:
+def write(out: Path, comparisons: "Sequence[Comparison]", boards: "Sequence[Board]", png: bool) -> list[str]:
     """Write tables, page and, if asked for, pictures, each whole or not at all, and return the names of the files."""
     from report.comparison import to_csv, to_markdown
     from report.comparison_page import comparison_figure, write_comparison_page
@@ -101,7 +156,7 @@ def write(out: Path, comparisons: "Sequence[Comparison]", png: bool) -> list[str
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "compare.md", to_markdown(comparisons))
     write_text(out / "compare.csv", to_csv(comparisons))
-    written = ["compare.md", "compare.csv", write_comparison_page(out, comparisons).name]
+    written = ["compare.md", "compare.csv", write_comparison_page(out, comparisons, boards).name]
     if png:
         from report.figures.png import save, sheet
 

@@ -59,6 +59,7 @@ class CachedWork:
                 "kinds": [_kind(decompose.scope), _kind(decompose.decomposition)],
                 "keep": decompose.keep,
                 "first": decompose.first,
+                "stride": [decompose.stride, decompose.horizon],
                 "series": group,
                 "code": _code(),
                 "versions": _versions(),

@@ -6,7 +6,7 @@ into ``Windows`` with the help of a ``Decomposition``; a model turns the scaled 
 
 Shapes
 ------
-B batch, L lookback, H horizon, C component, K network, n window
+B batch, L lookback, H horizon, C component, K network, n window, X covariate, Z column known ahead, E = X + Z
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +35,37 @@ KINDS: tuple[Kind, ...] = (SERIES, *CELLS)
 
 
 @dataclass(frozen=True)
+class Outside:
+    """A covariate as its own source has it: when each value is of, and when it could be known.
+
+    Shapes
+    ------
+    m value, in the order in which they become available
+
+    Parameters
+    ----------
+    name : str
+        The column it becomes.
+    unit : str
+    dates : array ``(m,)``
+        What each value is of [ns since 1970, its own clock].
+    available : array ``(m,)``
+        When it could be known [ns since 1970 in UTC], ascending.
+    numbers : array ``(m,)``
+        The values.
+    moves : bool
+        Whether a row holds the log change since the decision before, and not the value itself.
+    """
+
+    name: str
+    unit: str
+    dates: IntArray
+    available: IntArray
+    numbers: FloatArray
+    moves: bool
+
+
+@dataclass(frozen=True)
 class Panel:
     """One or many series in one long table.
 
@@ -52,7 +83,7 @@ class Panel:
         Unit of ``y``.
     covariates : mapping
         What stands in each further column of the frame, unit included, by the column's name.  Each
-        value is known at its own ``ds``, never later.
+        value is known at its own ``ds``, never later: those of ``outside`` when that row's forecast is made.
     notes : tuple of str
         What was left out or mended on the way, a sentence each; printed and kept with the run.
     calendar : str or None
@@ -61,6 +92,14 @@ class Panel:
         Column that counts how far a cell is [cycles]: ``ds``, unless several rows share a cycle.  Of cells alone.
     given : Panel or None
         What the source gave, where ``y`` is made of it by a ``Target``; None where it is ``y`` itself.
+    known : mapping
+        Columns that are known ahead, such as the weekday, and what stands in them; none of ``covariates``.
+    static : tuple of str
+        Names of the covariates that are one number a series.
+    outside : tuple of Outside
+        Where covariates that no source of the panel holds come from: the audit joins them again.  Then the frame has
+        the columns ``decided_at`` and ``decided_before``, in which each row tells when its forecast is made and
+        when that of the row before was [ns since 1970 in UTC].
     """
 
     frame: pd.DataFrame
@@ -71,6 +110,9 @@ class Panel:
     calendar: str | None = None
     age: str = "ds"
     given: "Panel | None" = None
+    known: Mapping[str, str] = field(default_factory=dict)
+    static: tuple[str, ...] = ()
+    outside: "tuple[Outside, ...]" = ()
 
     def ages(self) -> "pd.Series[Any]":
         """Return how far the cell of each row is [cycles]."""
@@ -115,6 +157,8 @@ class Windows(NamedTuple):
     """``(n, L, X)`` what else is known at the steps of the lookback, each column in its own unit; None: nothing.
 
     Never mixed into ``past``, whose components sum to ``y``."""
+    known: FloatArray | None = None
+    """``(n, L + H, Z)`` what is known ahead, of the lookback and of the targets; None: nothing."""
 
     def take(self, rows: NDArray[Any] | slice) -> "Windows":
         """Return some windows, by their numbers, by a mask or as a slice."""
@@ -129,6 +173,13 @@ class Batch(NamedTuple):
     """``(B, L, C)``."""
     target: Any
     """``(B, H, C + 1)``: each component, and last their sum, each on its own scale."""
+    extra: Any = None
+    """``(B, L, E)`` covariates of the lookback, each on its own scale, and behind them what is known ahead, H steps
+    earlier: the last step shows that of the last target.  None: there are none."""
+
+    def take(self, rows: Any) -> "Batch":
+        """Return some windows, by their numbers, by a mask or as a slice."""
+        return Batch(*(None if array is None else array[rows] for array in self))
 
 
 class Source(Protocol):
@@ -218,6 +269,11 @@ class TooFewWindows(ValueError):
 
 class Augmentation(Protocol):
     """Generate synthetic training windows; they never reach validation or test."""
+
+    @property
+    def covariates(self) -> bool:
+        """Whether its windows have covariates of their own; False refuses those of a run, before it begins."""
+        ...
 
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Return synthetic windows that resemble the scaled training windows; maybe none.

@@ -11,17 +11,19 @@ from data.contracts import Batch
 
 
 class Rows(Dataset[Batch]):
-    """All windows as two resident tensors; one look-up fetches a whole batch."""
+    """All windows as resident tensors; one look-up fetches a whole batch."""
 
     def __init__(self, windows: Batch) -> None:
         self.past = torch.as_tensor(windows.past, dtype=torch.float32)  # (n, L, C)
         self.target = torch.as_tensor(windows.target, dtype=torch.float32)  # (n, H, C + 1)
+        beside = windows.extra
+        self.extra = None if beside is None else torch.as_tensor(beside, dtype=torch.float32)  # (n, L, E)
 
     def __len__(self) -> int:
         return len(self.past)
 
     def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.past[rows], self.target[rows])
+        return Batch(self.past[rows], self.target[rows], None if self.extra is None else self.extra[rows])
 
 
 class BatchOrder(Sampler[Tensor]):

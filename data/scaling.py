@@ -2,7 +2,7 @@
 
 Shapes
 ------
-n window, L lookback, H horizon, C component
+n window, L lookback, H horizon, C component, E covariate
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from data.contracts import KINDS, SERIES, Batch, FloatArray, Kind, Windows
+from data.contracts import KINDS, SERIES, Batch, FloatArray, Kind, Scaling, Windows
+
+MEAN, DEVIATION = "covariate_mean", "covariate_deviation"
+"""Names of what is learnt of covariates."""
 
 
 class MinMax:
@@ -218,6 +221,101 @@ class Standard:
         """Take what an earlier fit has learned."""
         self._mean, self._deviation, self._largest = state["mean"], state["deviation"], state["largest"]
         return self
+
+
+class WithCovariates:
+    """Scale components and targets as another scaling does, and covariates by their training mean and deviation.
+
+    What is known ahead stands H steps earlier behind the covariates of the lookback, so that the last H of its L
+    steps show the dates of the targets.  A column that never moved in training becomes zero.
+
+    Parameters
+    ----------
+    inner : Scaling
+        Of components and targets.
+    hidden : int
+        How many of the first covariates are left to the models that ask for them: returns a target leaves.
+
+    Raises
+    ------
+    ValueError
+        To fit, if the lookback is too short to show what is known of every target.
+    """
+
+    kinds: ClassVar[Sequence[Kind]] = KINDS
+    clip = 10.0  # [training deviations] a gross outlier would carry any line to where it was never fitted
+
+    def __init__(self, inner: Scaling, hidden: int = 0) -> None:
+        self.inner, self.hidden = inner, hidden
+        self._mean = self._deviation = np.empty(0)  # (E,)
+
+    def fit(self, train: Windows) -> "WithCovariates":
+        """Learn from the training windows."""
+        self.inner.fit(train)
+        beside = extra_of(train, self.hidden)
+        if beside is not None:
+            seen = _flat(beside)  # (rows, E)
+            deviation = seen.std(axis=0)
+            self._mean = seen.mean(axis=0)
+            self._deviation = np.where(deviation <= 1e-9 * np.abs(seen).max(axis=0), 0.0, deviation)  # 0: never moved
+        return self
+
+    def transform(self, windows: Windows) -> Batch:
+        """Return ``past (n, L, C)``, ``target (n, H, C + 1)`` and ``extra (n, L, E)``, None without covariates."""
+        batch, beside = self.inner.transform(windows), extra_of(windows, self.hidden)
+        if beside is None:
+            return batch
+        moving = self._deviation > 0
+        extra = np.where(moving, (beside - self._mean) / np.where(moving, self._deviation, 1.0), 0.0)
+        return batch._replace(extra=extra.clip(-self.clip, self.clip))
+
+    def n_extra(self, windows: Windows) -> int:
+        """Return E, how many channels stand beside the components."""
+        beside = extra_of(windows.take(slice(0, 1)), self.hidden)
+        return 0 if beside is None else int(beside.shape[2])
+
+    def restore_components(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H, C)`` to the sum ``(n, H)`` in the unit of ``y``."""
+        return self.inner.restore_components(forecast, windows)
+
+    def restore_total(self, forecast: FloatArray, windows: Windows) -> FloatArray:
+        """Map ``(n, H)`` to the unit of ``y``."""
+        return self.inner.restore_total(forecast, windows)
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return what was fitted."""
+        if not self._mean.size:
+            return self.inner.state()
+        return {**self.inner.state(), MEAN: self._mean, DEVIATION: self._deviation}
+
+    def load_state(self, state: dict[str, FloatArray]) -> "WithCovariates":
+        """Take what an earlier fit has learned."""
+        self.inner.load_state({name: value for name, value in state.items() if name not in (MEAN, DEVIATION)})
+        if MEAN in state:
+            self._mean, self._deviation = state[MEAN], state[DEVIATION]
+        return self
+
+
+def extra_of(windows: Windows, hidden: int = 0) -> FloatArray | None:
+    """Return covariates, and behind them what is known ahead H steps earlier, ``(n, L, E)``; None without any.
+
+    Raises
+    ------
+    ValueError
+        If the lookback is shorter than the horizon, so that the dates of the first targets would not be seen.
+    """
+    covariates = windows.covariates
+    parts = [] if covariates is None or covariates.shape[2] <= hidden else [covariates[:, :, hidden:]]
+    if windows.known is not None:
+        lookback = windows.past.shape[1]
+        horizon = windows.known.shape[1] - lookback
+        if horizon > lookback:
+            raise ValueError(
+                f"lookback={lookback} is shorter than horizon={horizon}, so a model would not see what is known of the "
+                f"first targets (known=[...]).  Raise lookback, or leave out known."
+            )
+        parts.append(windows.known[:, horizon:])
+    return np.concatenate(parts, axis=2) if parts else None
 
 
 def _last(windows: Windows) -> FloatArray:

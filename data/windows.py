@@ -163,11 +163,21 @@ class EveryEnd(NamedTuple):
     decomposition: Decomposition
     keep: int
     first: int
-    """The first end; every later step is one, too."""
+    """The first end; every later step is one, too, unless there is a stride."""
+    stride: int = 1
+    horizon: int = 0
+    """With a stride above 1, ends are the origins and the ``horizon`` steps behind each of them."""
+
+    def ends(self, size: int) -> IntArray:
+        """Return the ends in a series of some length, ascending."""
+        if self.stride == 1:
+            return np.arange(self.first, size)
+        starts = _origins(size, self.horizon, self.first, self.stride)
+        return np.unique(starts[:, None] + np.arange(self.horizon + 1))
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Decompose one series."""
-        return self.scope.at(self.decomposition, series, self.keep, np.arange(self.first, series.size))
+        return self.scope.at(self.decomposition, series, self.keep, self.ends(series.size))
 
 
 def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
@@ -188,16 +198,25 @@ def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
     return scope.history - 1
 
 
-def origins(panel: Panel, horizon: int, first: int) -> IntArray:
+def origins(panel: Panel, horizon: int, first: int, stride: int = 1) -> IntArray:
     """Return the rows of the panel that are the origin of a window, ascending.
 
     Parameters
     ----------
     first : int
         The step of each series at which a window may first end; see ``first_end``.
+    stride : int
+        Steps from one origin to the next.  They are counted from the beginning of each series, so that the targets
+        of an origin begin with a block of ``stride`` steps: hours from midnight on, forecast each 24 steps, are
+        forecast at the end of a day.
     """
-    found = [start + np.arange(first, series.size - horizon) for start, series in panel.series()]
+    found = [start + _origins(series.size, horizon, first, stride) for start, series in panel.series()]
     return np.concatenate(found).astype(np.int64)
+
+
+def _origins(size: int, horizon: int, first: int, stride: int) -> IntArray:
+    """Return the origins of a series of some length: neither first, nor lookback, nor what comes later moves them."""
+    return np.arange(first + (-first - 1) % stride, size - horizon, stride)
 
 
 def cut(
@@ -208,6 +227,7 @@ def cut(
     horizon: int,
     work: Work = map,
     first: int | None = None,
+    stride: int = 1,
 ) -> Windows:
     """Return every window of every series, in the panel's order.
 
@@ -222,6 +242,8 @@ def cut(
     first : int, optional
         The step of each series at which the first window ends, by default ``first_end`` of this
         decomposition.  Give the largest of all that are compared.
+    stride : int
+        Steps from one origin to the next, as of ``origins``.
 
     Raises
     ------
@@ -231,18 +253,27 @@ def cut(
     least = first_end(scope, decomposition, lookback)
     first = least if first is None else max(first, least)
     starts, all_series = zip(*panel.series(), strict=True)
-    counts = [max(series.size - first - horizon, 0) for series in all_series]
+    counts = [_origins(series.size, horizon, first, stride).size for series in all_series]
     if not any(counts):
         longest = max(series.size for series in all_series)
+        needed = int(_origins(first + stride + horizon, horizon, first, stride)[0]) + 1 + horizon
         raise DataError(
-            f"The longest series of {panel.name} has {longest} steps, but one window needs {first + 1 + horizon} "
+            f"The longest series of {panel.name} has {longest} steps, but one window needs {needed} "
             f"({_why(first, lookback)}, + horizon).  {_remedy(first, lookback)}"
         )
     kept = [(start, series) for start, series, count in zip(starts, all_series, counts, strict=True) if count]
-    decomposed = work(EveryEnd(scope, decomposition, lookback, first), [series for _, series in kept])
+    every = EveryEnd(scope, decomposition, lookback, first, stride, horizon if stride > 1 else 0)
     parts = (
-        _windows(panel, start, series, np.arange(first, series.size), components, horizon)
-        for (start, series), components in zip(kept, decomposed, strict=True)
+        _windows(
+            panel,
+            start,
+            series,
+            every.ends(series.size),
+            components,
+            horizon,
+            _origins(series.size, horizon, first, stride),
+        )
+        for (start, series), components in zip(kept, work(every, [series for _, series in kept]), strict=True)
     )
     return _joined(parts, sum(counts), len(kept))
 
@@ -281,7 +312,7 @@ def _windows(
     ends: IntArray,
     components: FloatArray,
     horizon: int,
-    origins: IntArray | None = None,
+    origins: IntArray,
 ) -> Windows:
     """Put the windows of one series together.
 
@@ -293,10 +324,7 @@ def _windows(
         Ascending; holds every origin and the ``horizon`` steps behind it.
     components : array ``(end, C, L)``
     origins : array ``(n,)``
-        By default all ends that have a whole horizon behind them.
     """
-    if origins is None:
-        origins = ends[: ends.size - horizon]
     rows = np.searchsorted(ends, origins)  # (n,)
     steps = 1 + np.arange(horizon)  # (H,)
     arrived = components[:, :, -1]  # (end, C)
@@ -305,17 +333,21 @@ def _windows(
         target=arrived[rows[:, None] + steps],  # (n, H, C)
         y=series[origins[:, None] + steps],  # (n, H)
         origin=start + origins,  # (n,)
-        covariates=_beside(panel, start, origins, components.shape[2]),
+        covariates=_beside(panel, panel.covariates, start, origins, components.shape[2]),
+        known=_beside(panel, panel.known, start, origins, components.shape[2], horizon),
     )
 
 
-def _beside(panel: Panel, start: int, origins: IntArray, lookback: int) -> FloatArray | None:
-    """Return the covariates of one series at the steps of the lookback, ``(n, L, X)``; None where there are none."""
-    if not panel.covariates:
+def _beside(
+    panel: Panel, names: Iterable[str], start: int, origins: IntArray, lookback: int, ahead: int = 0
+) -> FloatArray | None:
+    """Return columns of one series at the steps of the lookback and ``ahead`` more; None where there are none."""
+    chosen = list(names)
+    if not chosen:
         return None
-    stop = start + int(origins.max()) + 1
-    columns = panel.frame[list(panel.covariates)].iloc[start:stop].to_numpy(dtype=np.float64)  # (time, X)
-    return sliding_window_view(columns, lookback, axis=0).transpose(0, 2, 1)[_rows(origins - lookback + 1)]
+    stop = start + int(origins.max()) + ahead + 1
+    columns = panel.frame[chosen].iloc[start:stop].to_numpy(dtype=np.float64)  # (time, X)
+    return sliding_window_view(columns, lookback + ahead, axis=0).transpose(0, 2, 1)[_rows(origins - lookback + 1)]
 
 
 def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
@@ -337,6 +369,7 @@ def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
                 y=np.empty((n_windows, part.y.shape[1])),
                 origin=np.empty(n_windows, dtype=np.int64),
                 covariates=None if part.covariates is None else np.empty((n_windows, *part.covariates.shape[1:])),
+                known=None if part.known is None else np.empty((n_windows, *part.known.shape[1:])),
             )
         for room, array in zip(whole, part, strict=True):
             if room is not None and array is not None:
@@ -346,8 +379,15 @@ def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
     return whole
 
 
-def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int) -> Windows:
+def latest(
+    panel: Panel, decomposition: Decomposition, scope: Scope, lookback: int, ahead: Sequence[FloatArray] | None = None
+) -> Windows:
     """Return the window at the end of every series, whose future is not known yet (``NaN``).
+
+    Parameters
+    ----------
+    ahead : sequence of array ``(H, Z)``, optional
+        What is known ahead of the targets of each series; needed where the panel has such columns.
 
     Raises
     ------
@@ -363,15 +403,26 @@ def latest(panel: Panel, decomposition: Decomposition, scope: Scope, lookback: i
                 f"{first + 1} ({_why(first, lookback)}).  Give a longer file."
             )
     ends = [np.array([start + series.size - 1]) for start, series in zip(starts, every, strict=True)]
-    beside = [_beside(panel, start, end - start, lookback) for start, end in zip(starts, ends, strict=True)]
+    places = [(start, end - start) for start, end in zip(starts, ends, strict=True)]
+    beside = [_beside(panel, panel.covariates, start, end, lookback) for start, end in places]
+    known = [_beside(panel, panel.known, start, end, lookback) for start, end in places]
+    if ahead is not None:
+        known = [None if own is None else np.concatenate([own, ahead[n][None]], axis=1) for n, own in enumerate(known)]
     unknown = np.full((len(every), 0, decomposition.n_components), np.nan)
     return Windows(
         past=_at_the_end(scope, decomposition, every, lookback).transpose(0, 2, 1),  # (n, L, C)
         target=unknown,
         y=unknown[:, :, 0],
         origin=np.concatenate(ends),
-        covariates=np.concatenate([own for own in beside if own is not None]) if panel.covariates else None,
+        covariates=_together(beside),
+        known=_together(known),
     )
+
+
+def _together(parts: Sequence[FloatArray | None]) -> FloatArray | None:
+    """Return arrays of many series behind each other; None where there are none."""
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there else None
 
 
 def _at_the_end(scope: Scope, decomposition: Decomposition, every: Sequence[FloatArray], lookback: int) -> FloatArray:

@@ -93,7 +93,8 @@ def judge(
         groups["seed"] = seeds
     n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
-    notes = _leak_notes(table, leaking) + _remarks(rows, table, facts) + _undefined(rows, table, scores, facts)
+    notes = [*_leak_notes(table, leaking), *facts.notes, *_remarks(rows, table, facts)]
+    notes += _undefined(rows, table, scores, facts)
     pairs = diebold_mariano.pairwise(rows) if kind == SERIES else None
     tested = _by_cells(rows, table, facts, seed) if kind in CELLS else _in_time(rows, table, scores, facts)
     if pairs is not None and simple:
@@ -163,7 +164,7 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     ends = {f"{metric}_{end}": own[end] for metric, own in by_metric.items() for end in ("low", "high")}
     others = [against, members, pd.DataFrame(ends).rename_axis("model").reset_index()]
     if DIRECTION not in facts.unscored:
-        p = direction(rows, facts.reference).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
+        p = direction(rows).groupby("model", sort=False)["p_corrected"].max().rename("p_direction")
         others.append(p.reset_index())
     for other in others:
         table = table.merge(other, on="model", how="left", validate="one_to_one")

@@ -70,11 +70,16 @@ class Facts(NamedTuple):
     unit: str
     """Of ``y``."""
     naive_error: Mapping[str, float] = {}
-    """Mean absolute one-step change of each series while training, by which MASE divides; empty for cells."""
+    """Mean absolute change of each series over a season while training, or over one step where there is none, by
+    which MASE divides; empty for cells."""
     lives: Mapping[str, float] = {}
     """Life of each cell of the data [cycles], also of those that are not tested; empty for series."""
     unscored: tuple[str, ...] = ()
     """Scores that mean nothing of this target, such as ``direction`` of a volatility."""
+    deviation: Mapping[str, float] = {}
+    """Standard deviation of each of several series while training, by which the scaled MSE divides; else empty."""
+    notes: Sequence[str] = ()
+    """What must be said of these facts under the table, a sentence each."""
 
     @property
     def longest_rul(self) -> float:
@@ -82,19 +87,27 @@ class Facts(NamedTuple):
         return max(self.lives.values(), default=np.nan) - 1
 
 
-def naive_error(train: pd.DataFrame, moves: bool = False) -> dict[str, float]:
-    """Return the mean absolute change between neighbouring training rows of each series.
+def naive_error(train: pd.DataFrame, season: int = 1, moves: bool = False) -> dict[str, float]:
+    """Return the mean absolute error of the (seasonal) naive forecast on the training rows of each series.
 
     Parameters
     ----------
     train : DataFrame
         ``unique_id`` and ``y`` of the training rows, in time order.
+    season : int
+        Rows between a value and its naive forecast; 1: neighbours (Hyndman and Koehler, 2006).
     moves : bool
-        Whether ``y`` is the change itself.
+        Whether ``y`` is the change itself, of which anyone forecasts zero.
     """
-    changes = train["y"].abs() if moves else train.groupby("unique_id", sort=False)["y"].diff().abs()
+    changes = train["y"].abs() if moves else train.groupby("unique_id", sort=False)["y"].diff(season).abs()
     means = changes.groupby(train["unique_id"], sort=False).mean()
     return {str(name): float(value) for name, value in means.items()}
+
+
+def deviation(train: pd.DataFrame) -> dict[str, float]:
+    """Return the standard deviation of the training rows of each series, as published benchmarks take it (ddof 0)."""
+    found = train.groupby("unique_id", sort=False)["y"].std(ddof=0)
+    return {str(name): float(value) for name, value in found.items()}
 
 
 def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
@@ -106,7 +119,8 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
         The table with a new index and further columns:
 
         - ``reference``: forecast of the reference model; of persistence the last value known.
-        - series: ``naive_error`` of the series, NaN where it is not known or not above 0.
+        - series: ``last``, the last value known, where persistence is among the models, else ``reference``.
+        - series: ``naive_error`` and ``deviation`` of the series, NaN where not known or not above 0.
         - cells: ``life`` [cycles], and of a remaining life ``age`` [cycles], ``third`` of life (0, 1, 2),
           ``longest_rul``.
 
@@ -125,8 +139,21 @@ def enriched(forecasts: pd.DataFrame, facts: Facts) -> pd.DataFrame:
             return rows.assign(life=life)
         age = life - rows["y"]
         return rows.assign(life=life, age=age, third=third_of(age, life), longest_rul=facts.longest_rul)
-    known = {name: value for name, value in facts.naive_error.items() if np.isfinite(value) and value > 0}
-    return rows.assign(naive_error=rows["unique_id"].astype(str).map(known).astype(np.float64))
+    own = rows.loc[rows["model"] == PERSISTENCE, [*TARGET, "y_hat"]].drop_duplicates(TARGET)
+    if facts.reference == PERSISTENCE or own.empty:
+        rows = rows.assign(last=rows["reference"])
+    else:
+        rows = rows.merge(own.rename(columns={"y_hat": "last"}), on=TARGET, how="left", validate="many_to_one")
+    return rows.assign(
+        naive_error=_of_series(rows, facts.naive_error),
+        deviation=_of_series(rows, facts.deviation),
+    )
+
+
+def _of_series(rows: pd.DataFrame, values: Mapping[str, float]) -> "pd.Series[float]":
+    """Return a number of the series of every row; NaN where it is not known or not above 0."""
+    known = {name: value for name, value in values.items() if np.isfinite(value) and value > 0}
+    return rows["unique_id"].astype(str).map(known).astype(np.float64)
 
 
 def life_of(rows: pd.DataFrame, lives: Mapping[str, float]) -> "pd.Series[float]":

@@ -253,8 +253,8 @@ def quasi_likelihood(rows: pd.DataFrame) -> FloatArray:
 
 def sign_was_right(rows: pd.DataFrame) -> FloatArray:
     """Return 1 or 0 for the sign of the move from the last known value; NaN where nothing moves or no move is said."""
-    truth = np.sign((rows["y"] - rows["reference"]).to_numpy())
-    forecast = np.sign((rows["y_hat"] - rows["reference"]).to_numpy())
+    truth = np.sign((rows["y"] - rows["last"]).to_numpy())
+    forecast = np.sign((rows["y_hat"] - rows["last"]).to_numpy())
     return np.where((truth != 0) & (forecast != 0), truth == forecast, np.nan)
 
 
@@ -469,7 +469,17 @@ SCORES: tuple[Score, ...] = (
         decimals=3,
         kinds=(SERIES,),
         bounded=True,
-        hint="1 is the error of persistence one step ahead while training (Hyndman and Koehler, 2006)",
+        hint="1 is the error of the naive forecast while training: of persistence one step ahead or, where there is a "
+        "season, of the seasonal one (Hyndman and Koehler, 2006)",
+    ),
+    Score(
+        name="mse_standardised",
+        title="MSE/σ²",
+        best=LOWEST,
+        row=lambda rows: squared_error(rows) / np.square(rows["deviation"].to_numpy(dtype=np.float64)),
+        decimals=4,
+        kinds=(SERIES,),
+        hint="mean squared error of series scaled by their training deviation, as benchmarks of many series publish it",
     ),
     Score(
         name="qlike",

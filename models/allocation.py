@@ -2,7 +2,7 @@
 
 Shapes
 ------
-B batch, L lookback, F feature, C component, H horizon, K network
+B batch, L lookback, F feature, C component, H horizon, K network, E covariate
 """
 
 from collections.abc import Callable, Sequence
@@ -261,6 +261,20 @@ class Quantiles:
             for level, lower, upper in zip(self.levels, ends, reversed(ends), strict=True)
             if level < 0.5
         }
+
+
+def seen_by_each(component: Allocation, past: Array, extra: Array | None) -> Array:
+    """Map ``past (B, L, C)`` and the covariates ``(B, L, E)``, if any, to what each network sees, ``(K, B, L, F + E)``.
+
+    Every network sees all covariates, whichever components are its own.
+    """
+    own = component.inputs(past)  # (K, B, L, F)
+    if extra is None:
+        return own
+    beside = _for_each(extra, len(own))  # (K, B, L, E)
+    if isinstance(own, Tensor):
+        return torch.cat([own, beside], dim=-1)
+    return np.concatenate([own, beside], axis=-1)
 
 
 def _for_each(array: Array, n_networks: int) -> Array:

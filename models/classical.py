@@ -2,7 +2,8 @@
 
 Shapes
 ------
-n window, L lookback, H horizon, C component, K network, F feature, P = L F inputs, S support vector, G penalty
+n window, L lookback, H horizon, C component, K network, F feature, P = L F inputs, S support vector, G penalty, R rank,
+E covariate, Q = steps E covariates of the newest steps
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,14 @@ from sklearn.metrics.pairwise import rbf_kernel
 from data.contracts import FloatArray
 from models.allocation import Allocation, Joint, Separate
 from models.chunks import in_chunks
-from models.model import Inputs, Needs, State, scaled_batch
+from models.model import Inputs, Needs, State, all_channels, scaled_batch
 
+MANY, BLOCK = 2, 4096  # rows an input and output from which a triangle is worth it; rows that are reduced at once
 LEARNED = Needs(scaled=True, gradients=False, chance=False, state=True)
 
 
 class Ridge:
-    """Ridge regression of every step of the horizon on the lookback.
+    """Ridge regression of every step of the horizon on the lookback and, with a penalty of its own, on covariates.
 
     Of several penalties the one is kept whose forecasts, restored to the unit of ``y``, have the smallest
     mean absolute error on validation windows; without any, that of the smallest generalised
@@ -37,6 +39,10 @@ class Ridge:
         Which network sees and learns which components.
     alpha : float or sequence of float
         Penalty on the squared weights, or those to choose from [squared scaled units].
+    covariate_alpha : float or sequence of float
+        The same of the weights of covariates.
+    covariate_steps : int
+        Newest steps whose covariates are inputs [steps]; of what is known ahead at least those of all targets.
     n_components, lookback, horizon : int
         C, L [steps] and H [steps]; given by the data.
 
@@ -56,13 +62,17 @@ class Ridge:
         n_components: int,
         lookback: int,
         horizon: int,
+        covariate_alpha: float | Sequence[float] = (1.0, 10.0, 100.0, 1000.0),
+        covariate_steps: int = 1,
     ) -> None:
         self.label = label
         self.component = component
-        self.alphas = np.atleast_1d(np.asarray(alpha, dtype=np.float64))  # (G,)
-        if not self.alphas.size or not (self.alphas > 0).all():
-            raise ValueError(f"model.alpha={alpha} must be above 0, or a list of such numbers to choose from.")
-        self._alpha = np.empty(0)  # (), the one in use
+        self.alphas = _penalties(alpha, "alpha")  # (G,)
+        self.covariate_alphas = _penalties(covariate_alpha, "covariate_alpha")  # (G,)
+        if covariate_steps < 1:
+            raise ValueError(f"model.covariate_steps={covariate_steps} must be at least 1 [steps].")
+        self.steps = min(max(covariate_steps, horizon), lookback)
+        self._alpha = np.empty(0)  # (), the one in use, or (2,) with that of the covariates
         self._weight = np.empty(0)  # (K, P, H)
         self._bias = np.empty(0)  # (K, 1, H)
 
@@ -71,32 +81,36 @@ class Ridge:
         return True
 
     def fit(self, train: Inputs, validation: Inputs) -> None:
-        """Learn from scaled windows, and choose the penalty if there are several."""
-        networks = self._paths(train)
-        chosen = 0
-        if self.alphas.size > 1:
-            held_out = validation.batch is not None and validation.scaling is not None and len(validation.batch.past)
-            scores = []
-            for alpha in self.alphas:
-                if held_out:
-                    self._take(networks, alpha)
-                    scores.append(self._mae(validation))
-                else:
-                    scores.append(sum(network.gcv(alpha) for network in networks))
-            chosen = int(np.argmin(scores))
-        self._take(networks, self.alphas[chosen])
+        """Learn from scaled windows, and choose the penalties if there are several."""
+        beside = scaled_batch(train).extra is not None
+        pairs = [(alpha, beta) for alpha in self.alphas for beta in self.covariate_alphas[: None if beside else 1]]
+        ratios = [round(float(np.sqrt(alpha / beta)), 12) if beside else 1.0 for alpha, beta in pairs]
+        paths = {ratio: self._paths(train, ratio) for ratio in dict.fromkeys(ratios)}
+        held_out = validation.batch is not None and validation.scaling is not None and len(validation.batch.past)
+        scores = []
+        for (alpha, beta), ratio in zip(pairs, ratios, strict=True) if len(pairs) > 1 else []:
+            if held_out:
+                self._take(paths[ratio], alpha, beta)
+                scores.append(self._mae(validation))
+            else:
+                scores.append(sum(network.gcv(alpha) for network in paths[ratio]))
+        chosen = int(np.argmin(scores)) if scores else 0
+        self._take(paths[ratios[chosen]], *pairs[chosen])
 
     def refit(self, known: Inputs) -> None:
-        """Learn anew from all scaled windows there are, with the penalty that was chosen."""
-        self._take(self._paths(known), float(self._alpha))
+        """Learn anew from all scaled windows there are, with the penalties that were chosen."""
+        alpha, beta = self._alpha if self._alpha.ndim else (self._alpha, self._alpha)
+        self._take(self._paths(known, round(float(np.sqrt(alpha / beta)), 12)), float(alpha), float(beta))
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
+        batch = scaled_batch(inputs)
+        n_components = batch.past.shape[2]
 
-        def forecast(past: FloatArray) -> FloatArray:
-            return _flattened(self.component, past) @ self._weight + self._bias
+        def forecast(channels: FloatArray) -> FloatArray:  # (n, L, C + E) -> (K, n, H)
+            return _columns(self.component, channels, n_components, self.steps) @ self._weight + self._bias
 
-        return in_chunks(forecast, scaled_batch(inputs).past, axis=1)
+        return in_chunks(forecast, all_channels(batch), axis=1)
 
     def state(self) -> State:
         """Return everything that was fitted."""
@@ -106,16 +120,17 @@ class Ridge:
         """Take what an earlier fit has learned."""
         self._weight, self._bias, self._alpha = state["weight"], state["bias"], state["alpha"]
 
-    def _paths(self, inputs: Inputs) -> "list[_RidgePath]":
-        """Return the regression of every network, for any penalty."""
+    def _paths(self, inputs: Inputs, ratio: float) -> "list[_RidgePath]":
+        """Return the regression of every network, for any penalty and one ratio of the two."""
         batch = scaled_batch(inputs)
+        beside = None if batch.extra is None else _newest(batch.extra, self.steps)  # (n, Q)
         seen, targets = _flattened(self.component, batch.past), self.component.targets(batch.target)
-        return [_RidgePath(rows, target) for rows, target in zip(seen, targets, strict=True)]
+        return [_RidgePath(rows, target, beside, ratio) for rows, target in zip(seen, targets, strict=True)]
 
-    def _take(self, networks: "Sequence[_RidgePath]", alpha: float) -> None:
+    def _take(self, networks: "Sequence[_RidgePath]", alpha: float, covariate_alpha: float) -> None:
         """Put the weights of one penalty in place."""
         solved = [network.solution(alpha) for network in networks]
-        self._alpha = np.array(alpha)
+        self._alpha = np.array([alpha, covariate_alpha] if networks[0].n_beside else alpha)
         self._weight = np.stack([weight for weight, _ in solved])
         self._bias = np.stack([bias[None] for _, bias in solved])
 
@@ -129,33 +144,64 @@ class Ridge:
 class _RidgePath:
     """Ridge regression with an intercept for any penalty, from one singular value decomposition.
 
+    Many rows are first reduced to the P + H rows of the triangle R in [rows, target] = Q R, from which everything
+    follows and which is found block by block: faster than a decomposition of all rows, and without the squared
+    condition number of the normal equations, which a small penalty does not forgive.
+
+    Covariates ``ratio`` times as large have weights as much smaller: the squares of their weights are penalised by
+    ``alpha / ratio^2``.
+
     Parameters
     ----------
     rows : FloatArray
         ``(n, P)``
     target : FloatArray
         ``(n, H)``
+    beside : FloatArray, optional
+        ``(n, Q)`` covariates.
+    ratio : float
     """
 
-    def __init__(self, rows: FloatArray, target: FloatArray) -> None:
+    def __init__(
+        self, rows: FloatArray, target: FloatArray, beside: FloatArray | None = None, ratio: float = 1.0
+    ) -> None:
+        self.n_beside = 0 if beside is None else beside.shape[1]
+        self._ratio = np.repeat([1.0, ratio], [rows.shape[1], self.n_beside])[:, None]  # (P + Q, 1)
+        if beside is not None:
+            rows = np.concatenate([rows, ratio * beside], axis=1)  # (n, P + Q)
         self._centre, self._level = rows.mean(axis=0), target.mean(axis=0)  # (P,), (H,)
-        self._left, self._size, right = np.linalg.svd(rows - self._centre, full_matrices=False)
+        self._n_rows, n_inputs = rows.shape
+        if self._n_rows > MANY * (n_inputs + target.shape[1]):
+            triangle = _triangle(rows, target, self._centre, self._level)  # (P + H, P + H)
+            inputs, outputs = triangle[:, :n_inputs], triangle[:, n_inputs:]
+        else:
+            inputs, outputs = rows - self._centre, target - self._level
+        left, self._size, right = np.linalg.svd(inputs, full_matrices=False)
         self._right = right.T  # (P, R)
-        self._target = target - self._level  # (n, H)
-        self._along = self._left.T @ self._target  # (R, H)
+        self._along = left.T @ outputs  # (R, H)
+        self._beyond = float(np.square(outputs - left @ self._along).sum())
 
     def solution(self, alpha: float) -> tuple[FloatArray, FloatArray]:
-        """Return weights ``(P, H)`` and intercepts ``(H,)``."""
+        """Return weights ``(P + Q, H)`` and intercepts ``(H,)``."""
         weight = self._right @ (self._along * (self._size / (self._size**2 + alpha))[:, None])
-        return weight, self._level - self._centre @ weight
+        return self._ratio * weight, self._level - self._centre @ weight
 
     def gcv(self, alpha: float) -> float:
         """Return the generalised cross-validation score, summed over the steps of the horizon."""
         kept = self._size**2 / (self._size**2 + alpha)  # (R,)
-        residual = self._target - self._left @ (self._along * kept[:, None])
-        n_rows = len(residual)
-        free = n_rows - kept.sum() - 1  # degrees of freedom left, the intercept's taken off
-        return float(n_rows * np.square(residual).sum() / free**2) if free > 0 else np.inf
+        squares = self._beyond + np.square(self._along * (1 - kept)[:, None]).sum()  # of the residuals
+        free = self._n_rows - kept.sum() - 1  # degrees of freedom left, the intercept's taken off
+        return float(self._n_rows * squares / free**2) if free > 0 else np.inf
+
+
+def _triangle(rows: FloatArray, target: FloatArray, centre: FloatArray, level: FloatArray) -> FloatArray:
+    """Return R ``(P + H, P + H)`` of a QR decomposition of ``[rows - centre, target - level]``, block by block."""
+    triangle = np.empty((0, centre.size + level.size))
+    for start in range(0, len(rows), BLOCK):
+        own = slice(start, start + BLOCK)
+        block = np.hstack([rows[own] - centre, target[own] - level])
+        triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
+    return triangle
 
 
 class SVR:
@@ -210,7 +256,8 @@ class SVR:
         """Learn from scaled windows."""
         batch = scaled_batch(train)
         targets = self.component.targets(batch.target)  # (K, n, H)
-        for k, rows in enumerate(_flattened(self.component, batch.past)):  # (n, P)
+        columns = _columns(self.component, all_channels(batch), batch.past.shape[2], self.horizon)
+        for k, rows in enumerate(columns):  # (n, P + Q)
             gamma = 1 / (rows.shape[1] * (rows.var() or 1.0))
             for h in range(self.horizon):
                 target = targets[k, :, h]  # (n,)
@@ -226,7 +273,13 @@ class SVR:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``."""
-        return in_chunks(self._forecast, scaled_batch(inputs).past, axis=1)
+        batch = scaled_batch(inputs)
+        n_components = batch.past.shape[2]
+
+        def forecast(channels: FloatArray) -> FloatArray:  # (n, L, C + E) -> (K, n, H)
+            return self._forecast(_columns(self.component, channels, n_components, self.horizon))
+
+        return in_chunks(forecast, all_channels(batch), axis=1)
 
     def state(self) -> State:
         """Return everything that was fitted."""
@@ -236,10 +289,9 @@ class SVR:
         """Take what an earlier fit has learned."""
         self._fitted = dict(state)
 
-    def _forecast(self, past: FloatArray) -> FloatArray:
-        """Map scaled windows ``(n, L, C)`` to ``(K, n, H)``."""
-        rows = _flattened(self.component, past)
-        forecast = np.empty((self.n_networks, len(past), self.horizon))
+    def _forecast(self, rows: FloatArray) -> FloatArray:
+        """Map what every network sees ``(K, n, P + Q)`` to ``(K, n, H)``."""
+        forecast = np.empty((self.n_networks, rows.shape[1], self.horizon))
         for k, h in np.ndindex(self.n_networks, self.horizon):
             vectors, weights, bias, gamma = (
                 self._fitted[f"{name}_{k}_{h}"] for name in ("vectors", "weights", "bias", "gamma")
@@ -254,3 +306,24 @@ def _flattened(component: Allocation, past: FloatArray) -> FloatArray:
     """Map ``(n, L, C)`` to what every network sees of a window, side by side: ``(K, n, P)``."""
     inputs = component.inputs(past)  # (K, n, L, F)
     return inputs.reshape(*inputs.shape[:2], -1)
+
+
+def _columns(component: Allocation, channels: FloatArray, n_components: int, steps: int) -> FloatArray:
+    """Map components and covariates ``(n, L, C + E)`` to what every network sees of a window, ``(K, n, P + Q)``."""
+    rows = _flattened(component, channels[..., :n_components])  # (K, n, P)
+    if channels.shape[2] == n_components:
+        return rows
+    beside = _newest(channels[..., n_components:], steps)  # (n, Q)
+    return np.concatenate([rows, np.broadcast_to(beside, (len(rows), *beside.shape))], axis=2)
+
+
+def _newest(extra: FloatArray, steps: int) -> FloatArray:
+    """Map covariates ``(n, L, E)`` to those of the newest steps side by side, ``(n, Q)``."""
+    return extra[:, -steps:].reshape(len(extra), -1)
+
+
+def _penalties(alpha: float | Sequence[float], name: str) -> FloatArray:
+    alphas = np.atleast_1d(np.asarray(alpha, dtype=np.float64))  # (G,)
+    if not alphas.size or not (alphas > 0).all():
+        raise ValueError(f"model.{name}={alpha} must be above 0, or a list of such numbers to choose from.")
+    return alphas

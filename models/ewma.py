@@ -17,11 +17,11 @@ from models.chunks import in_chunks
 from models.har import joined
 from models.model import Inputs, Needs, State
 
-MEMORY = 250  # steps looked back upon: of the slowest decay, 0.97, what lies before weighs 0.0005
+MEMORY = 100  # steps looked back upon: of RiskMetrics' decay, 0.94, what lies before weighs 0.002
 
 
 class EWMA:
-    """Forecast an exponentially weighted mean of the last 250 values for every step (RiskMetrics, 1996).
+    """Forecast an exponentially weighted mean of the last 100 values for every step (RiskMetrics, 1996).
 
     The weights are scaled to add up to one.  Of several decays the one is kept that errs
     least on validation windows, without any on training windows.

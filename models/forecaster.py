@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
 
-from data.contracts import Batch
+from data.contracts import Batch, FloatArray
 from models.allocation import Allocation
+from models.model import Inputs, scaled_batch
 from models.trained import Trained
 
 
@@ -23,7 +24,7 @@ class Forecaster(Trained, pl.LightningModule):
 
     Shapes
     ------
-    B batch, L lookback, C component, H horizon, K network
+    B batch, L lookback, C component, H horizon, K network, E covariate
 
     Parameters
     ----------
@@ -42,6 +43,8 @@ class Forecaster(Trained, pl.LightningModule):
         ``squared``, which is for means, or ``absolute``, for medians and judged by MAE.
     decay : float
         Learning rate of an epoch over that of the epoch before; 1: it stays as it is.
+    n_extra : int
+        E, covariates that every network sees beside its components; given by the data.
 
     Raises
     ------
@@ -61,12 +64,23 @@ class Forecaster(Trained, pl.LightningModule):
         compile: bool = False,
         loss: str = "squared",
         decay: float = 1.0,
+        n_extra: int = 0,
     ) -> None:
-        super().__init__(label, network, optimizer, component, n_components, lookback, horizon, compile, loss, decay)
+        super().__init__(
+            label, network, optimizer, component, n_components, lookback, horizon, compile, loss, decay, n_extra
+        )
         self.validation_losses: Tensor | None = None
         """``(K,)`` of the last validation, over all processes; None before the first."""
         self._train = _RunningMean()
         self._validation = _RunningMean()
+
+    def before(self, train: Inputs, validation: Inputs) -> tuple[Batch, Batch]:
+        """Learn what must be learnt before the weights, and return what they are trained on and chosen by."""
+        return scaled_batch(train), scaled_batch(validation)
+
+    def whole(self, given: FloatArray, inputs: Inputs) -> FloatArray:
+        """Return scaled forecasts ``(K, n, H)`` from what the networks give: the same, unless they give a part."""
+        return given
 
     def on_fit_start(self) -> None:
         """Refuse a clipping that would be wrong, and leave new memory as it comes.
@@ -85,16 +99,18 @@ class Forecaster(Trained, pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the sum of the networks' losses."""
-        losses = self._losses(batch)  # (K,)
+        losses = self._losses_of(self(batch.past, batch.extra), batch)  # (K,)
         self._train.add(losses.detach(), len(batch.past))
         if self.trainer.is_last_batch:
             loss = self._mean_of(self._train).mean()
             self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=1)
         return losses.sum()
 
-    def validation_step(self, batch: Batch, _: int) -> None:
-        """Collect the networks' losses."""
-        self._validation.add(self._losses(batch), len(batch.past))
+    def validation_step(self, batch: Batch, _: int) -> Tensor:
+        """Collect the networks' losses; the scaled forecasts ``(K, B, H)`` are for callbacks."""
+        forecasts: Tensor = self(batch.past, batch.extra)  # (K, B, H)
+        self._validation.add(self._losses_of(forecasts, batch), len(batch.past))
+        return forecasts
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean loss, and keep that of each network for those who choose weights."""
@@ -129,9 +145,9 @@ class Forecaster(Trained, pl.LightningModule):
         for g in gradients:
             g.mul_(factors.view(-1, *[1] * (g.ndim - 1)))
 
-    def _losses(self, batch: Batch) -> Tensor:
-        """Return the mean loss of each network, ``(K,)``."""
-        return self.component.losses(self(batch.past), self.component.targets(batch.target), self.penalty)
+    def _losses_of(self, forecasts: Tensor, batch: Batch) -> Tensor:
+        """Return the mean loss of each network, ``(K,)``, of its scaled forecasts ``(K, B, H)``."""
+        return self.component.losses(forecasts, self.component.targets(batch.target), self.penalty)
 
     def _mean_of(self, running: "_RunningMean") -> Tensor:
         """Return the mean over the batches of all processes, ``(K,)``, and start again."""

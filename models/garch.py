@@ -17,7 +17,7 @@ from models.chunks import in_chunks
 from models.har import joined
 from models.model import Inputs, Needs, State
 
-MEMORY = 250  # steps: what a filter has started from counts beta^250 after them, and beta is about 0.9
+MEMORY = 150  # steps: what a filter has started from counts beta^150 after them, and beta is about 0.9
 
 
 class GARCH:
@@ -28,7 +28,7 @@ class GARCH:
         omega + (alpha + gamma [e_t < 0]) e_t^2 + beta variance_t
 
     Its parameters are fitted with ``arch`` on the training returns, and filtered forward for every window from its own
-    last 250 returns: no window knows a return after its origin.  The mean of the variances forecast over the steps of
+    last 150 returns: no window knows a return after its origin.  The mean of the variances forecast over the steps of
     a target becomes a forecast of the target by a line, fitted on training windows: the target is half the logarithm
     of the variance but for a bias and a slope.
 

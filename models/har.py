@@ -16,6 +16,8 @@ from data.contracts import SERIES, FloatArray, Windows
 from models.chunks import in_chunks
 from models.model import Inputs, Needs, State
 
+MONTH = 22  # trading days: its windows show as many in any case
+
 
 class HAR:
     """Least squares of every step of the horizon on the means of the last 1, 5 and 22 values (Corsi, 2009).
@@ -32,17 +34,20 @@ class HAR:
     Raises
     ------
     ValueError
-        If the lookback does not hold the longest lag.
+        If the windows do not hold the longest lag.
     """
 
-    needs: ClassVar[Needs] = Needs(scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,))
+    needs: ClassVar[Needs] = Needs(
+        scaled=False, gradients=False, chance=False, state=True, kinds=(SERIES,), lookback=MONTH
+    )
     component: None = None
 
     def __init__(self, label: str, lags: Sequence[int], n_components: int, lookback: int, horizon: int) -> None:
-        if not lags or min(lags) < 1 or max(lags) > lookback:
+        longest = max(lookback, MONTH)
+        if not lags or min(lags) < 1 or max(lags) > longest:
             raise ValueError(
-                f"model.lags={list(lags)} must be numbers of steps from 1 up to lookback={lookback}; {label} takes "
-                f"means over them.  Raise lookback, or leave {label} out of the baselines."
+                f"model.lags={list(lags)} must be numbers of steps from 1 up to {longest}, what a window shows; "
+                f"{label} takes means over them.  Raise lookback, or lower model.lags."
             )
         self.label, self.lags = label, list(lags)
         self._weight: FloatArray = np.empty(0)  # (P + 1, H), the intercept last

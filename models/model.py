@@ -8,6 +8,7 @@ n window, L lookback, H horizon, C component, K network
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -113,3 +114,8 @@ def scaled_batch(inputs: Inputs) -> Batch:
     if inputs.batch is None:
         raise ValueError("This model needs scaled windows (needs.scaled), but Inputs.batch is None.  Give a Batch.")
     return inputs.batch
+
+
+def all_channels(batch: Batch) -> FloatArray:
+    """Return the components with the covariates behind them, ``(n, L, C + E)``: all that a model may see."""
+    return batch.past if batch.extra is None else np.concatenate([batch.past, batch.extra], axis=2)

@@ -46,7 +46,7 @@ class Persistence:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        last = _summed(inputs.windows.past[:, -1:])  # (n, 1)
+        last = summed(inputs.windows.past[:, -1:])  # (n, 1)
         return last.repeat(self.horizon, axis=1)  # (n, H)
 
     def state(self) -> State:
@@ -133,7 +133,7 @@ class Drift:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        y = _summed(inputs.windows.past)  # (n, L)
+        y = summed(inputs.windows.past)  # (n, L)
         mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)  # (n, 1)
         return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
 
@@ -145,7 +145,7 @@ class Drift:
         """Take nothing."""
 
 
-def _summed(past: FloatArray) -> FloatArray:
+def summed(past: FloatArray) -> FloatArray:
     """Add the components of ``(n, L, C)`` one after another, ``(n, L)``.
 
     The order in which ``numpy.sum`` adds, and with it the last bit, depends on how an array lies in memory.

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from data.contracts import FloatArray
-from models.allocation import Allocation, Penalty, Quantiles
+from models.allocation import Allocation, Penalty, Quantiles, seen_by_each
 from models.chunks import in_chunks
-from models.model import Inputs, Needs, State, scaled_batch
+from models.model import Inputs, Needs, State, all_channels, scaled_batch
 
 PENALTIES: dict[str, Penalty] = {"squared": torch.square, "absolute": torch.abs}
 """What an error costs, by the names a configuration calls it."""
@@ -47,6 +47,7 @@ class Trained(nn.Module):
         compile: bool = False,
         loss: str = "squared",
         decay: float = 1.0,
+        n_extra: int = 0,
     ) -> None:
         super().__init__()
         _refuse(loss, decay, component)
@@ -57,7 +58,7 @@ class Trained(nn.Module):
         self.component = component
         self.network = network(
             n_networks=component.n_networks(n_components),
-            n_features=component.n_features(n_components),
+            n_features=component.n_features(n_components) + n_extra,
             lookback=lookback,
             horizon=horizon,
         )
@@ -81,13 +82,17 @@ class Trained(nn.Module):
         device = torch.device("cpu") if device.type == "mps" else device  # which has no double precision
         network = copy.deepcopy(self.network).eval().to(device, torch.float64)
 
-        def forecast(past: FloatArray) -> FloatArray:  # (B, L, C) -> (K, B, H)
-            windows = torch.from_numpy(past.astype(np.float32)).to(device, torch.float64)
+        batch = scaled_batch(inputs)
+        n_components = batch.past.shape[2]
+
+        def forecast(channels: FloatArray) -> FloatArray:  # (B, L, C + E) -> (K, B, H)
+            windows = torch.from_numpy(channels.astype(np.float32)).to(device, torch.float64)
+            extra = None if batch.extra is None else windows[..., n_components:]
             with torch.inference_mode():
-                scaled: Tensor = network(self.component.inputs(windows))
+                scaled: Tensor = network(seen_by_each(self.component, windows[..., :n_components], extra))
             return scaled.cpu().numpy()
 
-        return in_chunks(forecast, scaled_batch(inputs).past, axis=1)
+        return in_chunks(forecast, all_channels(batch), axis=1)
 
     def state(self) -> State:
         """Return the weights."""
@@ -97,9 +102,9 @@ class Trained(nn.Module):
         """Take the weights of an earlier fit."""
         self.load_state_dict({name: torch.from_numpy(np.array(weight)) for name, weight in state.items()})
 
-    def forward(self, past: Tensor) -> Tensor:
-        """Map scaled windows ``(B, L, C)`` to scaled forecasts ``(K, B, H)``."""
-        return self.network(self.component.inputs(past))
+    def forward(self, past: Tensor, extra: Tensor | None = None) -> Tensor:
+        """Map scaled windows ``(B, L, C)`` and covariates ``(B, L, E)`` to scaled forecasts ``(K, B, H)``."""
+        return self.network(seen_by_each(self.component, past, extra))
 
 
 def _refuse(loss: str, decay: float, component: Allocation) -> None:

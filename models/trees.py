@@ -25,7 +25,7 @@ from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 from data.contracts import Batch, FloatArray
-from models.allocation import Allocation
+from models.allocation import Allocation, seen_by_each
 from models.model import Inputs, Needs, State, scaled_batch
 
 
@@ -90,9 +90,9 @@ class Trees(ABC):
         )
 
     def _newest(self, batch: Batch) -> FloatArray:
-        """Map ``past (n, L, C)`` to what every network sees of the newest step, ``(K, n, F)``."""
-        inputs: FloatArray = self.component.inputs(batch.past)  # (K, n, L, F)
-        return inputs[:, :, -1]
+        """Return what every network sees of the newest step, covariates behind its components, ``(K, n, F + E)``."""
+        extra = None if batch.extra is None else batch.extra[:, -1:]
+        return seen_by_each(self.component, batch.past[:, -1:], extra)[:, :, -1]
 
 
 class ExtraTrees(Trees):

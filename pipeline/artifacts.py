@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.contracts import Panel, Windows
 from evaluation.augmentation_quality import augmentation_quality
+from models.allocation import seen_by_each
 from models.forecaster import Forecaster
 from pipeline.fitted import Fitted
 from pipeline.fitting import Parts
@@ -64,10 +65,14 @@ def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) 
     own = np.flatnonzero(ids[tested.origin] == ids[tested.origin[0]])
     shown = own[np.unique(np.linspace(0, own.size - 1, MAPPED).astype(int))]
     few = tested.take(shown)
-    past = torch.as_tensor(fitted.scaling.transform(few).past, dtype=torch.float32)
+    past, _, extra = (
+        None if array is None else torch.as_tensor(array, dtype=torch.float32)
+        for array in fitted.scaling.transform(few)
+    )
+    assert past is not None
     model.eval()
     with torch.inference_mode():
-        found = network.step_weights(model.component.inputs(past))
+        found = network.step_weights(seen_by_each(model.component, past, extra))
     parts = [_long(name, weights.mean(dim=0).numpy(), panel, few) for name, weights in found.items()]
     if parts:
         keep_table(folder / f"{PREFIX}attention.parquet", pd.concat(parts, ignore_index=True))

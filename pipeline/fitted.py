@@ -12,11 +12,13 @@ from omegaconf import DictConfig
 from safetensors.numpy import save_file
 
 from data.contracts import FloatArray, Panel, Scaling, Windows
+from data.scaling import WithCovariates
 from evaluation.intervals.bounds import OWN
+from evaluation.rows import PERSISTENCE
 from models.allocation import Quantiles
 from models.blend import Blend, blended
 from models.model import Inputs, Model
-from runtime.build import build
+from runtime.build import build, class_of
 from runtime.files import atomic
 from runtime.tensors import read_tensors
 from tasks.task import Task
@@ -121,22 +123,41 @@ def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
 
 def newest(windows: Windows, lookback: int) -> Windows:
     """Return windows that look back upon their newest steps alone."""
-    beside = windows.covariates
+    beside, known = windows.covariates, windows.known
     return windows._replace(
-        past=windows.past[:, -lookback:], covariates=None if beside is None else beside[:, -lookback:]
+        past=windows.past[:, -lookback:],
+        covariates=None if beside is None else beside[:, -lookback:],
+        known=None if known is None else known[:, -(lookback + known.shape[1] - windows.past.shape[1]) :],
     )
 
 
-def unfitted(cfg: DictConfig, model: DictConfig, n_components: int, lookback: int | None = None) -> Fitted:
-    """Build a model and its scaling; without a lookback of its own it has that of the run."""
-    built = build(model, n_components=n_components, lookback=lookback or cfg.lookback, horizon=cfg.horizon)
-    return Fitted(built, build(cfg.scaling))
+def unfitted(
+    cfg: DictConfig, model: DictConfig, n_components: int, lookback: int | None = None, n_extra: int = 0
+) -> Fitted:
+    """Build a model and its scaling; without a lookback of its own it has that of the run.
+
+    A network is told how many covariates there are; other models find them.
+    """
+    kind: Any = class_of(model._target_)
+    beside = {"n_extra": n_extra} if n_extra and kind.needs.gradients else {}
+    built = build(model, n_components=n_components, lookback=lookback or cfg.lookback, horizon=cfg.horizon, **beside)
+    return Fitted(built, scaling_of(cfg))
+
+
+def scaling_of(cfg: DictConfig) -> WithCovariates:
+    """Build the scaling of components, targets and covariates; returns that a target leaves are no covariates."""
+    target: Any = None if cfg.get("target") is None else class_of(cfg.target._target_)
+    return WithCovariates(build(cfg.scaling), 0 if target is None else len(target.leaves))
 
 
 def reference_of(task: Task) -> Model:
-    """Return the reference of a task, not fitted yet."""
-    row = next(one for one in task.candidates() if one.label == task.reference)
-    return unfitted(task.cfg, row.model, 1).model
+    """Return the forecast a model is blended with, not fitted yet.
+
+    It is the reference of the task or, where that looks back upon more steps than the windows have, persistence.
+    """
+    names = (task.reference, PERSISTENCE)
+    rows = [row for name in names for row in task.candidates() if row.label == name and row.lookback is None]
+    return unfitted(task.cfg, rows[0].model, 1).model
 
 
 def save(fitted: Fitted, path: Path) -> None:

@@ -2,10 +2,10 @@
 
 import hashlib
 import pickle
-import sys
 import time
 import warnings
-from multiprocessing import parent_process
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,11 +22,13 @@ from models.allocation import Quantiles
 from models.blend import Blend, blending_weight
 from models.forecaster import Forecaster
 from models.model import Inputs, Refittable
-from pipeline.fitted import Fitted, newest, reference_of, rows_of, unfitted
+from models.restored_error import RestoredError
+from pipeline.fitted import Fitted, newest, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
 from runtime.history import History
+from runtime.progress import watched
 from runtime.resume_point import ResumePoint
 from tasks.task import Candidate, Prepared, Task, needs_of
 
@@ -41,6 +43,16 @@ class Parts(NamedTuple):
     train: Windows
     validation: Windows
     test: Windows
+
+
+class Validated(NamedTuple):
+    """A model judged on validation rows alone."""
+
+    mae: float
+    """Mean absolute error in the unit of ``y``; not finite where the training diverged."""
+    losses: Losses
+    seconds: float
+    """Wall time of fit and forecast."""
 
 
 class Learnt(NamedTuple):
@@ -77,12 +89,18 @@ def parts_of(task: Task, panel: Panel, fold: Fold, prepared: Prepared) -> Parts:
 
 
 def evaluated(
-    task: Task, panel: Panel, fold: Fold, candidate: Candidate, prepared: Prepared, checkpoint: Path
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> tuple[Outcome, Fitted]:
-    """Fit a candidate on one fold and forecast its validation and test rows."""
+    """Fit a candidate on one fold and forecast its validation and test rows; ``extra`` callbacks watch the training."""
     began = time.perf_counter()
     parts = parts_of(task, panel, fold, prepared)
-    learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint)
+    learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
     fitted = learnt.fitted
     held_out = task.finish(panel, parts.validation, fitted.forecast(parts.validation, rows_of(panel, parts.validation)))
     refit(task.cfg, panel, fitted, parts)
@@ -105,6 +123,36 @@ def evaluated(
     return outcome, fitted
 
 
+def validated(
+    task: Task,
+    panel: Panel,
+    fold: Fold,
+    candidate: Candidate,
+    prepared: Prepared,
+    checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
+) -> Validated:
+    """Fit a candidate on one fold and forecast its validation rows alone: what settings may be chosen by.
+
+    Raises
+    ------
+    DataError
+        If there is no training or no validation window.
+    """
+    began = time.perf_counter()
+    train, held_out = (task.select(prepared.windows, fold, role) for role in (TRAIN, VALIDATION))
+    for role, windows in (("train", train), ("validation", held_out)):
+        if not len(windows.origin):
+            raise DataError(f"{panel.name} leaves no {role} window in the fold {fold.name!r} to choose settings by.")
+    nothing = held_out.take(np.zeros(len(held_out.origin), dtype=bool))
+    fitted, losses, *_ = learn(
+        task, panel, fold, candidate, prepared, Parts(train, held_out, nothing), checkpoint, extra
+    )
+    forecast = task.finish(panel, held_out, fitted.forecast(held_out, rows_of(panel, held_out)))
+    error = float(np.abs(forecast - held_out.y).mean())
+    return Validated(error, losses, time.perf_counter() - began)
+
+
 def learn(
     task: Task,
     panel: Panel,
@@ -113,13 +161,19 @@ def learn(
     prepared: Prepared,
     parts: Parts,
     checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     """Fit a model; of several lookbacks it keeps the one that errs least on validation rows, without any the longest.
 
     The digest is that of the longest windows, of which the others are parts.
+
+    Parameters
+    ----------
+    extra : sequence of Callback
+        They watch the training of a network where it is one: not those of several lookbacks or ``augmentation=auto``.
     """
     if not candidate.lookbacks:
-        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint)
+        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
         return _blended(task, panel, fold, parts, learnt)
     tried = []
     for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
@@ -150,6 +204,7 @@ def _augmented(
     parts: Parts,
     fold: Fold,
     checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     """Fit a model; with ``augmentation=auto`` twice, and keep the one that errs less on validation rows.
 
@@ -160,7 +215,7 @@ def _augmented(
     """
     cfg = task.cfg
     if not needs_of(candidate).scaled or cfg.augmentation._target_ != AUTO:
-        return _fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
+        return _fit(task, cfg, panel, fold, candidate, prepared, parts, checkpoint, extra)
     if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
     tried = []
@@ -168,7 +223,7 @@ def _augmented(
         settings = cfg.copy()
         settings.augmentation = node
         own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
-        learnt = _fit(settings, panel, fold, candidate, prepared, parts, own)
+        learnt = _fit(task, settings, panel, fold, candidate, prepared, parts, own)
         own.unlink(missing_ok=True)
         tried.append((_error(learnt, panel, parts.validation), number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
@@ -230,17 +285,18 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
     if cfg.augmentation._target_ == NOTHING:
         return batch
-    return Batch(batch.past[:n_train], batch.target[:n_train])
+    return batch.take(slice(n_train))
 
 
 def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
     """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
     scaled = fitted.scaling.fit(train).transform(train)
-    extra = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
-    return Batch(np.concatenate([scaled.past, extra.past]), np.concatenate([scaled.target, extra.target]))
+    drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+    return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
 
 
 def _fit(
+    task: Task,
     cfg: DictConfig,
     panel: Panel,
     fold: Fold,
@@ -248,9 +304,11 @@ def _fit(
     prepared: Prepared,
     parts: Parts,
     checkpoint: Path,
+    extra: Sequence[pl.Callback] = (),
 ) -> Learnt:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
-    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback)
+    n_extra = scaling_of(cfg).n_extra(parts.train)
+    fresh = unfitted(cfg, candidate.model, parts.train.past.shape[2], candidate.lookback, n_extra)
     fitted = fresh._replace(features=prepared.features)
     model, needs = fitted.model, fitted.model.needs
     rows = _training_rows(panel, fold)
@@ -263,19 +321,29 @@ def _fit(
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
-        losses = _train(cfg, model, candidate.label, batch, held_out.batch, checkpoint)
+        given = model.before(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+        watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation)), *extra]
+        losses = _train(cfg, model, candidate.label, *given, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)
 
 
-def _train(cfg: DictConfig, model: Forecaster, label: str, batch: Batch, validation: Batch, checkpoint: Path) -> Losses:
+def _train(
+    cfg: DictConfig,
+    model: Forecaster,
+    label: str,
+    batch: Batch,
+    validation: Batch,
+    checkpoint: Path,
+    watching: Sequence[pl.Callback],
+) -> Losses:
     """Train a network in place and return its losses; go on from ``checkpoint`` where there is one."""
     torch.set_num_threads(cfg.threads)
     history = History()
-    callbacks = [build(node) for node in cfg.callbacks.values()]
+    callbacks = [*watching, *(build(node) for node in cfg.callbacks.values())]
     callbacks += [history, ResumePoint(checkpoint)]
-    if sys.stderr.isatty() and parent_process() is None:
+    if watched():
         callbacks.append(EpochBar(label))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)

@@ -11,10 +11,12 @@ from safetensors import SafetensorError
 
 from data.contracts import FloatArray, Panel, Windows
 from data.panel import DataError
+from data.scaling import MEAN
 from evaluation.intervals.bounds import OWN
 from evaluation.intervals.offsets import extend
 from models.blend import Blend
-from models.model import Inputs
+from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, weighted
+from pipeline.combination import members as combined_rows
 from pipeline.fitted import BLEND_WEIGHT, Fitted, below, members, reference_of, rows_of, unfitted
 from pipeline.outcome import ERRORS
 from pipeline.settings import LIVE
@@ -33,6 +35,7 @@ class Loaded(NamedTuple):
 
     task: Task
     card: Mapping[str, Any]
+    folder: Path
     models: list[Fitted]
     """One a seed."""
     offsets: list[dict[str, Any]]
@@ -69,17 +72,21 @@ class Loaded(NamedTuple):
     def predict(self, source: Any) -> Prediction:
         """Forecast what a source reads, with intervals and the reference forecast beside it."""
         task, data = self.task, self.card["data"]
-        label, reference = self.label, reference_of(task)
+        label = self.label
+        reference = next(row for row in task.candidates() if row.label == task.reference)
         panel = task.read(source, data)
         asked = self.asked(panel)
         windows = asked[-1]
         forecast, ends = self.forecast(panel, asked)
         told = {label: forecast}
-        if not reference.state():  # a reference that learns from training rows is not kept with the run
-            told.setdefault(reference.label, reference.predict(Inputs(windows, None, rows_of(panel, windows))))
-        found = task.predicted(panel, windows, told, data)
+        seen = windows if reference.lookback is None else task.asked(panel, reference, None)
+        naive = unfitted(task.cfg, reference.model, seen.past.shape[2], reference.lookback)
+        if not naive.model.state():  # a reference that learns from training rows is not kept with the run
+            told.setdefault(reference.label, naive.forecast(seen, rows_of(panel, seen)))
+        together, beside = _combination(task, panel, self.folder)
+        found = task.predicted(panel, windows, told | together, data)
         table = task.restored_ahead(panel, _with_intervals(found.table, label, ends, self.offsets), self.errors)
-        notes = [*panel.notes, *found.notes, *_leak_note(label, self.card)]
+        notes = [*panel.notes, *found.notes, *beside, *_leak_note(label, self.card)]
         kept = {column: name for column, name in found.columns.items() if name}
         dropped = [column for column, name in found.columns.items() if not name]
         return found._replace(table=table.drop(columns=dropped).rename(columns=kept), notes=notes)
@@ -97,6 +104,7 @@ def loaded(cfg: DictConfig, card: Mapping[str, Any], folder: Path) -> Loaded:
     return Loaded(
         task,
         card,
+        folder,
         trained(task, folder),
         run.artifact("intervals.json") or [],
         run.artifact(ERRORS, ["model", "fold", "step", "error"]),
@@ -116,6 +124,33 @@ def without_training(cfg: DictConfig) -> DictConfig:
     return kept
 
 
+def _combination(task: Task, panel: Panel, folder: Path) -> tuple[dict[str, FloatArray], list[str]]:
+    """Return the forecasts of the combination of a run by its label, and what must be said; nothing without one."""
+    if not combines(task.cfg):
+        return {}, []
+    entries, path = RunFolder(folder).artifact(WEIGHTS_OF) or [], folder / MEMBERS
+    tensors = members(path) if path.is_file() else {}
+    rows, label = {row.label: row for row in combined_rows(task)}, label_of(task.cfg)
+    made = []
+    for entry in entries:
+        forecasts = {}
+        for name in (name for name, weight in entry["weights"].items() if weight > 0):
+            row = rows.get(name)
+            if row is None:
+                raise DataError(f"{folder} combines {name}, which is no model of its settings.  Train the run again.")
+            windows = task.asked(panel, row, None)
+            own = tensors.get(member_name(row, entry["seed"])) or tensors.get(member_name(row, task.cfg.seed))
+            n_extra = 0 if own is None else len(below("scaling", own).get(MEAN, ()))
+            fresh = unfitted(task.cfg, row.model, windows.past.shape[2], row.lookback, n_extra)
+            if own is None and fresh.model.state():
+                return {}, [f"{label} is left out: no weights of {name} are kept with the run."]
+            blend = Blend(1.0, reference_of(task)) if own is not None and BLEND_WEIGHT in own else None
+            fitted = fresh if own is None else fresh._replace(blend=blend).load_state(own)
+            forecasts[name] = task.finish(panel, windows, fitted.forecast(windows, rows_of(panel, windows)))
+        made.append(weighted(forecasts, {name: entry["weights"][name] for name in forecasts}))
+    return ({label: np.mean(made, axis=0)} if made else {}), []
+
+
 def trained(task: Task, folder: Path) -> list[Fitted]:
     """Return the model of a finished run, one a seed, each loaded into a fresh one.
 
@@ -125,8 +160,10 @@ def trained(task: Task, folder: Path) -> list[Fitted]:
         If the run kept no weights, or they are damaged or of other settings.
     """
     cfg, row, path = task.cfg, task.candidates()[0], folder / WEIGHTS
-    if not needs_of(row).scaled and not path.is_file():
-        return [unfitted(cfg, row.model, 1)]
+    if not needs_of(row).scaled:
+        naive = unfitted(cfg, row.model, 1, row.lookback)
+        if needs_of(row).state and not naive.model.state():  # nothing is learnt, so nothing is missing
+            return [naive]
     if not path.is_file():
         raise DataError(
             f"{folder} holds no weights ({WEIGHTS}): its model keeps none that a file could hold without running "
@@ -142,7 +179,9 @@ def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     """Build the model of a run anew and give it what was kept."""
     cfg = task.cfg
     row = task.candidates()[0]
-    fresh = unfitted(cfg, row.model, task.n_channels(below("scaling", tensors)) if needs_of(row).scaled else 1)
+    scaling = below("scaling", tensors)
+    n_extra = len(scaling.get(MEAN, ()))
+    fresh = unfitted(cfg, row.model, task.n_channels(scaling) if needs_of(row).scaled else 1, n_extra=n_extra)
     features = build(cfg.features) if cfg.get("features") is not None else None
     blend = Blend(1.0, reference_of(task)) if BLEND_WEIGHT in tensors else None
     return fresh._replace(features=features, blend=blend).load_state(tensors)

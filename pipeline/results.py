@@ -15,6 +15,7 @@ from evaluation.judge import Evaluation, judge
 from evaluation.leakage.prove import Audit
 from pipeline.artifacts import collect, keep_table
 from pipeline.audit import leaking
+from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, members
 from pipeline.fitted import gather
 from pipeline.outcome import ERRORS, Outcome, averaged, best_simple, by_seed, of_last_fold, validation_mae
 from pipeline.work import unit_path
@@ -40,6 +41,7 @@ def write_results(
     own = calibration[calibration["model"] == model]
     if not own.empty:  # with which a stream of intervals begins
         keep_table(folder / "artifacts" / "calibration.parquet", own[own["fold"] == folds[-1].name])
+    _keep_members(folder, task, outcomes)
     errors = task.kept_errors(calibration, [model, task.reference])
     if errors is not None:
         keep_table(folder / "artifacts" / ERRORS, errors)
@@ -84,7 +86,8 @@ def _best_simple(task: Task, outcomes: list[Outcome], accused: Mapping[str, str]
     The run's own model is none of them.
     """
     own, *baselines = task.candidates()
-    labels = [row.label for row in baselines if not needs_of(row).gradients and row.label not in accused]
+    rivals = [row for row in baselines if not row.beside and not needs_of(row).gradients]
+    labels = [row.label for row in rivals if row.label not in accused]
     best = best_simple(outcomes, labels)
     return "" if best in (task.reference, own.label) else best
 
@@ -110,6 +113,7 @@ def _card(task: Task, panel: Panel, outcomes: list[Outcome], audit: Audit) -> di
         "augmented": {o.name: o.augmented for o in outcomes if o.augmented is not None},
         "blend": {o.name: round(o.weight, 4) for o in outcomes if o.weight is not None},
         "lookback": {o.name: o.lookback for o in outcomes if o.lookback is not None},
+        "combination": {o.name: o.members for o in outcomes if o.members is not None},
         "seconds": {o.name: round(o.seconds, 2) for o in outcomes},
         "learnt_from": {o.name: o.learnt_from for o in outcomes},
     }
@@ -169,6 +173,21 @@ def _keep_weights(folder: Path, outcomes: list[Outcome]) -> None:
     kept = {f"seed{o.seed}": unit_path(folder, o.model, o.fold, o.seed).with_suffix(".safetensors") for o in last}
     if all(path.exists() for path in kept.values()):
         gather(kept, folder / WEIGHTS)
+
+
+def _keep_members(folder: Path, task: Task, outcomes: list[Outcome]) -> None:
+    """Write what the members of the combination have learnt in the last fold, and their weights."""
+    latest = of_last_fold(outcomes, label_of(task.cfg)) if combines(task.cfg) else []
+    if not latest:
+        return
+    write_json(folder / "artifacts" / WEIGHTS_OF, [{"seed": o.seed, "weights": o.members} for o in latest])
+    paths = {
+        member_name(row, o.seed): unit_path(folder, o.model, o.fold, o.seed).with_suffix(".safetensors")
+        for row in members(task)
+        for o in outcomes
+        if o.model == row.label and o.fold == latest[0].fold
+    }
+    gather({name: path for name, path in paths.items() if path.exists()}, folder / MEMBERS)
 
 
 def _keep_artifacts(

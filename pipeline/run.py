@@ -9,18 +9,27 @@ from rich.console import Console
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
 from data.panel import fingerprint, shown_date
 from pipeline.audit import audit
+from pipeline.combination import combined
+from pipeline.fitting import NOTHING
 from pipeline.outcome import Outcome
 from pipeline.results import write_results
 from pipeline.settings import LIVE, check_task
+from pipeline.verdicts import Verdicts
 from pipeline.work import outcomes as evaluated_units
 from pipeline.work import work_units
 from runtime.build import build, check
 from runtime.record import same_data, tidy
-from tasks.task import Task
+from tasks.task import Task, needs_of
 
 
-def run(cfg: DictConfig, folder: Path, out: Console) -> None:
-    """Fit, judge and audit one experiment, and leave everything in its folder."""
+def run(cfg: DictConfig, folder: Path, out: Console, verdicts: Verdicts | None = None) -> None:
+    """Fit, judge and audit one experiment, and leave everything in its folder.
+
+    Parameters
+    ----------
+    verdicts : Verdicts or None
+        Where the runs of a sweep that differ by the seed alone share what the audit has proved.
+    """
     task, panel, folds = opened(cfg)
     same_data(folder, fingerprint(panel))
     out.print(opening(panel, folds), markup=False, highlight=False)
@@ -33,8 +42,11 @@ def run(cfg: DictConfig, folder: Path, out: Console) -> None:
         found[unit] = outcome
         out.print(closing(outcome), markup=False, highlight=False)
     outcomes = [found[unit] for unit in units]
+    for outcome in combined(task, outcomes):
+        outcomes.append(outcome)
+        out.print(closing(outcome), markup=False, highlight=False)
 
-    verdict = audit(task, panel, folds, {outcome.name: outcome.learnt_from for outcome in outcomes})
+    verdict = audit(task, panel, folds, {outcome.name: outcome.learnt_from for outcome in outcomes}, verdicts)
     write_results(folder, task, panel, folds, outcomes, verdict)
     tidy(folder)
 
@@ -47,6 +59,14 @@ def opened(cfg: DictConfig) -> tuple[Task, Panel, list[Fold]]:
     panel = task.load(build(cfg.source))
     folds: list[Fold] = build(cfg.split).folds(panel, task.reach)
     return task, panel, folds
+
+
+def by_chance(cfg: DictConfig) -> bool:
+    """Say whether the seed of a run has a part in its forecasts: in a model, or in synthetic windows."""
+    check(cfg, LIVE)
+    task: Task = build(cfg.task)(cfg)
+    synthetic = cfg.augmentation._target_ != NOTHING
+    return synthetic or any(needs_of(row).chance for row in task.candidates())
 
 
 def opening(panel: Panel, folds: Sequence[Fold]) -> str:

@@ -6,9 +6,13 @@ from typing import Any, cast
 from omegaconf import DictConfig
 
 from data.contracts import REMAINING, SERIES, TOTAL, Kind
+from data.known import KNOWN
+from data.panel import listed
 from evaluation.intervals.own import OwnQuantiles
 from models.allocation import Quantiles
-from runtime.build import ConfigError, as_message, class_of
+from pipeline.combination import combines
+from runtime.build import ConfigError, as_message, build, class_of
+from runtime.faults import meant
 from tasks.task import Task
 
 FROM_DATA = {"n_components", "lookback", "horizon"}
@@ -31,8 +35,17 @@ def check_task(task: Task) -> None:
     """
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
+    faults += _combination(task)
+    faults += _beside(cfg, task.name)
     if faults:
         raise ConfigError(as_message(faults))
+
+
+def _combination(task: Task) -> list[str]:
+    """Refuse a combination where validation rows are no two halves in time."""
+    if not combines(task.cfg) or task.question.kind == SERIES:
+        return []
+    return [f"combination={task.cfg.combination} is for {MEANING[SERIES]} only; set combination=none."]
 
 
 def _strangers(task: Task) -> list[str]:
@@ -75,9 +88,32 @@ def _without_returns(cfg: DictConfig) -> list[str]:
     return [f"{' and '.join(readers)} {reads} returns; set target=log_range or target=realized, which leave them."]
 
 
+def _beside(cfg: DictConfig, task: str) -> list[str]:
+    """Find calendar columns that are not known, and synthetic windows that would have no covariates."""
+    names = [str(name) for name in cfg.get("known") or []]
+    if names and task != "forecast":
+        return [f"known={names} is for task=forecast only.  Take it out."]
+    faults = [
+        f"known has {name}, which is none of {', '.join(KNOWN)}.  {meant(name, KNOWN)}".strip()
+        for name in names
+        if name not in KNOWN
+    ]
+    covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
+    if task == "forecast" and covariates and not build(cfg.augmentation).covariates:
+        faults.append(
+            f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "
+            f"{listed(covariates)}.  Choose augmentation=identity, jitter or mixup, or leave the covariates out."
+        )
+    return faults
+
+
 def _unheld(cfg: DictConfig) -> list[str]:
     """Find what needs validation rows where nothing is held out."""
     nothing: Sequence[object] = (0, 0.0)
+    if combines(cfg) and cfg.split.get("validation") in nothing:
+        return [
+            f"combination={cfg.combination} fits its weights on validation rows; hold some out in split.validation."
+        ]
     if cfg.augmentation._target_.endswith(".Auto") and cfg.split.get("validation") in nothing:
         return ["augmentation=auto needs validation rows to judge by; hold some out in split.validation."]
     return []

@@ -8,19 +8,22 @@ import pandas as pd
 from report.comparison import Comparison, comparison_table
 from report.figures.comparison import comparison as drawn
 from report.figures.drawing import Figure
+from report.leaderboard.board import Board
+from report.leaderboard.shown import board_section
 from report.page import render
 from report.parts import Section, Verdict
 from report.text import called, listed
 from runtime.files import write_text
 
 
-def write_comparison_page(out: Path, comparisons: Sequence[Comparison]) -> Path:
+def write_comparison_page(out: Path, comparisons: Sequence[Comparison], boards: Sequence[Board] = ()) -> Path:
     """Write compare.html of comparisons into a folder and return where it is."""
     path = out / "compare.html"
     models = {str(model) for comparison in comparisons for model in comparison.rows["model"]}
     titles = list(dict.fromkeys(comparison.title for comparison in comparisons))
     facts = [f"{comparison.experiment}: {_runs(comparison.rows)}" for comparison in comparisons]
     parts = [_section(number, comparison) for number, comparison in enumerate(comparisons, start=1)]
+    parts += [board_section(number, board) for number, board in enumerate(boards, start=1)]
     write_text(path, render(f"{len(models)} models on {listed(titles)}", [_verdict(comparisons)], facts, parts))
     return path
 

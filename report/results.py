@@ -13,9 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
-from omegaconf import OmegaConf, open_dict
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from report.run_folder import Metrics, RunFolder
@@ -23,6 +22,7 @@ from report.sections.reproduce import BY_HAND
 from report.settings import leaves
 from report.table import to_markdown
 from report.text import duration, four, in_markdown, literal
+from runtime.compose import composed
 from runtime.faults import FolderError
 from runtime.files import write_text
 
@@ -211,12 +211,7 @@ def _swapped(words: Sequence[str], kept: Mapping[str, Any], noted: Mapping[str, 
 
 @cache  # runs on one page are mostly variants of each other
 def _composed(words: tuple[str, ...]) -> Composed:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", overrides=list(words), return_hydra_config=True)
-    choices = {str(group): choice for group, choice in cfg.hydra.runtime.choices.items()}
-    with open_dict(cfg):
-        del cfg.hydra, cfg.folder, cfg.resume  # of a place, not of a run
-        cfg.names = {name: choices[str(name)] for name in cfg.names}
+    cfg, choices = composed(words)
     written, resolved = (
         cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=resolve)) for resolve in (False, True)
     )

@@ -33,6 +33,7 @@ def told_apart(runs: Sequence[Member]) -> list[dict[str, str]]:
         choices = [_choices(runs[place]) for place in having]
         groups = _varied(choices)
         settings = [_settings_of(runs[place], label) for place in having] if whole else [{} for _ in having]
+        settings = without_seeds(settings, [runs[place].metrics.seed for place in having])
         keys = _beside(_varied(settings), groups)
         names = _shortest(keys)
         said = [
@@ -45,6 +46,48 @@ def told_apart(runs: Sequence[Member]) -> list[dict[str, str]]:
             number = f" and more ({long.index(tuple(parts)) + 1})" if len(parts) > TOLD else ""
             told[place][str(label)] = ", ".join(parts[:TOLD]) + number
     return told
+
+
+def own_settings(runs: Sequence[Member]) -> list[dict[str, Any]]:
+    """Return the settings that made the row each run was for, without the seed; empty where one of them kept none."""
+    whole = all(run.settings for run in runs)
+    settings = [_settings_of(run, run.metrics.model) if whole else {} for run in runs]
+    return without_seeds(settings, [run.metrics.seed for run in runs])
+
+
+def without_seeds(settings: Sequence[dict[str, Any]], seeds: Sequence[int]) -> list[dict[str, Any]]:
+    """Leave out the seeds that follow that of the run, such as ``features.seed: ${seed}``.
+
+    A kept configuration is resolved, so what follows is known by its values alone: they are the run's seed in every
+    run.  A seed that is the same in all runs, such as that of a source, follows nothing.
+    """
+    keys = {key for own in settings for key in own if key.rpartition(".")[2] == "seed"}
+    follow = {
+        key
+        for key in keys
+        if len({repr(own[key]) for own in settings if key in own}) > 1
+        and all(own[key] == seed for own, seed in zip(settings, seeds, strict=True) if key in own)
+    }
+    return [{key: value for key, value in own.items() if key not in follow} for own in settings]
+
+
+def telling(runs: Sequence[Member]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return for each run the settings that vary among all, by their shortest names, and these names in order.
+
+    The model comes first, then the choices of configuration groups, then values that no group tells of.
+    """
+    names = [{"model": run.metrics.choices.get("model", run.metrics.model)} for run in runs]
+    names = [own | {"experiment": run.metrics.experiment} for own, run in zip(names, runs, strict=True)]
+    choices = [own | _choices(run) for own, run in zip(names, runs, strict=True)]
+    groups = _varied(choices)
+    settings = own_settings(runs)
+    keys = _beside(_varied(settings), [group for group in groups if group != "experiment"])
+    short = _shortest(keys)
+    told = [
+        {group: choice.get(group) for group in groups} | {short[key]: own.get(key) for key in keys}
+        for choice, own in zip(choices, settings, strict=True)
+    ]
+    return told, [*groups, *(short[key] for key in keys)]
 
 
 def leaves(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -64,7 +107,7 @@ def _choices(run: Member) -> dict[str, str]:
 
 
 def _settings_of(run: Member, label: str) -> dict[str, Any]:
-    """Return the settings that made a row: those of the run and of the row's model, without the seed."""
+    """Return the settings that made a row: those of the run and of the row's model."""
     shared = {key: value for key, value in run.settings.items() if key not in {*OF_A_PLACE, "model", "baselines"}}
     baselines = run.settings.get("baselines")
     beside = [b for b in baselines.values() if isinstance(b, dict)] if isinstance(baselines, dict) else []
@@ -73,7 +116,7 @@ def _settings_of(run: Member, label: str) -> dict[str, Any]:
     return {
         key: value.rpartition(".")[2] if key.endswith(TARGET) and isinstance(value, str) else value
         for key, value in leaves(shared | {"model": model}).items()
-        if not (key.rpartition(".")[2] == "seed" and value == run.metrics.seed) and key != "model.label"
+        if key != "model.label"
     }
 
 

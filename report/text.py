@@ -9,7 +9,12 @@ from runtime.faults import printable
 MISSING = "–"
 LETTERS = 2000  # of one text; more is no label
 TAG = re.compile(r"<(?=[A-Za-z/!?])")  # what may begin an element of HTML inside Markdown
-CALLED = {"Persistence": "persistence", "Clock": "the clock", "": "the reference"}
+CALLED = {
+    "Persistence": "persistence",
+    "Clock": "the clock",
+    "Seasonal naive": "the seasonal naive forecast",
+    "": "the reference",
+}
 VERDICTS = {"reference": "to beat", "better": "better", "worse": "worse", "same": "no better", "untested": "not tested"}
 LEAKS = "uses the future"
 

@@ -31,6 +31,7 @@ OURS = (
     "tasks.",
     "runtime.parallel.",
     "runtime.random_state.",
+    "report.tracking.",
 )
 """Modules of this project whose classes a configuration may name."""
 

@@ -92,7 +92,7 @@ class ArrayCache:
         kept = self._read(path)
         if kept is not None:
             return kept
-        with _alone(path.with_suffix(_LOCK)):
+        with alone(path.with_suffix(_LOCK)):
             kept = self._read(path)  # another process may have computed it meanwhile
             if kept is None:
                 kept = compute()
@@ -213,7 +213,7 @@ def _plain(part: Any) -> Any:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Hold a lock; the system frees it when its process ends, however that ends.
 
     Where a folder cannot be written to or has no locks, nobody waits.

@@ -21,9 +21,20 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runtime.faults import is_ours, meant, printable, shown
+from runtime.job_log import said_in
 from runtime.overrides import Usage, parse, prepared
 from runtime.settings import CONF, groups
-from runtime.sweep import folder_name, job_began, job_ended, job_failed, running_sweep, sweep_folder
+from runtime.sweep import (
+    OUTPUT,
+    NotRepeated,
+    folder_name,
+    job_began,
+    job_ended,
+    job_failed,
+    job_not_repeated,
+    running_sweep,
+    sweep_folder,
+)
 
 __all__ = ["CONF", "Usage", "folder_of", "run_command", "start", "told_in_one_sentence"]
 
@@ -96,28 +107,48 @@ def told_in_one_sentence(main: Callable[[DictConfig], Result]) -> Callable[[Dict
     @wraps(main)
     def wrapped(cfg: DictConfig) -> Result | None:
         folder, sweep = cfg.get("resume") or cfg.get("folder"), sweep_folder()
-        job = job_began(Path(folder)) if sweep else {}
-        alone = parent_process() is not None  # a job in a process of its own
-        if alone:
-            _heed_sigterm()
+        if sweep is not None:
+            return _as_job(main, cfg, Path(folder), sweep)
         try:
-            result = main(cfg)
+            return main(cfg)
         except (Exception, KeyboardInterrupt, Terminated, SystemExit) as error:
-            code = _signal_of(error)
-            if not sweep or (code and not (alone and code == TERMINATED)) or isinstance(error, SystemExit):
-                _tell(error, _go_on(folder))
-            told = "Terminated; what was finished is kept." if code else sentence(error, "")
-            if told is None:
-                traceback.print_exception(error)
-                told = f"{type(error).__name__}: {error}"
-            print(printable(f"Error: {told}"), file=sys.stderr)
-            job_failed(job, error, told)
-            result = None
-        if sweep:
-            job_ended(sweep, job)
-        return result
+            _tell(error, _go_on(folder))
 
     return wrapped
+
+
+def _as_job(main: Callable[[DictConfig], Result], cfg: DictConfig, folder: Path, sweep: Path) -> Result | None:
+    """Run a job of a sweep: what it says is kept, what becomes of it is recorded, and a fault ends nothing else."""
+    alone = parent_process() is not None  # a job in a process of its own
+    if alone:
+        _heed_sigterm()
+    try:
+        job = job_began(folder)
+        with said_in(folder / OUTPUT, aloud=not alone):
+            result = _recorded(main, cfg, job, alone)
+    except OSError as error:  # the folder of the job cannot be written to
+        _tell(error, _go_on(str(folder)))
+    job_ended(sweep, job)
+    return result
+
+
+def _recorded(main: Callable[[DictConfig], Result], cfg: DictConfig, job: dict[str, Any], alone: bool) -> Result | None:
+    try:
+        return main(cfg)
+    except NotRepeated as same:
+        print(same)
+        job_not_repeated(job, same.other)
+    except (Exception, KeyboardInterrupt, Terminated, SystemExit) as error:
+        code = _signal_of(error)
+        if (code and not (alone and code == TERMINATED)) or isinstance(error, SystemExit):
+            _tell(error, _go_on(job["folder"]))
+        told = "Terminated; what was finished is kept." if code else sentence(error, "")
+        if told is None:
+            traceback.print_exception(error)
+            told = f"{type(error).__name__}: {error}"
+        print(printable(f"Error: {told}"), file=sys.stderr)
+        job_failed(job, error, told)
+    return None
 
 
 def sentence(error: BaseException, go_on: str) -> str | None:
@@ -125,6 +156,8 @@ def sentence(error: BaseException, go_on: str) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         place = f" at {error.filename}" if error.filename else ""
         return f"{error.strerror}{place}.  {'When that is solved: ' * bool(go_on)}{go_on}".strip()
+    if type(error).__name__ == "TerminatedWorkerError":  # joblib's, which need not be imported
+        return f"The process of a job was killed, most likely because the memory did not suffice.  {go_on}".strip()
     if isinstance(error, MemoryError):
         return f"The memory is not enough ({error}).  Take a smaller batch_size, model or part of the data."
     if isinstance(error, OmegaConfBaseException):
@@ -168,7 +201,8 @@ def _stop_workers() -> None:
         from multiprocessing import active_children
 
         for child in active_children():
-            child.kill()
+            if child.pid is not None:  # a child of loky has no kill() of its own
+                os.kill(child.pid, signal.SIGKILL)
 
 
 def _go_on(folder: str | None) -> str:

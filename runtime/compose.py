@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runtime.settings import CONF
 
@@ -24,6 +24,19 @@ def composed(words: Sequence[str]) -> tuple[DictConfig, dict[str, str | None]]:
         cfg = compose("train", overrides=list(words), return_hydra_config=True)
     choices = {str(group): choice for group, choice in cfg.hydra.runtime.choices.items()}
     with open_dict(cfg):
-        del cfg.hydra, cfg.folder, cfg.resume
+        for name in {"hydra", "folder", "resume", "tracking"} & set(map(str, cfg.keys())):
+            del cfg[name]  # not popped: that would look for what it stands for
         cfg.names = {name: choices[str(name)] for name in cfg.names}
     return cfg, choices
+
+
+def settled(words: Sequence[str]) -> DictConfig:
+    """Return the settings train.py would run under these words, resolved."""
+    return resolved(composed(words)[0])
+
+
+def resolved(cfg: DictConfig) -> DictConfig:
+    """Return settings in which nothing refers to anything else."""
+    plain = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True))
+    assert isinstance(plain, DictConfig)
+    return plain

@@ -1,6 +1,8 @@
 """Show how long a training still takes."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import pytorch_lightning as pl
 from rich.progress import (
@@ -13,6 +15,8 @@ from rich.progress import (
 )
 
 from runtime.progress import Lines, watched
+
+PARTS = 2  # of a name that is shown, such as val/loss; that of one network has more
 
 
 class EpochBar(pl.Callback):
@@ -51,7 +55,7 @@ class EpochBar(pl.Callback):
         """Move on by one epoch."""
         if self._bar is None and self._lines is None:
             return
-        losses = "  ".join(f"{name} {float(value):.4g}" for name, value in trainer.callback_metrics.items())
+        losses = "  ".join(f"{name} {float(value):.4g}" for name, value in _shown(trainer.callback_metrics))
         if self._bar is not None:
             self._bar.update(self._task, completed=trainer.current_epoch + 1, losses=losses)
         if self._lines is not None:
@@ -69,3 +73,7 @@ class EpochBar(pl.Callback):
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _shown(metrics: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in metrics.items() if len(name.split("/")) <= PARTS]

@@ -6,6 +6,7 @@ would run with the old value), and refuses letters beyond ASCII unless they are 
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,8 @@ from omegaconf.errors import OmegaConfBaseException
 from runtime.build import faults_of
 from runtime.faults import ConfigError, FolderError, as_message, meant, shown
 from runtime.kept import read_config
-from runtime.settings import CONF, RULES, fault_of, known_settings
+from runtime.parallel import cores
+from runtime.settings import CONF, RULES, Rule, fault_of, known_settings
 
 RENAMED: Mapping[str, str] = {
     "job=series": "task=forecast",
@@ -40,6 +42,10 @@ class Usage(NamedTuple):
     keys: Mapping[str, str]
     """What a key stands for, by key; ``source.*`` for keys below ``source``."""
     required: Sequence[str] = ("run",)
+    rules: Mapping[str, Rule] = {}
+    """What the value of a key must be."""
+    train: bool = False
+    """Whether it takes the words of train.py as well; they are handed on as ``train``."""
 
 
 def parse(words: Sequence[str], usage: Usage) -> DictConfig:
@@ -59,6 +65,11 @@ def parse(words: Sequence[str], usage: Usage) -> DictConfig:
     given = OmegaConf.create({})
     faults: list[str] = []
     strangers: list[tuple[str, str]] = []
+    rules = {**RULES, **usage.rules}
+    if usage.train:
+        own = [word for word in words if word.partition("=")[0] in usage.keys]
+        given.train = prepared([word for word in words if word not in own], tuple(usage.keys))
+        words = own
     for word in words:
         try:
             override = understood(word)
@@ -73,9 +84,9 @@ def parse(words: Sequence[str], usage: Usage) -> DictConfig:
             faults.append(f"{shown(word)} must give one value.  {_advice(word)}")
         else:
             value: Any = override.value()
-            if not below and key in RULES:
-                fault = fault_of(key, value)
-                faults += [fault] if fault else []
+            if not below and key in rules:
+                fault = rules[key](value)
+                faults += [f"{key}={shown(value)} {fault}"] if fault else []
             elif not below and not isinstance(value, str):
                 value = word.partition("=")[2]  # a folder called 2024
             OmegaConf.update(given, key, value, force_add=True)
@@ -86,11 +97,16 @@ def parse(words: Sequence[str], usage: Usage) -> DictConfig:
     return given
 
 
-def prepared(words: Sequence[str]) -> list[str]:
+def prepared(words: Sequence[str], also: Sequence[str] = ()) -> list[str]:
     """Return the words behind train.py as Hydra can take them.
 
     Values are quoted where the grammar needs it.  A key is made one that may be added (``++``): whether its
     object takes it is told by ``runtime.build.check``, with all other faults and with *did you mean*.
+
+    Parameters
+    ----------
+    also : sequence
+        Keys that can be meant besides those of train.py.
 
     Raises
     ------
@@ -114,7 +130,7 @@ def prepared(words: Sequence[str]) -> list[str]:
         except ConfigError as error:
             faults.append(str(error))
             continue
-        found = list(_faults(override, word, foreign))
+        found = list(_faults(override, word, foreign, also))
         if override.is_sweep_override() and not several:
             found.append(f"{shown(word)} gives several values: add -m for a run each.  {_advice(word)}")
         faults += found
@@ -130,7 +146,18 @@ def prepared(words: Sequence[str]) -> list[str]:
         raise ConfigError(faults[0] if len(faults) == 1 else as_message(faults))
     if several and fixed:
         sound.append(f"hydra.job.config.override_dirname.exclude_keys={fixed}")
+    if several and side_by_side() and not any(word.startswith("hydra/launcher=") for word in sound):
+        sound.append("hydra/launcher=joblib")
     return [*options, *sound]
+
+
+def side_by_side() -> bool:
+    """Say whether the jobs of a sweep can run side by side on this machine."""
+    try:
+        installed = find_spec("hydra_plugins.hydra_joblib_launcher") is not None
+    except ModuleNotFoundError:  # no plugin at all
+        return False
+    return installed and cores() > 1
 
 
 def understood(word: str) -> Override:
@@ -200,7 +227,7 @@ def _addable(override: Override) -> str:
     return f"++{spelling.lstrip('+')}" if "." in key or override.is_add() else spelling
 
 
-def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
+def _faults(override: Override, word: str, foreign: bool, also: Sequence[str]) -> Iterator[str]:
     """Say what is wrong with one word; ``foreign`` where choices of other folders may be meant."""
     key = override.key_or_group
     root = key.split(".")[0].split("/")[0]
@@ -219,7 +246,7 @@ def _faults(override: Override, word: str, foreign: bool) -> Iterator[str]:
     elif "/" in key:
         yield f"There is no group {key}.  {meant(key, all_groups())}".strip()
     elif root not in known_settings():
-        known = [*known_settings(), *all_groups()]
+        known = [*known_settings(), *all_groups(), *also]
         yield f"{shown(root)} is not a setting.  {meant(root, known, 'python train.py --help lists them.')}"
     elif key in RULES and not override.is_delete():
         found = [fault_of(key, value) for value in values]

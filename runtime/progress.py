@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from multiprocessing import parent_process
 from typing import TypeVar
 
@@ -11,9 +12,23 @@ MINUTE = 60.0
 Result = TypeVar("Result")
 
 
+_in_a_log = False
+
+
 def watched() -> bool:
-    """Return whether this process speaks to the user: a worker does not."""
-    return parent_process() is None
+    """Return whether this process speaks to the user: a worker does not, unless it is a job with a log of its own."""
+    return parent_process() is None or _in_a_log
+
+
+@contextmanager
+def spoken_in_a_log(own: bool) -> Iterator[None]:
+    """Let a job speak in a log of its own, also in a worker process."""
+    global _in_a_log
+    before, _in_a_log = _in_a_log, own
+    try:
+        yield
+    finally:
+        _in_a_log = before
 
 
 class Lines:

@@ -40,7 +40,8 @@ def open_run(composed: DictConfig) -> tuple[DictConfig, Path]:
         settings.parallel = OmegaConf.create(OmegaConf.to_container(composed.parallel, resolve=True))
         return settings, folder
     settings = DictConfig(OmegaConf.to_container(composed, resolve=True))
-    del settings.folder, settings.resume
+    for name in ("folder", "resume", "tracking"):  # the last has addresses, which no kept configuration may have
+        settings.pop(name, None)
     open_folder(folder / UNFINISHED)
     if kept.exists():
         if _settled(_complete(read_config(kept))) != _settled(settings):

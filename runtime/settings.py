@@ -27,6 +27,28 @@ def whole(least: int, most: int, unset: bool = False) -> Rule:
     return rule
 
 
+def number(least: float, most: float, unset: bool = False) -> Rule:
+    """Return the rule of a number; ``unset`` allows null."""
+
+    def rule(value: Any) -> str | None:
+        if (unset and value is None) or (type(value) in (int, float) and least <= value <= most):
+            return None
+        return f"must be a number of at least {least:g} and at most {most:g}{' or null' if unset else ''}."
+
+    return rule
+
+
+def whole_or(word: str, least: int, most: int) -> Rule:
+    """Return the rule of a whole number, a word or null."""
+
+    def rule(value: Any) -> str | None:
+        if value == word or whole(least, most, unset=True)(value) is None:
+            return None
+        return f"must be a whole number of at least {least} and at most {most}, {word} or null."
+
+    return rule
+
+
 def one_of(*names: str) -> Rule:
     """Return the rule of a choice."""
 
@@ -62,16 +84,21 @@ def some_of(names: Collection[str]) -> Rule:
 RULES: Mapping[str, Rule] = {
     "lookback": whole(1, 1_000_000),
     "horizon": whole(1, 100_000),
+    "stride": whole(1, 1_000_000),
+    "season": whole_or("auto", 1, 100_000),
     "batch_size": whole(1, 10_000_000),
     "seed": whole(0, LARGEST_SEED),
     "seeds": whole(1, 10_000),
     "zero_heads": flag,
     "blend": one_of("validation", "none"),
+    "combination": one_of("none", "equal", "inverse_mse", "simplex", "pso"),
     "equal_memory": one_of("classical", "all", "none"),
     "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
     "expected_leaks": some_of(()),
+    "known": some_of(()),
     "threads": whole(1, 4096, unset=True),
+    "cost_bps": number(0, 10_000, unset=True),
     "figures": one_of("none", "png"),
 }
 

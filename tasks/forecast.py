@@ -33,10 +33,13 @@ from data.windows import cut, cut_at, first_end, latest, origins, select
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
-from evaluation.rows import Facts, Question, naive_error
+from evaluation.rows import PERSISTENCE as LAST_VALUE
+from evaluation.rows import Facts, Question, deviation, naive_error
+from models.seasonal import AUTO, find_season, series_of, steps_needed
 from runtime.build import ConfigError, build
 from runtime.cache import ArrayCache
 from tasks import restoring
+from tasks.beside import ahead_of, future_left_out, future_replaced, past_moved, refuse_other_columns, with_beside
 from tasks.target_audit import audited
 from tasks.task import (
     SAME_MEMORY,
@@ -57,6 +60,7 @@ if TYPE_CHECKING:  # scikit-learn, which a network does not need
 IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"})
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
 NO_MOVE = OmegaConf.create({"_target_": "models.naive.NoMove", "label": "Persistence"})  # of the level
+SEASONAL = "models.seasonal.SeasonalNaive"
 NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
@@ -82,7 +86,7 @@ class Forecast:
 
     name: ClassVar[str] = "forecast"
     question: ClassVar[Question] = Question(SERIES)
-    reference: ClassVar[str] = "Persistence"
+    reference: str = LAST_VALUE
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -94,6 +98,7 @@ class Forecast:
         "calibration",
         "copycat",
         "copycat.residuals",
+        "economic_value",
         "components",
         "training.attention",
         "training.losses",
@@ -109,28 +114,31 @@ class Forecast:
                 f"number; set horizon=1."
             )
 
+        if cfg.get("season") not in (None, 1):
+            self.reference = self._seasonal().label
+
     @property
     def reach(self) -> int:
         """How many steps after its origin the last target of a forecast lies."""
         return max(int(self.cfg.horizon), self.target.over)
 
     def load(self, source: Source) -> Panel:
-        """Read a source, and turn its values into what is forecast."""
-        return self.target.transform(source.load())
+        """Read a source, turn its values into what is forecast, and join what is known beside them."""
+        return with_beside(self.cfg, self.target.transform(source.load()))
 
     def candidates(self) -> list[Candidate]:
-        """Return the model, its baselines without decomposition and persistence, each label once."""
+        """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
         prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
-        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition)
-        baselines = [Candidate(node.label, node, IDENTITY) for node in (cfg.baselines or {}).values()]
+        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, _own_lookback(cfg.model))
+        others = [*(cfg.baselines or {}).values(), *([] if cfg.season in (None, 1) else [self._seasonal()])]
+        baselines = [Candidate(node.label, node, IDENTITY, _own_lookback(node)) for node in others]
         twin = [] if naive else self._equal_memory(first)
-        naive_one = NO_MOVE if self.target.adds else PERSISTENCE
-        reference = Candidate(self.reference, naive_one, IDENTITY)
-        rows = once_each([first, *twin, *baselines, reference])
-        return [reference if row.label == self.reference else row for row in rows]
+        last = Candidate(LAST_VALUE, NO_MOVE if self.target.adds else PERSISTENCE, IDENTITY)
+        rows = once_each([first, *twin, *baselines, last])
+        return [last if row.label == LAST_VALUE else row for row in rows]
 
     def _equal_memory(self, row: Candidate) -> list[Candidate]:
         """Return the same model without decomposition, looking back as far as a decomposition has seen; maybe none."""
@@ -147,6 +155,15 @@ class Forecast:
         node.label = f"{row.model.label} ({SAME_MEMORY}, {seen} steps)"
         doubled = [least * 2**power for power in range(seen) if least * 2**power < seen]
         return [Candidate(node.label, node, IDENTITY, seen, (*doubled, seen), row.label)]
+
+    def _seasonal(self) -> DictConfig:
+        """Return the seasonal naive forecast among the model and its baselines, or else the one without drift."""
+        cfg = self.cfg
+        given = [node for node in (cfg.model, *(cfg.baselines or {}).values()) if node._target_ == SEASONAL]
+        plain = {"_target_": SEASONAL, "label": "Seasonal naive", "season": cfg.season, "drift": False}
+        found = given[0] if given else OmegaConf.create(plain)
+        assert isinstance(found, DictConfig)
+        return found
 
     def warm(self, panel: Panel) -> None:
         """Decompose every series, once for each decomposition and lookback among the candidates."""
@@ -176,7 +193,9 @@ class Forecast:
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        windows = cut(panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end)
+        windows = cut(
+            panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end, cfg.stride
+        )
         return self._averaged(windows)
 
     def _averaged(self, windows: Windows) -> Windows:
@@ -225,10 +244,22 @@ class Forecast:
         return pd.DataFrame(columns | {name: end.ravel() for name, end in ends.items()})
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
-        """Return the error of persistence while training, by which MASE divides."""
+        """Return the error of the (seasonal) naive forecast while training, by which MASE divides."""
         train = panel.frame[folds[0].role == TRAIN]
-        size = naive_error(train, moves=self.target.adds)
-        return Facts(self.question, self.reference, panel.unit, size, {}, tuple(self.target.unscored))
+        given = self.cfg.season
+        season = (find_season(series_of(train)) if given == AUTO else given) or 1
+        if given == AUTO:
+            told = f"A season of {season} steps was found" if season > 1 else "No season was found"
+            notes = (f"{told} in the autocorrelation of the training rows' changes (season=auto).",)
+        return Facts(
+            self.question,
+            self.reference,
+            panel.unit,
+            naive_error=naive_error(train, season, moves=self.target.adds),
+            unscored=tuple(self.target.unscored),
+            deviation=deviation(train) if panel.frame["unique_id"].nunique() > 1 else {},
+            notes=notes if given == AUTO else (),
+        )
 
     def _steps(self) -> IntArray:
         """Return how far ahead each target lies; of a mean over several steps its last one."""
@@ -249,9 +280,10 @@ class Forecast:
         return restoring.restored_ahead(self.target, panel, table, errors)
 
     def card(self, panel: Panel) -> dict[str, Any]:
-        """Return the usual spacing of the rows and the usual change between them."""
+        """Return the usual spacing of the rows, the usual change between them, and what stands beside them."""
         spacing, change = pace(panel)
-        return {"spacing": spacing, "change": change}
+        beside = {"covariates": dict(panel.covariates), "known": list(panel.known)}
+        return {"spacing": spacing, "change": change} | (beside if panel.covariates or panel.known else {})
 
     def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
         """Return the components of the last series, as the model saw them last."""
@@ -351,7 +383,9 @@ class Forecast:
         sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
         chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
         ends = [rows[[0, -1]] for rows in known.values() if rows.size]
-        return np.unique(np.concatenate([*chosen, *ends, self._cuts(known)]))
+        there = origins(panel, self.cfg.horizon, self._first_end, self.cfg.stride)
+        last_known = there[np.maximum(np.searchsorted(there, self._cuts(known), side="right") - 1, 0)]
+        return np.unique(np.concatenate([*chosen, *ends, last_known]))
 
     def changes(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Iterator[Changed]:
         """Yield panels whose future, after some date, was replaced in several ways; last one without a future.
@@ -365,9 +399,10 @@ class Forecast:
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
+            other = future_replaced(other, later, how, rng)
             yield Changed(f"what comes after {shown_date(dates[row])} is {how}", other, fold, later)
         later = dates > dates[cuts[-1]]
-        other = replace(panel, frame=panel.frame[~later].reset_index(drop=True))
+        other = future_left_out(panel, later)
         name = f"what comes after {shown_date(dates[cuts[-1]])} is left out"
         yield Changed(name, other, Fold(fold.role[~later], fold.name), later, np.flatnonzero(~later))
 
@@ -375,12 +410,12 @@ class Forecast:
         """Return the panel with everything replaced: inputs that stay as they were are not made of it."""
         everything = np.ones(len(panel.frame), dtype=bool)
         scrambled = _in_each(panel, everything, "scrambled", rng)
-        other = replace(panel, frame=panel.frame.assign(y=scrambled))
+        other = past_moved(replace(panel, frame=panel.frame.assign(y=scrambled)), rng)
         return Changed("every value is replaced by another", other, fold, everything)
 
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
-        ends = origins(panel, self.reach, self._first_end)
+        ends = origins(panel, self.reach, self._first_end, self.cfg.stride)
         roles = fold.role[ends[:, None] + 1 + np.arange(self.reach)]
         return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
 
@@ -412,7 +447,7 @@ class Forecast:
 
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read series, and refuse those that move in other steps or at another scale than in training."""
-        panel = self.load(source)
+        panel = self.target.transform(source.load())
         spacing, change = pace(panel)
         if abs(spacing - card["spacing"]) > 0.5 * card["spacing"]:
             raise DataError(
@@ -424,11 +459,14 @@ class Forecast:
                 f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
                 f"{card['change']:.3g}: this is another series or another unit.  Train on this one."
             )
+        panel = with_beside(self.cfg, panel, refuse=False)
+        refuse_other_columns(panel, card)
         return panel
 
     def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate))
+        ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.reach)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate), ahead)
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
@@ -454,6 +492,13 @@ class Forecast:
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
         table = pd.DataFrame(columns | {label: forecast.ravel() for label, forecast in forecasts.items()})
         return Prediction(table, title, [doubt] if doubt else [])
+
+
+def _own_lookback(model: DictConfig) -> int | None:
+    """Return how many steps a model looks back upon that says so, by a memory or a season; None: as the others."""
+    if "memory" in model:
+        return int(model.memory)
+    return steps_needed(model.season) if "season" in model else None
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

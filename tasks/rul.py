@@ -48,7 +48,7 @@ class RUL:
         REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", decimals=2
     )
     reference: ClassVar[str] = "Clock"
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition")
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",

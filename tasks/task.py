@@ -100,7 +100,7 @@ class Task(Protocol):
     name: ClassVar[str]
     question: ClassVar[Question]
     """What is forecast, in facts that a run folder keeps: scores, tests and the report go by them, not by the name."""
-    reference: ClassVar[str]
+    reference: str
     """Label of the forecast anyone can make, beside which every number stands."""
     strangers: ClassVar[Sequence[str]]
     """Groups of ``conf/`` that it has no use for."""

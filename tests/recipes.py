@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 BLOCK = re.compile(r"^```(?:python|yaml)\n# (\S+?)(?:, at the end of SCORES)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END_OF_SCORES = '\n)\n"""All metrics.'
 TAKEN_UP_BY = {
-    "dlinear": ["tests/test_config.py", "tests/test_networks.py"],
+    "gated_linear": ["tests/test_config.py", "tests/test_networks.py"],
     "exponential_smoothing": ["tests/test_config.py", "tests/test_decompositions.py"],
     "bench": ["tests/test_config.py", "tests/test_sources.py"],
     "magnitude": ["tests/test_config.py", "tests/test_augmentation.py"],
@@ -133,7 +133,7 @@ def contract_tests() -> dict[str, str]:
 
 def main(report: Path) -> None:
     """Use the new pieces, and write what became of them."""
-    model = ["model=dlinear", "trainer.max_epochs=1"]
+    model = ["model=gated_linear", "trainer.max_epochs=1"]
     series = ["decomposition=exponential_smoothing", "augmentation=magnitude", "source.n_steps=300", "scope.history=64"]
     cells = [f"source.folder={bench(report.parent / 'cells')}", "split.folds=2", "split.validation=1"]
     feature = ["features=factors", "+feature@features.steps.slope=trailing_slope"]

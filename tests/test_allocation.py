@@ -23,7 +23,7 @@ from tests.test_networks import compose_model
 
 LEVELS = [0.025, 0.1, 0.5, 0.9, 0.975]
 SCALING = Standard().fit(Windows(np.ones((2, 1, 1)), np.ones((2, 1, 1)), np.array([[5.0], [10.0]]), np.arange(2)))
-AT_RANDOM = ["model.network.zero_head=false"]
+SIX = ["model.network.hidden=[6]", "model.network.zero_head=false"]
 NOTHING = Windows(np.empty((4, 1, 1)), np.empty((4, 2, 1)), np.empty((4, 2)), np.arange(4))
 
 pytestmark = [
@@ -84,7 +84,7 @@ def test_members_see_everything_and_their_mean_is_the_forecast():
 
 def test_members_differ_before_and_after_training():
     model = build(
-        compose_model("bilstm", "model/component=ensemble", "model.component.n_members=3", "model.network.hidden=[6]", *AT_RANDOM),
+        compose_model("bilstm", "model/component=ensemble", "model.component.n_members=3", *SIX),
         n_components=2, lookback=5, horizon=1,
     )  # fmt: skip
     rng = np.random.default_rng(0)

@@ -72,7 +72,7 @@ def test_synthetic_windows_have_the_shape_of_real_ones_and_are_finite(augmentati
     train, n_conditions = job
     extra = augmentation.samples(train, n_conditions, 0)
     assert len(extra.past) == len(extra.target)
-    for made, real in zip(extra, train, strict=True):
+    for made, real in zip(extra[:2], train[:2], strict=True):
         assert made.shape[1:] == real.shape[1:]
         assert made.dtype == real.dtype
         assert np.isfinite(made).all()
@@ -106,7 +106,7 @@ def test_every_step_is_of_one_cluster_and_only_of_clusters_that_are_there(augmen
 
 @pytest.mark.parametrize("n", [1, 3, 10, 24])
 def test_few_windows_give_windows_or_are_refused_by_name(augmentation, n):
-    few = Batch(*(values[:n] for values in windows()))
+    few = windows().take(slice(n))
     try:
         extra = augmentation.samples(few, CLUSTERS, 0)
     except TooFewWindows as refusal:
@@ -140,7 +140,7 @@ def test_a_mixture_lies_between_windows_of_one_cluster_and_so_does_its_target(al
     assert len(extra.past) == round(share * 60)
     real, made = conditions_of(train.past, CLUSTERS), conditions_of(extra.past, CLUSTERS)
     for cluster in np.unique(made):
-        for mixed, whole in zip(extra, train, strict=True):
+        for mixed, whole in zip(extra[:2], train[:2], strict=True):
             own = whole[real == cluster]
             assert (mixed[made == cluster] >= own.min(axis=0) - 1e-12).all()
             assert (mixed[made == cluster] <= own.max(axis=0) + 1e-12).all()

@@ -397,10 +397,12 @@ def test_series_settings_lookback_ends_and_kind_are_told_apart(cache: ArrayCache
         ask(every_end(MODWT()), walk + 1)
         ask(every_end(MODWT(), keep=31))
         ask(every_end(MODWT(), first=128))
+        ask(every_end(MODWT())._replace(stride=7, horizon=3))
+        ask(every_end(MODWT())._replace(stride=7, horizon=4))
         ask(every_end(WaveletPacket()))
         ask(every_end(MODWT(), Expanding(128)))
         ask(every_end(MODWT()), settings={**settings, "decomposition": {"level": 6}})
-    assert len(cache.entries()) == 7
+    assert len(cache.entries()) == 9
 
 
 def test_changed_code_or_versions_are_decomposed_anew(

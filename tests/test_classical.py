@@ -1,5 +1,7 @@
 """What every model without a training loop promises."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from sklearn.svm import SVR as SklearnSVR
 from data.contracts import SERIES, Batch, Windows
 from data.scaling import LastValue, MinMax
 from models.allocation import Joint, Separate
-from models.classical import SVR, Ridge
+from models.classical import SVR, Ridge, _RidgePath
 from models.model import Inputs
 from models.naive import Drift, Persistence
 from runtime.build import build
@@ -19,9 +21,30 @@ from tests.test_networks import NETWORKS, compose_model
 
 COMPONENTS, LOOKBACK, HORIZON = 3, 24, 2
 LIVE = {"n_components": COMPONENTS, "lookback": LOOKBACK, "horizon": HORIZON}
-BUILT = {name: build(compose_model(name), **LIVE) for name in choices("model") if name not in NETWORKS}
-CLASSICAL = [name for name, model in BUILT.items() if SERIES in model.needs.kinds]
-LEARNED = [name for name in CLASSICAL if BUILT[name].needs.scaled]
+
+
+def brief(name):
+    """Return the settings of a model, of one that trains itself for a few steps only."""
+    node = compose_model(name)
+    if "max_steps" in node.get("settings", {}):
+        node.settings.max_steps = 2
+    return node
+
+
+BUILT = {name: build(brief(name), **LIVE) for name in choices("model") if name not in NETWORKS}
+PEERS = ("statsforecast", "neuralforecast")
+
+
+def installed(name):
+    """Return a model of another project marked to be skipped, with a reason, where that is not installed."""
+    package = type(BUILT[name]).__module__.removeprefix("models.")
+    lacking = package in PEERS and find_spec(package) is None
+    return pytest.param(name, marks=pytest.mark.skipif(lacking, reason=f"needs the extra: pip install -e .[{package}]"))
+
+
+OF_SERIES = {name: model for name, model in BUILT.items() if SERIES in model.needs.kinds and not model.needs.gradients}
+CLASSICAL = [installed(name) for name in OF_SERIES]
+LEARNED = [name for name, model in OF_SERIES.items() if model.needs.scaled]
 KEPT = [name for name in LEARNED if BUILT[name].needs.state]
 
 
@@ -85,7 +108,7 @@ def forecast(model, windows, scaling):
 @pytest.mark.parametrize("name", CLASSICAL)
 def test_every_model_forecasts_every_step_of_the_horizon(name, scaling):
     train, test = parts(waves(noise=0.1), 150)
-    model = fit(build(compose_model(name), **LIVE), train, scaling)
+    model = fit(build(brief(name), **LIVE), train, scaling)
     found = forecast(model, test, scaling)
     assert found.shape == test.y.shape
     assert np.isfinite(found).all()
@@ -94,7 +117,7 @@ def test_every_model_forecasts_every_step_of_the_horizon(name, scaling):
 @pytest.mark.parametrize("name", CLASSICAL)
 def test_the_forecast_of_a_window_does_not_depend_on_those_around_it(name):
     train, test = parts(waves(noise=0.1), 100)
-    model, scaling = build(compose_model(name), **LIVE), LastValue()
+    model, scaling = build(brief(name), **LIVE), LastValue()
     fit(model, train, scaling)
     found = model.predict(inputs_of(test, scaling))  # (..., n, H)
     for chosen in ([0], [3, 1], range(7), range(1, 64), np.arange(len(test.y))[::-1], []):
@@ -253,3 +276,28 @@ def test_joint_models_see_every_component(name):
         past = batch.past.copy()
         past[..., k] += 0.5
         assert not np.allclose(model.predict(of_batch(Batch(past, batch.target))), before), k
+
+
+@pytest.mark.parametrize("alpha", [1e-6, 1e-3, 1.0, 1e3])
+def test_ridge_on_many_windows_is_that_of_one_decomposition_of_all_of_them(alpha, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = np.cumsum(rng.standard_normal((3000, 20)), axis=1) * 10.0 ** -np.arange(20)  # ill-conditioned
+    target = rows @ rng.standard_normal((20, 3)) + rng.standard_normal((3000, 3))
+    monkeypatch.setattr("models.classical.BLOCK", 700)  # the last block is smaller
+    reduced = _RidgePath(rows, target)
+    monkeypatch.setattr("models.classical.MANY", 1000)
+    whole = _RidgePath(rows, target)
+    for one, other in zip(reduced.solution(alpha), whole.solution(alpha), strict=True):
+        np.testing.assert_allclose(
+            rows @ one if one.ndim == 2 else one, rows @ other if one.ndim == 2 else other, atol=1e-8
+        )
+    assert reduced.gcv(alpha) == pytest.approx(whole.gcv(alpha), rel=1e-10)
+
+
+def test_ridge_on_many_windows_decomposes_no_more_rows_than_inputs_and_outputs(monkeypatch):
+    sizes, svd = [], np.linalg.svd
+    monkeypatch.setattr("numpy.linalg.svd", lambda rows, **_: sizes.append(rows.shape) or svd(rows, **_))
+    rng = np.random.default_rng(0)
+    _RidgePath(rng.standard_normal((500, 20)), rng.standard_normal((500, 3)))
+    _RidgePath(rng.standard_normal((40, 20)), rng.standard_normal((40, 3)))
+    assert sizes == [(23, 20), (40, 20)]

@@ -134,6 +134,7 @@ def test_a_mistyped_setting_never_runs_and_says_what_was_meant(words, said):
 
 def test_all_faults_of_a_command_line_come_at_once():
     words = ["horizn=3", "model=lstmm", "threads=0", "model.network.hiden=3", "split.tset=0.2", "trainer.max_epochs=2"]
+    words.append("experiment=sp500")
     with pytest.raises(ConfigError) as caught:
         prepared(words)
     told = str(caught.value).splitlines()[1:]

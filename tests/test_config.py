@@ -79,7 +79,7 @@ def test_a_model_is_shown_with_and_without_its_decomposition(configure):
 
 
 def test_a_naive_model_is_not_called_decomposed(configure):
-    assert [c.label for c in candidates(configure("model=drift", "baselines=naive"))] == [
+    assert [c.label for c in candidates(configure("experiment=sp500", "model=drift", "baselines=naive"))] == [
         "Drift",
         "Persistence",
     ]
@@ -91,7 +91,9 @@ def test_without_decomposition_no_row_is_called_so(configure):
 
 
 def test_all_faults_come_in_one_message_with_a_suggestion(configure):
-    cfg = configure("+model.network.chanels=8", "+split.tset=0.1", "scope.history=long", "source=csv")
+    cfg = configure(
+        "experiment=sp500", "+model.network.chanels=8", "+split.tset=0.1", "scope.history=long", "source=csv"
+    )
     with pytest.raises(ConfigError) as error:
         check(cfg, LIVE)
     said = str(error.value)
@@ -164,7 +166,7 @@ def test_a_value_the_constructor_refuses_is_told_in_its_words(configure):
 )
 def test_a_fault_of_any_kind_is_told_with_what_was_meant(words, said, configure):
     with pytest.raises(ConfigError) as error:
-        check(configure(*words), LIVE, stages=("split", "decomposition"))
+        check(configure("experiment=sp500", *words), LIVE, stages=("split", "decomposition"))
     assert said in str(error.value)
 
 

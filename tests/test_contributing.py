@@ -45,8 +45,8 @@ def test_every_file_but_that_of_the_metrics_is_new():
 def test_a_forecast_uses_the_new_model_decomposition_and_augmentation(found):
     run = found["forecast"]
     assert "error" not in run, run["error"]
-    assert run["scores"][0]["model"] in ("EXPONENTIAL-SMOOTHING-DLinear", "Persistence")
-    assert "EXPONENTIAL-SMOOTHING-DLinear" in run["table"]
+    assert run["scores"][0]["model"] in ("EXPONENTIAL-SMOOTHING-GLU", "Persistence")
+    assert "EXPONENTIAL-SMOOTHING-GLU" in run["table"]
     assert (run["choices"]["decomposition"], run["choices"]["augmentation"]) == ("exponential_smoothing", "magnitude")
     assert run["audit"].startswith("causal"), run["audit"]
 

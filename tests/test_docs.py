@@ -10,6 +10,7 @@ import pytest
 import pipeline.audit
 import tasks.forecast
 import tasks.rul
+import tasks.target_audit
 from evaluation.leakage import proxies
 from evaluation.leakage.prove import WAYS
 from tests.conftest import ROOT
@@ -43,7 +44,7 @@ def test_the_example_catches_the_published_pattern_and_clears_the_causal_one():
 
 def test_the_stages_on_the_page_are_those_of_the_audit():
     rows = re.findall(r"^\| `([\w ]+)` \| (both|series|cells) \|", LEAKAGE, re.MULTILINE)
-    made = [getsource(module) for module in (pipeline.audit, tasks.forecast, tasks.rul, proxies)]
+    made = [getsource(module) for module in (pipeline.audit, tasks.forecast, tasks.rul, tasks.target_audit, proxies)]
     named = {name for source in made for name in re.findall(r'(?:Stage|Finding)\(\s*"([\w ]+)"', source)}
     assert {name for name, _ in rows} == named
 

@@ -3,6 +3,7 @@
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
@@ -23,7 +24,7 @@ WINDOWS, COMPONENTS = 4, 3
 @cache
 def composed(name: str, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(f"model/{name}", overrides=list(overrides)).model
+        return compose(f"model/{name}", overrides=["+season=null", *overrides]).model  # a setting of the run
 
 
 def compose_model(name, *overrides):
@@ -161,6 +162,26 @@ def test_a_lookback_that_pooling_swallows_is_refused(name):
     assert make(name, lookback=4)(windows(4)).shape == (COMPONENTS, WINDOWS, 2)
     with pytest.raises(Exception, match=r"lookback=3 leaves nothing .* at least 4"):
         make(name, lookback=3)
+
+
+def test_dlinear_is_a_linear_map_of_the_moving_average_and_one_of_what_it_leaves():
+    network = make("dlinear", "joint", 1, lookback=9, horizon=2, width=5).network.double()
+    past = torch.randn(1, 4, 9, 1, dtype=torch.float64)
+    padded = np.pad(past[0, :, :, 0].numpy(), ((0, 0), (2, 2)), mode="edge")
+    trend = torch.from_numpy(np.lib.stride_tricks.sliding_window_view(padded, 5, axis=1).mean(axis=2))  # (B, L)
+    of_trend, of_remainder = network.head.weight[0].split(9, dim=1)  # (H, L) each
+    wanted = (trend @ of_trend.T + (past[0, :, :, 0] - trend) @ of_remainder.T + network.head.bias[0])[None]
+    torch.testing.assert_close(network(past), wanted, atol=1e-12, rtol=0)
+
+
+def test_dlinear_without_a_middle_of_its_moving_average_is_refused():
+    with pytest.raises(Exception, match=r"width=4 must be an odd number of steps"):
+        make("dlinear", width=4)
+
+
+def test_dlinear_forecasts_zero_before_it_is_trained_where_its_head_starts_at_zero():
+    assert not make("dlinear", zero_head=True)(windows()).any()
+    assert make("dlinear")(windows()).all()
 
 
 # Layers against torch.nn, network by network, in double precision

@@ -11,8 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import Panel, Source
 from data.panel import DataError
+from data.sources.co2 import CO2, filled
 from data.sources.csi import CSI
 from data.sources.csv import CSV
+from data.sources.ett import COLUMNS, ETT
 from data.sources.sp500 import SP500
 from data.sources.synthetic import Synthetic
 from runtime.build import build
@@ -48,7 +50,7 @@ def test_a_source_loads_the_same_panel_twice_or_says_what_is_not_there_and_what_
     pd.testing.assert_frame_equal(panel.frame, source.load().frame)
 
 
-@pytest.mark.parametrize("experiment", ["sp500", "smoke", "smoke_battery"])
+@pytest.mark.parametrize("experiment", ["sp500", "co2", "smoke", "smoke_battery"])
 def test_what_the_readme_starts_with_needs_no_file(
     experiment: str, configure: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -123,3 +125,44 @@ def test_synthetic_components_sum_to_the_series() -> None:
     source = Synthetic(300, 2, [5, 20], 4.0, [1.0, 3.0], 0.98, seed=3)
     for k, (_, series) in enumerate(source.load().series()):
         np.testing.assert_allclose(source.components(k).sum(axis=0), series)
+
+
+def test_a_gap_of_co2_is_filled_from_what_came_before_it_alone() -> None:
+    frame = CO2().load().frame
+    assert len(frame) == 2284
+    assert frame["y"].iloc[[0, -1]].tolist() == [316.1, 371.5]
+    series = np.r_[1.0, 2, 4, 3, np.nan, np.nan, 7, np.nan]
+    np.testing.assert_array_equal(filled(series, 3), [1, 2, 4, 3, 4, 6, 7, 8])
+    np.testing.assert_array_equal(filled(series[:5], 30), [1, 2, 4, 3, 3])
+    changed = np.r_[series[:6], 100.0, 5.0]
+    np.testing.assert_array_equal(filled(changed, 3)[:6], filled(series, 3)[:6])
+
+
+def ett_file(folder: Path, hours: int = 14500) -> Path:
+    """A file as the benchmark's, of waves on levels of their own."""
+    time = np.arange(float(hours))
+    waves = {name: 10 * k + (k + 1) * np.sin(time / 4 + k) for k, name in enumerate(COLUMNS)}
+    dates = pd.date_range("2016-07-01", periods=hours, freq="h")
+    pd.DataFrame({"date": dates, **waves}).to_csv(folder / "ETTh1.csv", index=False)
+    return folder / "ETTh1.csv"
+
+
+def test_ett_is_scaled_by_its_first_twelve_months_alone(tmp_path: Path) -> None:
+    path = ett_file(tmp_path)
+    raw = pd.read_csv(path)[list(COLUMNS)].to_numpy()[:14400]
+    panel = ETT("ETTh1", None, True, str(path)).load()
+    found = panel.frame.pivot_table(index="ds", columns="unique_id", values="y")[list(COLUMNS)].to_numpy()
+    np.testing.assert_allclose(found, (raw - raw[:8640].mean(axis=0)) / raw[:8640].std(axis=0), atol=1e-9)
+    assert "first 12 months" in " ".join(panel.notes)
+    plain = ETT("ETTh1", ["OT"], False, str(path)).load().frame
+    np.testing.assert_allclose(plain["y"], raw[:, -1])
+
+
+def test_ett_that_is_missing_short_or_misnamed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match=r"source\.columns=\['oil'\] must name some of HUFL"):
+        ETT("ETTh1", ["oil"], True)
+    with pytest.raises(DataError, match="has 9000 hours; the benchmark needs 14400"):
+        ETT("ETTh1", None, True, str(ett_file(tmp_path, 9000))).load()
+    monkeypatch.delenv("MODECAST_DATA", raising=False)
+    with pytest.raises(DataError, match=r"MODECAST_DATA is not set.*zhouhaoyi/ETDataset"):
+        ETT("ETTh1", None, True).load()

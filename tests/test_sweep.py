@@ -13,7 +13,18 @@ import pytest
 from omegaconf import OmegaConf
 
 from runtime.files import write_json
-from runtime.sweep import identity
+from runtime.job_log import said_in
+from runtime.sweep import (
+    RUNNING,
+    NotRepeated,
+    follows_seed,
+    how_many,
+    identity,
+    job_began,
+    job_ended,
+    job_failed,
+    refuse_to_repeat,
+)
 from tests.commands import heed_ctrl_c
 from tests.conftest import ROOT
 
@@ -55,7 +66,9 @@ def script(tmp_path: Path) -> Path:
 
 def begun(script: Path, *words: str) -> subprocess.Popen[str]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
-    line = [sys.executable, str(script), "-m", "experiment=smoke", *words, f"hydra.sweep.dir={script.parent / 'sweep'}"]
+    launcher = [] if any(word.startswith("hydra/launcher") for word in words) else ["hydra/launcher=basic"]
+    words = ("-m", "experiment=smoke", *words, *launcher)
+    line = [sys.executable, str(script), *words, f"hydra.sweep.dir={script.parent / 'sweep'}"]
     return subprocess.Popen(
         line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
     )
@@ -136,7 +149,8 @@ def test_a_stop_is_no_success_and_says_how_the_sweep_goes_on(script, how, code, 
     out, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert f"{word}; what was finished is kept." in err
-    assert "Go on with: python train.py -m experiment=smoke lookback=7,10 'source.name=x y' hydra.sweep.dir=" in err
+    again = "python train.py -m experiment=smoke lookback=7,10 'source.name=x y' hydra/launcher=basic"
+    assert f"Go on with: {again} hydra.sweep.dir=" in err
     assert "Traceback" not in err
     assert "runs 10" not in out
     assert "lookback-7_" in folders(script)[0]
@@ -168,3 +182,111 @@ def test_an_identity_follows_from_everything_but_the_seed_and_the_place():
 def test_a_job_is_written_down_whole(tmp_path):
     write_json(tmp_path / "failure.json", {"error": "ü"})
     assert json.loads((tmp_path / "failure.json").read_text(encoding="utf-8")) == {"error": "ü"}
+
+
+# ---- the same run with another seed
+
+
+def job(sweep: Path, seed: int, **left: object) -> Path:
+    """Begin a job in its folder, with the files it has left."""
+    folder = sweep / "model-ridge_12345678" / f"seed-{seed}"
+    job_began(folder)
+    for name, content in left.items():
+        write_json(folder / f"{name}.json", content)
+    return folder
+
+
+def test_a_run_without_chance_is_not_repeated_where_another_has_ended_or_is_at_work(tmp_path):
+    first, second = job(tmp_path, 0), job(tmp_path, 1)
+    refuse_to_repeat(first)  # it began first
+    with pytest.raises(NotRepeated, match="seed-0 is the same"):
+        refuse_to_repeat(second)
+    write_json(second / "metrics.json", {})
+    with pytest.raises(NotRepeated, match="seed-1 is the same"):
+        refuse_to_repeat(first)
+
+
+def test_a_run_whose_process_was_killed_stands_for_no_other(tmp_path):
+    first, second = job(tmp_path, 0), job(tmp_path, 1)
+    mark = json.loads((first / RUNNING).read_text())
+    write_json(first / RUNNING, mark | {"process": [*mark["process"][:2], "1"]})
+    refuse_to_repeat(second)
+
+
+def test_a_failed_run_stands_for_no_other(tmp_path):
+    first = job(tmp_path, 0)
+    began = {"folder": str(first), "outcome": "finished", "began": time.time()}
+    job_failed(began, ValueError("no"), "no")
+    job_ended(tmp_path, began)
+    refuse_to_repeat(job(tmp_path, 1))
+
+
+def test_a_seed_that_settings_follow_is_seen():
+    base = {"seed": 3, "model": {"alpha": 1.0}, "split": {"seed": 3}}
+    assert not follows_seed(OmegaConf.create(base))
+    assert follows_seed(OmegaConf.create(base | {"split": {"seed": "${seed}"}}))
+
+
+def test_a_job_that_is_not_repeated_leaves_no_folder_and_is_told(script):
+    script.write_text(
+        TRAIN.replace('print("runs"', 'refuse_to_repeat(folder)\n    print("runs"').replace(
+            "from runtime.record", "from runtime.sweep import refuse_to_repeat\nfrom runtime.record"
+        )
+    )
+    code, jobs, said = swept(script, "lookback=10", "seed=0,1,2")
+    assert (code, jobs) == (0, ["10 0"])
+    assert "1 finished, 2 not repeated" in said
+    assert len(folders(script)) == 1
+    assert not list((script.parent / "sweep").glob("*/seed-1"))
+
+
+# ---- what jobs say, and jobs side by side
+
+
+def test_every_job_has_a_log_of_its_own_without_colours(script):
+    swept(script, "lookback=10,100")
+    logs = sorted(path.read_text().splitlines() for path in script.parent.rglob("log.txt"))
+    assert logs == [["runs 10 0"], ["runs 100 0", "Error: lookback=100 is longer than scope.history=64."]]
+    with said_in(script.parent / "own.txt", aloud=False):
+        print("\x1b[31mred\x1b[0m", end="")
+        assert not sys.stdout.isatty()
+    assert (script.parent / "own.txt").read_text() == "red"
+
+
+def test_the_number_of_jobs_is_known_before_they_begin():
+    hydra = {"overrides": {"task": ["lookback=1,2", "model=mlp", "seed=range(3)"]}, "sweeper": {"params": {"x": "a,b"}}}
+    assert how_many(OmegaConf.create({"hydra": hydra})) == 12
+
+
+def in_logs(script: Path) -> list[str]:
+    return sorted(
+        line for path in script.parent.rglob("log.txt") for line in re.findall(r"runs \d+ \d+", path.read_text())
+    )
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_jobs_side_by_side_go_past_a_bad_one(script, launcher):
+    pytest.importorskip(
+        f"hydra_plugins.hydra_{launcher.partition('_')[0]}_launcher", reason="the extra `sweeps` is not installed"
+    )
+    code, _, said = swept(script, "lookback=10,100,20", f"hydra/launcher={launcher}")
+    assert code == 1
+    assert in_logs(script) == ["runs 10 0", "runs 100 0", "runs 20 0"]
+    assert "2 finished, 1 failed" in said
+    assert len(list(script.parent.rglob("metrics.json"))) == 2
+    code, _, said = swept(script, "lookback=10,20", f"hydra/launcher={launcher}")
+    assert (code, len(in_logs(script))) == (0, 3)
+    assert "2 finished before" in said
+
+
+def test_a_job_that_is_told_to_end_ends_alone(script):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the extra `sweeps` is not installed")
+    process = begun(script, "lookback=7,10,20", "hydra/launcher=joblib")
+    while not (found := list(script.parent.rglob("lookback-7*/**/running.json"))) or "runs 7 0" not in in_logs(script):
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.kill(json.loads(found[0].read_text())["process"][1], signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "2 finished, 1 failed" in out
+    assert "Terminated; what was finished is kept." in out

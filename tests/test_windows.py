@@ -17,6 +17,7 @@ from data.panel import DataError
 from data.scaling import LastValue, MinMax
 from data.splits import ByTime
 from data.windows import (
+    EveryEnd,
     Expanding,
     RollingWindow,
     SplitOnce,
@@ -230,6 +231,38 @@ def test_windows_lie_in_memory_the_same_way_however_they_were_cut(scope, series,
 def test_emd_is_a_decomposition_of_more_than_one_component():
     assert isinstance(emd(), Emd)
     assert emd().n_components > 1
+
+
+@pytest.mark.parametrize("decomposition", [Identity(), emd()])
+@pytest.mark.parametrize(("stride", "horizon"), [(2, 5), (7, 3), (5, 5)])
+def test_a_stride_cuts_the_same_windows_at_fewer_origins(decomposition, stride, horizon, walk):
+    panel, scope = panel_of(walk[:120], walk[100:190]), RollingWindow(64)
+    every = cut(panel, decomposition, scope, 10, horizon)
+    some = cut(panel, decomposition, scope, 10, horizon, stride=stride)
+    kept = np.isin(every.origin, some.origin)
+    np.testing.assert_array_equal(some.origin, origins(panel, horizon, first_end(scope, decomposition, 10), stride))
+    step = np.where(some.origin < 120, some.origin, some.origin - 120)  # within its series
+    assert (step % stride == stride - 1).all()
+    assert kept.sum() == len(some.origin) >= 2 * ((90 - 64 - horizon) // stride)
+    for one, other in zip(some[:3], every[:3], strict=True):
+        np.testing.assert_array_equal(one, other[kept])
+
+
+def test_a_stride_decomposes_no_more_than_the_steps_behind_its_origins():
+    ends = EveryEnd(RollingWindow(64), Identity(), 10, 63, stride=24, horizon=2).ends(150)
+    np.testing.assert_array_equal(ends, [71, 72, 73, 95, 96, 97, 119, 120, 121, 143, 144, 145])
+
+
+def test_the_origins_of_a_stride_are_moved_neither_by_the_first_window_nor_by_what_comes_later(walk):
+    early, late = (origins(panel_of(walk), 2, first, 24) for first in (9, 63))
+    np.testing.assert_array_equal(early[early >= 63], late)
+    shorter = origins(panel_of(walk[:200]), 2, 9, 24)
+    np.testing.assert_array_equal(shorter, early[: shorter.size])
+
+
+def test_a_series_too_short_for_one_origin_of_a_stride_is_told_how_many_steps_it_needs(walk):
+    with pytest.raises(DataError, match="has 70 steps, but one window needs 98"):
+        cut(panel_of(walk[:70]), Identity(), RollingWindow(64), 50, 2, stride=96)
 
 
 @pytest.mark.parametrize("n_series", [1, 2])

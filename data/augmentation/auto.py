@@ -18,6 +18,11 @@ class Auto:
     def __init__(self, inner: Augmentation) -> None:
         self.inner = inner
 
+    @property
+    def covariates(self) -> bool:
+        """Whether the windows on trial have covariates."""
+        return self.inner.covariates
+
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Return the windows on trial."""
         return self.inner.samples(train, n_conditions, seed)

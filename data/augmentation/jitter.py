@@ -1,5 +1,7 @@
 """Real windows with noise on them."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from data.augmentation import conditions_of
@@ -7,7 +9,7 @@ from data.contracts import Batch
 
 
 class Jitter:
-    """Add Gaussian noise to some training windows; target and cluster stay theirs.
+    """Add Gaussian noise to some training windows; target, cluster and covariates stay theirs.
 
     A network that has seen them cannot hang on to what is smaller than the noise.
 
@@ -23,6 +25,8 @@ class Jitter:
     ValueError
         If a setting cannot work; all faults at once.
     """
+
+    covariates: ClassVar[bool] = True
 
     def __init__(self, std: float, share: float) -> None:
         faults = []
@@ -43,4 +47,4 @@ class Jitter:
         past = train.past[drawn]  # (m, L, C), a copy
         noisy = past[:, :, : n_channels - n_conditions]
         noisy += rng.normal(0.0, self.std, noisy.shape)
-        return Batch(past, train.target[drawn])
+        return Batch(past, train.target[drawn], None if train.extra is None else train.extra[drawn])

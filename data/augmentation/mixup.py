@@ -1,5 +1,7 @@
 """Mixtures of two real windows (Zhang et al., 2018)."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from data.augmentation import conditions_of
@@ -7,7 +9,7 @@ from data.contracts import Batch, FloatArray, IntArray
 
 
 class Mixup:
-    """Mix pairs of training windows of one cluster, and their targets in the same proportion.
+    """Mix pairs of training windows of one cluster, their targets and covariates in the same proportion.
 
     The weight of the first is ``max(w, 1 - w)`` with w drawn from Beta(alpha, alpha), so that it is the
     first one's in the main; its channels that tell the cluster are kept, as a step has one cluster.
@@ -24,6 +26,8 @@ class Mixup:
     ValueError
         If a setting cannot work; all faults at once.
     """
+
+    covariates: ClassVar[bool] = True
 
     def __init__(self, alpha: float, share: float) -> None:
         faults = []
@@ -46,7 +50,8 @@ class Mixup:
         weight = np.maximum(weight, 1 - weight)
         past = _mixed(train.past, first, second, weight)
         past[:, :, n_channels - n_conditions :] = train.past[first][:, :, n_channels - n_conditions :]
-        return Batch(past, _mixed(train.target, first, second, weight))
+        beside = None if train.extra is None else _mixed(train.extra, first, second, weight)
+        return Batch(past, _mixed(train.target, first, second, weight), beside)
 
 
 def _mixed(values: FloatArray, first: IntArray, second: IntArray, weight: FloatArray) -> FloatArray:

@@ -1,6 +1,6 @@
 """Synthetic windows drawn from a generative model of each cluster."""
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -54,6 +54,8 @@ class SyntheticWindows:
     ValueError
         If a setting cannot work; all faults at once.
     """
+
+    covariates: ClassVar[bool] = False
 
     def __init__(self, generator: RowGenerator, n_per_condition: int, labels: str, unit: str) -> None:
         faults = []

@@ -8,6 +8,7 @@ import pandas as pd
 
 from data.contracts import Panel
 from data.panel import DataError, listed, validated
+from data.reading.beside import columns_beside, described
 from data.reading.files import stem
 from data.reading.options import Options
 from data.reading.roles import Roles, roles_of
@@ -34,6 +35,10 @@ class CSV:
         Column that tells several series apart; None where there is one, or a column a series.
     wide : bool
         Whether every column of numbers is a series of its own.
+    covariates : list of str or None
+        Further columns of numbers that are known when the value of their row is, and help to forecast the next.
+    static : list of str or None
+        Further columns of numbers that are the same in every row of a series, such as the size of a shop.
     clock : str or None
         Column of the time of day, where it does not stand beside the date.
     date_format : str or None
@@ -68,6 +73,8 @@ class CSV:
         value: str | list[str] | None = None,
         series: str | None = None,
         wide: bool = False,
+        covariates: list[str] | None = None,
+        static: list[str] | None = None,
         clock: str | None = None,
         date_format: str | None = None,
         dayfirst: bool | None = None,
@@ -86,6 +93,12 @@ class CSV:
     ) -> None:
         if missing not in ("refuse", "drop", "last"):
             raise ValueError(f"source.missing={missing} must be refuse, drop or last.")
+        self.covariates, self.static = list(covariates or []), list(static or [])
+        if (self.covariates or self.static) and (wide or (isinstance(value, list) and len(value) > 1)):
+            raise ValueError(
+                "source.covariates and source.static stand beside one column of values; with several (source.wide, "
+                "source.value) it is not known which series they belong to.  Give one row a date and series."
+            )
         self.path, self.time, self.value, self.series, self.wide, self.clock = path, time, value, series, wide, clock
         self.calendar, self.missing, self.last, self.name, self.unit = calendar, missing, last, name, unit
         self.options = Options(
@@ -112,6 +125,7 @@ class CSV:
         panel = validated(
             frame, title, self.unit, cure="Fill or remove these rows, or set source.missing=drop or =last."
         )
+        panel = described(panel, self.covariates, self.static)
         notes = (*table.notes, *roles.notes, *notes, *told, *panel.notes)
         return remarked(replace(panel, notes=notes, calendar=self.calendar))
 
@@ -159,7 +173,8 @@ class CSV:
             frame, cut = _stacked(dates, columns)
             notes += cut
         else:
-            frame = pd.DataFrame({"unique_id": names, "ds": dates, "y": next(iter(columns.values()))})
+            beside = columns_beside(table, [*self.covariates, *self.static])
+            frame = pd.DataFrame({"unique_id": names, "ds": dates, "y": next(iter(columns.values())), **beside})
         if roles.time is None and roles.series is not None:
             frame["ds"] = frame.groupby("unique_id").cumcount() + 1
         nothing = frame["ds"].isna() & frame["y"].isna()

@@ -8,9 +8,10 @@ from scipy.stats import norm
 
 from data.contracts import FloatArray
 from evaluation.inference.significance import FEWEST, LEVEL, holm
+from evaluation.rows import PERSISTENCE
 
 
-def direction(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
+def direction(rows: pd.DataFrame, reference: str = PERSISTENCE) -> pd.DataFrame:
     """Test whether a model knows up from down, with Pesaran and Timmermann (1992).
 
     A market that rises on most days is called right on most days by whoever always says "up"; the
@@ -41,7 +42,7 @@ def direction(rows: pd.DataFrame, reference: str) -> pd.DataFrame:
     """
     rows = rows[(rows["model"] != reference) & (rows["step"] == rows["step"].min())]
     groups = rows.groupby(["model", "unique_id"], sort=False)
-    truth, forecast = (rows["y"] - rows["reference"]).to_numpy(), (rows["y_hat"] - rows["reference"]).to_numpy()
+    truth, forecast = (rows["y"] - rows["last"]).to_numpy(), (rows["y_hat"] - rows["last"]).to_numpy()
     own_rows: Any = groups.indices
     table = [(*key, *pesaran_timmermann(truth[own], forecast[own])) for key, own in own_rows.items()]
     result = pd.DataFrame(table, columns=["model", "unique_id", *DirectionTest._fields])

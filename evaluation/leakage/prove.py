@@ -104,11 +104,14 @@ class Audit:
         What the audit took.
     expected : collection of str
         Stages that are known to leak, as in a published protocol that is reproduced.
+    taken_from : str
+        The run that proved it, where another run of the same pipeline did; else empty.
     """
 
     findings: Sequence[Finding]
     seconds: float = 0.0
     expected: Collection[str] = field(default_factory=tuple)
+    taken_from: str = ""
 
     @property
     def leaks(self) -> list[Finding]:
@@ -166,7 +169,7 @@ class Audit:
             "stages": [finding._asdict() for finding in self.findings],
             "expected": sorted(self.expected),
             "seconds": round(self.seconds, 2),
-        }
+        } | ({"taken_from": self.taken_from} if self.taken_from else {})
 
     def __str__(self) -> str:
         return self.sentence
@@ -351,7 +354,7 @@ def audit(
 
 def flatten(parts: Mapping[str, Any]) -> FloatArray:
     """Return all numbers of what was fitted, by name, in one row ``(1, n)``; a zero where there are none."""
-    flat = [np.ravel(np.asarray(part, dtype=np.float64)) for part in parts.values()]
+    flat = [np.ravel(np.asarray(part, dtype=np.float64)) for part in parts.values() if part is not None]
     return np.concatenate([np.zeros(1), *flat])[None]
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 from report.parts import Section
 from report.run_folder import RunFolder
 from report.table import plain_table
-from report.text import listed
+from report.text import listed, literal
 
 TITLES = {
     "stage": "stage",
@@ -40,4 +40,10 @@ def section(run: RunFolder) -> Section | None:
         "Everything after sampled origins was replaced by other values and the inputs were built again; what is "
         f"causal must not change.{took}"
     )
+    if audit.get("taken_from"):
+        said += (
+            f"  This was done by the run {literal(audit['taken_from'])} of the same sweep, whose settings, data, "
+            f"split, code and packages are the same but for the seed; the windows and batches of this run were made "
+            f"again and compared here."
+        )
     return Section("audit", "Audit", heading, [said], [table._replace(rows=rows)])
