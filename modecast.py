@@ -25,7 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
     from omegaconf import DictConfig
 
     from evaluation.leakage.prove import Audit
@@ -138,6 +140,46 @@ class Run:
         table = as_nixtla(found.table, found.columns, self._model.label, wanted)
         table.attrs = {"title": found.title, "notes": list(found.notes)}
         return table
+
+    def inputs(self, df: pd.DataFrame | bytes | None = None) -> NDArray[np.float64]:
+        """Return the window each series is forecast from, ``(n, lookback, components)`` in the unit of ``y``.
+
+        Parameters
+        ----------
+        df : DataFrame, bytes or None
+            As of ``predict``.
+
+        Examples
+        --------
+        >>> load(folder).inputs(df).shape
+        (2, 30, 5)
+        """
+        panel = self._model.task.read(self._source(df), self._model.card["data"])
+        return self._model.asked(panel)[0].past
+
+    def export(self, path: str | Path) -> Path:
+        """Write the network, with scaling and restoring inside, as ONNX (``.onnx``) or by torch.export (``.pt2``).
+
+        It maps windows as ``inputs`` returns them, ``(batch, lookback, components)`` in double precision, to forecasts
+        ``(batch, horizon)`` in the unit of ``y``.
+
+        Raises
+        ------
+        ValueError
+            If the model is no network of series, or a package is missing.
+
+        Examples
+        --------
+        >>> import torch
+        >>> run = load(folder)
+        >>> network = torch.export.load(run.export(folder / "network.pt2")).module()
+        >>> network(torch.from_numpy(run.inputs(df))).shape
+        torch.Size([2, 1])
+        """
+        from pipeline.library.export import export
+
+        cfg, models = self._model.task.cfg, self._model.models
+        return export(models, int(cfg.lookback), self._model.n_components, Path(path))
 
     def stream(self, since: Any = None) -> Stream:
         """Go on from the data of the run: every new value moves the window and the adaptive intervals.

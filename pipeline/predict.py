@@ -48,6 +48,11 @@ class Loaded(NamedTuple):
         """What the table of the run calls the model."""
         return self.task.candidates()[0].label
 
+    @property
+    def n_components(self) -> int:
+        """C, how many components its windows have."""
+        return self.task.n_channels(self.models[0].scaling.state())
+
     def asked(self, panel: Panel) -> list[Windows]:
         """Return the windows a panel is forecast from, one set a model; features are learnt anew with every seed."""
         row = self.task.candidates()[0]

@@ -16,7 +16,7 @@ DAYS = pd.bdate_range("2021-01-04", periods=190)
 
 
 def table(n: int, names: str = "ab") -> pd.DataFrame:
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(4)
     walks = {name: 50 + rng.standard_normal(190).cumsum() for name in names}
     parts = [pd.DataFrame({"unique_id": name, "ds": DAYS[:n], "y": walk[:n]}) for name, walk in walks.items()]
     return pd.concat(parts, ignore_index=True)
