@@ -163,7 +163,7 @@ def command(settings: Mapping[str, Any]) -> str | None:
         return None
     if not all(choice is None or OPTION.fullmatch(str(choice)) for choice in names.values()):
         return None  # no name of a file of conf/
-    kept = leaves(settings)
+    kept = leaves({key: value for key, value in settings.items() if key != "tracking"})  # of a place, not of a run
     words = [f"experiment={names['experiment']}"]
     try:
         composed = _composed(tuple(words))

@@ -28,7 +28,7 @@ from pipeline.tuning.space import Choices, Range, as_words, defaults_of, read_sp
 from pipeline.tuning.study import PROCESS, count, open_study, outcome, retire_killed  # noqa: E402
 from pipeline.tuning.trials import Plan, Prune, on_validation, run_trials, settings_of  # noqa: E402
 from report.run_folder import RunFolder  # noqa: E402
-from report.sections.trials import section  # noqa: E402
+from report.sections.training import trials  # noqa: E402
 from runtime.build import ConfigError  # noqa: E402
 from runtime.compose import composed  # noqa: E402
 from runtime.files import write_json  # noqa: E402
@@ -282,6 +282,15 @@ def test_a_study_of_other_settings_or_data_is_not_gone_on_with(tmp_path, monkeyp
         on_validation(settings_of(RIDGE), lambda: (), "other")
 
 
+def test_the_help_names_every_word_and_an_example(capsys):
+    with pytest.raises(SystemExit) as left:
+        parse(["--help"], tune.USAGE)
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    assert "python tune.py experiment=sp500" in said
+    assert all(f"  {word}" in said for word in ("search", "trials", "jobs", "storage", "study"))
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -313,7 +322,7 @@ def test_the_report_tells_the_trials(tmp_path, quick):
     run_trials(plan, 1, print)
     series_run(tmp_path / "run")
     write_json(tmp_path / "run" / "artifacts" / "trials.json", record(plan.open()))
-    told = section(RunFolder(tmp_path / "run"))
+    told = trials(RunFolder(tmp_path / "run"))
     assert told is not None
     counts = count(plan.open().trials)
     assert (
@@ -330,4 +339,4 @@ def test_the_report_tells_the_trials(tmp_path, quick):
     assert [drawing.name for drawing in told.figures[0].drawings] == ["history", "model.alpha", "lookback"]
     assert "3 of 9 rows that other folds test" in told.notes[0]
     assert "looked at 2 times" in told.notes[1]
-    assert section(RunFolder(tmp_path)) is None
+    assert trials(RunFolder(tmp_path)) is None

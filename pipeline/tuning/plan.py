@@ -24,7 +24,7 @@ from runtime.files import ROOT, write_json
 from runtime.sweep import identity
 
 DEFAULT_TRIALS = 30
-SECTION = "trials"
+SECTION = "training.trials"
 ARTIFACT = Path("artifacts", "trials.json")
 
 

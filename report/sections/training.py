@@ -4,6 +4,7 @@ from report.figures.drawing import Figure
 from report.figures.heat_maps import attention_map
 from report.figures.losses import losses as loss_curves
 from report.figures.losses import over_seeds
+from report.leaderboard.trials import trials_of
 from report.parts import DRAWN, MOST, Section
 from report.run_folder import RunFolder
 from report.selection import time_axis
@@ -55,3 +56,8 @@ def attention(run: RunFolder) -> Section | None:
     says = "Attention weight of every step looked back upon, for every forecast"
     figure = Figure("attention", drawings, says, caption, "network")
     return Section("attention", "Attention", heading, figures=[figure])
+
+
+def trials(run: RunFolder) -> Section | None:
+    """Return the trials of settings a run is the best of, or None where nothing was tried."""
+    return trials_of(run)

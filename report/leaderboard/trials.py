@@ -17,7 +17,7 @@ SHOWN = 20  # trials of the table, the best first
 KINDS = {"complete": "completed", "pruned": "pruned", "failed": "failed", "killed": "killed and tried again"}
 
 
-def section(run: RunFolder) -> Section | None:
+def trials_of(run: RunFolder) -> Section | None:
     """Return what was tried before this run, or None where nothing was."""
     found = run.artifact("trials.json")
     if found is None:
