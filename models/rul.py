@@ -64,6 +64,45 @@ class Clock:
         self._life = state["life"]
 
 
+class MeanRul:
+    """Mean remaining life of the training rows, whatever is asked: no sensor and no counter.
+
+    Parameters
+    ----------
+    label : str
+        What tables call the model.
+    n_components, lookback, horizon : int
+        C, L [cycles] and H [cycles]; given by the data.
+    """
+
+    needs: ClassVar[Needs] = CYCLES
+    component: None = None
+
+    def __init__(self, label: str, n_components: int, lookback: int, horizon: int) -> None:
+        self.label = label
+        self._rul = np.empty(0)  # () [cycles]
+
+    def applies(self, train: pd.DataFrame, test: pd.DataFrame) -> bool:
+        """Say yes."""
+        return True
+
+    def fit(self, train: Inputs, validation: Inputs) -> None:
+        """Learn from training rows, each cell with the same weight."""
+        self._rul = np.array(train.rows.groupby("unique_id")["y"].mean().mean())
+
+    def predict(self, inputs: Inputs) -> FloatArray:
+        """Return the same remaining life ``(n, 1)`` [cycles] for every row."""
+        return np.full((len(inputs.rows), 1), self._rul.item())
+
+    def state(self) -> State:
+        """Return everything that was fitted."""
+        return {"rul": self._rul}
+
+    def load_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Take what an earlier fit has learned."""
+        self._rul = state["rul"]
+
+
 class CycleRidge:
     """Ridge regression of the remaining life on the cycle number.
 

@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from data.contracts import TEST, TRAIN, VALIDATION, Batch, Fold, Panel, Windows
+from data.contracts import TEST, TRAIN, VALIDATION, Batch, FloatArray, Fold, Panel, Windows
 from data.datamodule import FoldData
 from data.panel import DataError
 from models.allocation import Quantiles
@@ -102,10 +102,11 @@ def evaluated(
     parts = parts_of(task, panel, fold, prepared)
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
     fitted = learnt.fitted
-    held_out = task.finish(panel, parts.validation, fitted.forecast(parts.validation, rows_of(panel, parts.validation)))
+    held_out = finished(task, panel, candidate, fitted, parts.validation)
     refit(task.cfg, panel, fitted, parts)
-    tested = task.finish(panel, parts.test, fitted.forecast(parts.test, rows_of(panel, parts.test)))
+    tested = finished(task, panel, candidate, fitted, parts.test)
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
+    ends = {name: task.finish(panel, parts.test, candidate.label, end) for name, end in ends.items()}
     outcome = Outcome(
         model=candidate.label,
         fold=fold.name,
@@ -121,6 +122,12 @@ def evaluated(
         seconds=time.perf_counter() - began,
     )
     return outcome, fitted
+
+
+def finished(task: Task, panel: Panel, candidate: Candidate, fitted: Fitted, windows: Windows) -> FloatArray:
+    """Return the forecasts ``(n, H)`` of a row of the table, held to what the target can be."""
+    forecast = fitted.forecast(windows, rows_of(panel, windows))
+    return task.finish(panel, windows, candidate.label, forecast)
 
 
 def validated(
@@ -148,7 +155,7 @@ def validated(
     fitted, losses, *_ = learn(
         task, panel, fold, candidate, prepared, Parts(train, held_out, nothing), checkpoint, extra
     )
-    forecast = task.finish(panel, held_out, fitted.forecast(held_out, rows_of(panel, held_out)))
+    forecast = finished(task, panel, candidate, fitted, held_out)
     error = float(np.abs(forecast - held_out.y).mean())
     return Validated(error, losses, time.perf_counter() - began)
 
@@ -322,7 +329,7 @@ def _fit(
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
         given = model.before(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
-        watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation)), *extra]
+        watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation, candidate.label)), *extra]
         losses = _train(cfg, model, candidate.label, *given, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)

@@ -220,7 +220,7 @@ class Forecast:
         """Return the windows all of whose targets have the role."""
         return select(windows, fold, role, self.reach)
 
-    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
+    def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
         """Return the forecasts as they are: a series may go anywhere."""
         return forecast
 

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
+from data.cells.end_of_life import FILTERS, filtered
 from data.cells.sequences import select_rows, sequences, short_cells
 from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
@@ -22,7 +23,10 @@ from tasks.cells import OfCells
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
+ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
 NOTHING = OmegaConf.create({})
+COUNTS = ", counts cycles"
+"""Behind the label of a row whose filter goes back to the beginning of the record, however long ago that was."""
 FAR = 50.0  # ratio of medians beyond which a column is in another unit
 
 
@@ -37,11 +41,17 @@ class RUL(OfCells):
         Every so-many-th window of a cell is learnt from; neighbours are nearly the same [cycles].
     monotone : bool
         Whether a forecast may not exceed the one before it: the least one so far takes its place.
+    filter : str
+        Over which of a cell's own past cycles the end of life that forecasts imply is averaged: ``none``, ``bounded``
+        (the last ``filter_cycles``) or ``from_birth`` (all on record, whose number is a clock: rows say so).  The
+        clock itself is left as it is.
+    filter_cycles : int
+        Of ``bounded`` [cycles].
 
     Raises
     ------
     ConfigError
-        If a horizon is asked for.
+        If a horizon is asked for, or a setting cannot work.
     """
 
     name: ClassVar[str] = "rul"
@@ -66,17 +76,34 @@ class RUL(OfCells):
         "reproduce",
     )
 
-    def __init__(self, cfg: DictConfig, train_every: int = 1, monotone: bool = False) -> None:
+    def __init__(
+        self,
+        cfg: DictConfig,
+        train_every: int = 1,
+        monotone: bool = False,
+        filter: str = "none",
+        filter_cycles: int = 200,
+    ) -> None:
         if cfg.horizon != 1:
             raise ConfigError(f"horizon={cfg.horizon}: task=rul asks for the life left at one cycle; set horizon=1.")
         if train_every < 1:
             raise ConfigError(f"task.train_every={train_every} must be at least 1 cycle.")
+        if filter not in FILTERS:
+            raise ConfigError(f"task.filter={filter} must be one of {', '.join(FILTERS)}.")
+        if filter_cycles < 1:
+            raise ConfigError(f"task.filter_cycles={filter_cycles} must be at least 1 cycle.")
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
+        self.memory = {"none": 0.0, "bounded": float(filter_cycles), "from_birth": np.inf}[filter]
 
     def candidates(self) -> list[Candidate]:
-        """Return the model, its baselines and the clock, each label once."""
-        nodes = [self.cfg.model, *(self.cfg.baselines or {}).values(), CLOCK]
-        return once_each(Candidate(node.label, node, NOTHING) for node in nodes)
+        """Return the model, its baselines, what the filter makes of no model at all, and the clock, each label once."""
+        nodes = [self.cfg.model, *(self.cfg.baselines or {}).values(), *([ALONE] if self.memory else []), CLOCK]
+        return once_each(Candidate(self._label(node), node, NOTHING) for node in nodes)
+
+    def _label(self, node: DictConfig) -> str:
+        """Return what tables call a row: one whose filter counts the cycles on record says so."""
+        label = str(node.label)
+        return label + COUNTS if np.isinf(self.memory) and label != self.reference else label
 
     def warm(self, panel: Panel) -> None:
         """Do nothing: features are fitted anew on every fold."""
@@ -100,9 +127,12 @@ class RUL(OfCells):
         """Return the windows whose last row has the role; of training windows one in ``train_every``."""
         return select_rows(windows, fold, role, self.train_every if role == TRAIN else 1)
 
-    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
-        """Return forecasts ``(n, 1)`` that are not negative and, if asked, never rise within a cell."""
+    def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
+        """Return forecasts ``(n, 1)``, filtered but for the clock's, not negative and, if asked, never rising."""
         cells = panel.frame["unique_id"].to_numpy()[windows.origin]
+        if self.memory and label != self.reference:
+            ages = panel.ages().to_numpy(dtype=np.float64)[windows.origin]
+            forecast = filtered(forecast, cells, ages, self.memory)
         return monotone_clip(forecast, cells, self.monotone)
 
     def table(
@@ -123,7 +153,19 @@ class RUL(OfCells):
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.question, self.reference, "cycles", naive_error={}, lives=panel.lives())
+        return Facts(self.question, self.reference, "cycles", lives=panel.lives(), notes=self._filter_notes())
+
+    def _filter_notes(self) -> list[str]:
+        """Say what the filter does to every row but the clock's, and what it would say without a model."""
+        if not self.memory:
+            return []
+        over = "all cycles on record" if np.isinf(self.memory) else f"at most {self.memory:g} of its past cycles"
+        counts = "; the number of these is a clock, where records begin with the cell" if np.isinf(self.memory) else ""
+        return [
+            f"The end of life a row forecasts is averaged over {over}, cell by cell, but for the "
+            f"{self.reference.lower()}'s{counts}.  {ALONE.label} is that filter of one and the same remaining life, "
+            f"the mean of the training cells: what it tells without a sensor."
+        ]
 
     def card(self, panel: Panel) -> dict[str, Any]:
         """Return the covariates, their usual size and the longest life."""

@@ -148,8 +148,8 @@ class Task(Protocol):
         """Return the windows whose targets have a role; of training windows those that are learnt from."""
         ...
 
-    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray) -> FloatArray:
-        """Hold forecasts ``(n, H)`` to what the target can be, such as not below zero."""
+    def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
+        """Hold forecasts ``(n, H)`` of a row of the table to what the target can be, such as not below zero."""
         ...
 
     def table(
