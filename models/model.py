@@ -34,6 +34,8 @@ class Needs(NamedTuple):
     """Kinds of targets it is for."""
     returns: bool = False
     """Reads returns, the first covariate of windows whose target leaves them (``Target.leaves``)."""
+    real: bool = False
+    """Learns from real windows alone, with ``augmentation=identity``."""
     lookback: int = 0
     """Steps its windows must show at least, whatever the run looks back upon."""
 

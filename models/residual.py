@@ -49,7 +49,7 @@ class Residual(Forecaster):
         If there is no block, the core is a network, or a network of its own sees each component.
     """
 
-    needs: ClassVar[Needs] = Forecaster.needs._replace(kinds=(SERIES,))
+    needs: ClassVar[Needs] = Forecaster.needs._replace(kinds=(SERIES,), real=True)
 
     def __init__(
         self,

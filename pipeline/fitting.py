@@ -30,9 +30,9 @@ from runtime.epoch_bar import EpochBar
 from runtime.history import History
 from runtime.progress import watched
 from runtime.resume_point import ResumePoint
-from tasks.task import Candidate, Prepared, Task, needs_of
+from tasks.task import NO_AUGMENTATION, Candidate, Prepared, Task, needs_of
 
-AUTO, NOTHING = "data.augmentation.auto.Auto", "data.augmentation.identity.Identity"
+AUTO = "data.augmentation.auto.Auto"
 NONE = "none"
 Losses = list[dict[str, float]]
 
@@ -226,7 +226,7 @@ def _augmented(
     if not len(parts.validation.origin):
         raise ConfigError("augmentation=auto needs validation rows to judge by; hold some out in split.validation.")
     tried = []
-    for number, node in enumerate((OmegaConf.create({"_target_": NOTHING}), cfg.augmentation.inner)):
+    for number, node in enumerate((OmegaConf.create({"_target_": NO_AUGMENTATION}), cfg.augmentation.inner)):
         settings = cfg.copy()
         settings.augmentation = node
         own = checkpoint.with_name(f"{checkpoint.stem}_{number}.ckpt")
@@ -290,7 +290,7 @@ def digest_of(*parts: Batch | Windows) -> str:
 
 def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     """Return the windows of a batch that are no synthetic ones; these, where there may be any, stand last."""
-    if cfg.augmentation._target_ == NOTHING:
+    if cfg.augmentation._target_ == NO_AUGMENTATION:
         return batch
     return batch.take(slice(n_train))
 

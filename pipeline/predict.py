@@ -25,10 +25,9 @@ from report.run_folder import RunFolder
 from runtime.build import ConfigError, build, check
 from runtime.record import WEIGHTS
 from runtime.settings import CONF
-from tasks.task import Prediction, Task, needs_of
+from tasks.task import NO_AUGMENTATION, Prediction, Task, needs_of
 
 TRAINS, FORECASTS = "models.forecaster.Forecaster", "models.trained.Trained"
-NOTHING = "data.augmentation.identity.Identity"
 
 
 class Loaded(NamedTuple):
@@ -117,7 +116,7 @@ def without_training(cfg: DictConfig) -> DictConfig:
     """Return the settings of a run without what only trains it: Lightning is not imported to forecast."""
     settings: Any = OmegaConf.to_container(cfg)
     settings |= {"trainer": None, "callbacks": None}
-    settings["augmentation"] = {"_target_": NOTHING}
+    settings["augmentation"] = {"_target_": NO_AUGMENTATION}
     for node in (settings["model"], *(settings.get("baselines") or {}).values()):
         if node.get("_target_") == TRAINS:
             node["_target_"] = FORECASTS

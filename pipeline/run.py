@@ -10,7 +10,6 @@ from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
 from data.panel import fingerprint, shown_date
 from pipeline.audit import audit
 from pipeline.combination import combined
-from pipeline.fitting import NOTHING
 from pipeline.outcome import Outcome
 from pipeline.results import write_results
 from pipeline.settings import LIVE, check_task
@@ -19,7 +18,7 @@ from pipeline.work import outcomes as evaluated_units
 from pipeline.work import work_units
 from runtime.build import build, check
 from runtime.record import same_data, tidy
-from tasks.task import Task, needs_of
+from tasks.task import NO_AUGMENTATION, Task, needs_of
 
 
 def run(cfg: DictConfig, folder: Path, out: Console, verdicts: Verdicts | None = None) -> None:
@@ -65,7 +64,7 @@ def by_chance(cfg: DictConfig) -> bool:
     """Say whether the seed of a run has a part in its forecasts: in a model, or in synthetic windows."""
     check(cfg, LIVE)
     task: Task = build(cfg.task)(cfg)
-    synthetic = cfg.augmentation._target_ != NOTHING
+    synthetic = cfg.augmentation._target_ != NO_AUGMENTATION
     return synthetic or any(needs_of(row).chance for row in task.candidates())
 
 

@@ -13,7 +13,7 @@ from models.allocation import Quantiles
 from pipeline.combination import combines
 from runtime.build import ConfigError, as_message, build, class_of
 from runtime.faults import meant
-from tasks.task import Task
+from tasks.task import NO_AUGMENTATION, Task
 
 FROM_DATA = {"n_components", "lookback", "horizon"}
 LIVE = {"model": FROM_DATA, "baselines.*": FROM_DATA, "trainer": {"callbacks"}, "task": {"cfg"}}
@@ -35,7 +35,7 @@ def check_task(task: Task) -> None:
     """
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
-    faults += _combination(task)
+    faults += _combination(task) + _augmented(cfg)
     faults += _beside(task)
     if faults:
         raise ConfigError(as_message(faults))
@@ -107,6 +107,15 @@ def _beside(task: Task) -> list[str]:
             f"{listed(covariates)}.  Choose augmentation=identity, jitter or mixup, or leave the covariates out."
         )
     return faults
+
+
+def _augmented(cfg: DictConfig) -> list[str]:
+    """Find models that learn from real windows alone where there would be synthetic ones."""
+    if cfg.augmentation._target_ == NO_AUGMENTATION:
+        return []
+    nodes = [cfg.model, *(cfg.baselines or {}).values()]
+    named = dict.fromkeys(str(node.label) for node in nodes if cast(Any, class_of(node._target_)).needs.real)
+    return [f"{label} learns from real windows alone; set augmentation=identity." for label in named]
 
 
 def _unheld(cfg: DictConfig) -> list[str]:

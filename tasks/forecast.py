@@ -42,6 +42,7 @@ from tasks import restoring
 from tasks.beside import ahead_of, future_left_out, future_replaced, past_moved, refuse_other_columns, with_beside
 from tasks.target_audit import audited
 from tasks.task import (
+    NO_AUGMENTATION,
     SAME_MEMORY,
     BoolArray,
     Candidate,
@@ -61,7 +62,6 @@ IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"}
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
 NO_MOVE = OmegaConf.create({"_target_": "models.naive.NoMove", "label": "Persistence"})  # of the level
 SEASONAL = "models.seasonal.SeasonalNaive"
-NO_AUGMENTATION = "data.augmentation.identity.Identity"
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
 """Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""

@@ -34,6 +34,10 @@ SAME_MEMORY = "same memory"
 """In the label of a row that stands beside a decomposed one."""
 
 
+NO_AUGMENTATION = "data.augmentation.identity.Identity"
+"""Target of the choice that makes no synthetic windows."""
+
+
 class Candidate(NamedTuple):
     """A model on its inputs: one row of the table."""
 

@@ -52,9 +52,10 @@ def test_what_a_layout_tells_of_a_cycle_is_among_the_covariates(tmp_path: Path) 
 
 
 def test_a_curve_is_put_on_the_grid_whatever_the_order_and_noise_of_its_samples() -> None:
-    voltage, charge = np.array([3.0, 3.5, 2.5, 3.5, np.nan]), np.array([0.5, 0.0, 1.0, 0.2, 9.0])
-    found = on_grid(voltage, charge, np.array([3.6, 3.5, 3.25, 3.0, 2.0]))
-    np.testing.assert_allclose(found, [0.1, 0.1, 0.3, 0.5, 1.0])
+    voltage = np.array([3.0, 3.5, 2.5, 3.5, np.nan, 2.75])
+    charge = np.array([0.5, 0.0, 1.0, 0.2, 9.0, 0.45])
+    found = on_grid(voltage, charge, np.array([3.6, 3.5, 3.25, 3.0, 2.75, 2.0]))
+    np.testing.assert_allclose(found, [0.1, 0.1, 0.3, 0.5, 0.5, 1.0])
 
 
 def test_a_life_in_the_table_comes_before_the_capacity(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from models.seasonal import LONGEST, SeasonalNaive, find_season, steps_needed
 from pipeline.predict import trained
 from runtime.build import build
 from tests.conftest import panel_of
+from tests.tables import series_facts
 
 DAYS = np.arange(400.0)
 
@@ -174,9 +175,7 @@ def seasonal_table():
 
 
 def test_skill_is_measured_against_the_season_and_directions_from_the_last_value_known():
-    from evaluation.rows import Facts
-
-    facts = Facts("forecast", "Seasonal naive", "points", {"s": 1.0}, notes=("A season.",))
+    facts = series_facts(1.0)._replace(reference="Seasonal naive", notes=("A season.",))
     rows = enriched(seasonal_table(), facts)
     np.testing.assert_array_equal(rows.loc[rows["model"] == "rising", "last"], [2, 1, 2, 1, 2, 1])
     found = judge(seasonal_table(), facts, {})

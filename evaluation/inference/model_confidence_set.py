@@ -50,8 +50,6 @@ def model_confidence_set(
           lack a forecast, and everywhere if there are fewer than 20 origins or 2 models.
         - ``in_set`` (bool): whether ``p_mcs`` is above 5 %.
     """
-    from arch.bootstrap import MCS  # a second to import
-
     losses = losses_by_origin(rows, loss)
     p = pd.Series(np.nan, index=losses.columns, name="p_mcs")
     fair = _fair(losses, leaking)
@@ -59,16 +57,30 @@ def model_confidence_set(
     if len(fair) >= FEWEST and distinct.shape[1] > 1:
         differences = distinct.sub(distinct.mean(axis="columns"), axis="index")
         block = block_length(differences.to_numpy(), int(rows["step"].max()))
-        test = MCS(distinct.to_numpy(), size=LEVEL, reps=replications, block_size=block, method="R", seed=seed)
-        with np.errstate(divide="ignore", invalid="ignore"):  # two models may differ by a constant
-            test.compute()
-        found = test.pvalues["Pvalue"]
+        found = _p_values(distinct.to_numpy(), block, replications, seed)
         for place, model in enumerate(distinct.columns):
             twins = [twin for twin in fair.columns if (fair[twin] == fair[model]).all()]
             p[twins] = float(found.loc[place])
     elif len(fair) >= FEWEST and fair.shape[1] > 1:
         p[fair.columns] = 1.0  # all the same
     return pd.DataFrame({"model": p.index, "p_mcs": p.to_numpy(), "in_set": (p > LEVEL).to_numpy()})
+
+
+def _p_values(losses: FloatArray, block: int, replications: int, seed: int) -> "pd.Series[float]":
+    """Return the p-value of every column ``(time, n)``, by its number."""
+    from arch.bootstrap import MCS  # a second to import
+
+    tie = 1e-12 * np.abs(losses).mean() * np.arange(losses.shape[1])
+    for shift in (0.0, tie):  # arch fails where two models err exactly as much: then the later one errs a hair more
+        test = MCS(losses + shift, size=LEVEL, reps=replications, block_size=block, method="R", seed=seed)
+        try:
+            with np.errstate(divide="ignore", invalid="ignore"):  # two models may differ by a constant
+                test.compute()
+            break
+        except TypeError:
+            if shift is tie:
+                raise
+    return test.pvalues["Pvalue"]
 
 
 def superior_predictive_ability(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from data.panel import DataError
-from data.scaling import LastValue, MinMax, Standard, WindowMinMax
+from data.scaling import MEAN, LastValue, MinMax, Standard, WindowMinMax, WithCovariates
 from models.allocation import Allocation, Ensemble, Joint, Quantiles, Separate
 from models.layers import LSTM, BiLSTM
 from models.naive import Persistence
@@ -40,6 +40,10 @@ class Scale(nn.Module):
 
     def __init__(self, scaling: Any) -> None:
         super().__init__()
+        if isinstance(scaling, WithCovariates):
+            if MEAN in scaling.state():
+                raise DataError("The network reads covariates, which a file of it would lack.  Export one without.")
+            scaling = scaling.inner
         kinds = (MinMax, WindowMinMax, LastValue, Standard)
         if type(scaling) not in kinds:
             known = ", ".join(kind.__name__ for kind in kinds)

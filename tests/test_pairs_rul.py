@@ -1,0 +1,20 @@
+"""Every two choices on cells work together, or are refused before anything is fitted."""
+
+from tests.pairs import Pairs
+
+FIXED = [
+    "experiment=smoke_battery",
+    "source.n_cells=4",
+    "source.life=[50,60]",
+    "source.longest=80",
+    "parallel.n_jobs=1",
+    "audit=none",
+]
+SETTINGS = {"seeds": ["1", "2"], "audit": ["sampled", "none"]}
+
+
+def test_every_pair_of_choices_works_or_is_refused(configure, tmp_path, monkeypatch):
+    found = Pairs(configure, tmp_path, FIXED, SETTINGS, monkeypatch).all()
+    faults = sorted({outcome.fault for outcome in found.values() if outcome.fault})
+    assert not faults, "\n".join(faults)
+    assert sum(bool(outcome.refused) for outcome in found.values()) < len(found) / 4
