@@ -24,15 +24,14 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
 
 
-@pytest.fixture
-def configure(tmp_path: Path) -> Callable[..., DictConfig]:
-    """Compose the configuration that ``python train.py <overrides>`` would run."""
+def composer(folder: Path) -> Callable[..., DictConfig]:
+    """Return what composes the configuration that ``python train.py <overrides>`` would run."""
 
     def _configure(*overrides: str) -> DictConfig:
         with initialize_config_dir(CONF, version_base="1.3"):
             cfg = compose("train", overrides=list(overrides), return_hydra_config=True)
         with open_dict(cfg):
-            cfg.hydra.runtime.output_dir = str(tmp_path)
+            cfg.hydra.runtime.output_dir = str(folder)
             HydraConfig.instance().set_config(cfg)
             plain = OmegaConf.create(
                 {
@@ -46,6 +45,12 @@ def configure(tmp_path: Path) -> Callable[..., DictConfig]:
         return plain
 
     return _configure
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Callable[..., DictConfig]:
+    """Compose the configuration that ``python train.py <overrides>`` would run."""
+    return composer(tmp_path)
 
 
 @pytest.fixture

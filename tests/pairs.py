@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
@@ -79,6 +80,8 @@ class Pairs:
         Overrides of every run: its size and its data.
     settings : mapping
         Values of settings at the top level that are tried as choices are.
+    share : int
+        Every so-many-th row of the covering array is run; 1: all, until every pair has worked or was refused.
     """
 
     def __init__(
@@ -88,8 +91,10 @@ class Pairs:
         fixed: list[str],
         settings: Mapping[str, list[str]],
         monkeypatch: pytest.MonkeyPatch,
+        share: int = 1,
     ) -> None:
         self.configure, self.folder, self.fixed, self.monkeypatch = configure, folder, fixed, monkeypatch
+        self.share = share
         self.number = 0
         self.values = {group: self._values(group) for group in groups() if group not in FILES | {"task"}} | settings
 
@@ -109,7 +114,7 @@ class Pairs:
         rows: list[Choice] = make({group: values for group, values in usable.items() if len(values) > 1})
         left = {frozenset(pair) for row in rows for pair in _pairs(row)}
         while rows:
-            for row in rows:
+            for row in rows[:: self.share]:
                 outcome = self.outcome(row)
                 pairs = {frozenset(pair) for pair in _pairs(row)}
                 if outcome.refused:
@@ -119,6 +124,8 @@ class Pairs:
                         outcome = Outcome("", f"{dict(row)}: refused for more than a pair: {outcome.refused}")
                 if not outcome.refused:
                     found |= dict.fromkeys(pairs - found.keys(), outcome)
+            if self.share > 1:
+                return found
             left -= found.keys()
             rows = _packed(left, {pair for pair, told in found.items() if told.refused})
         return found
@@ -206,3 +213,21 @@ def _packed(left: set[Pair], refused: set[Pair]) -> list[Choice]:
         else:
             rows.append(dict(pair))
     return list(rows)
+
+
+def main() -> None:
+    """Run all rows of both tasks, and print what came of them."""
+    from tests import conftest, test_pairs_forecast, test_pairs_rul
+
+    for module in (test_pairs_forecast, test_pairs_rul):
+        with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+            pairs = Pairs(conftest.composer(Path(folder)), Path(folder), module.FIXED, module.SETTINGS, patch)
+            found = pairs.all()
+        refused = sum(bool(outcome.refused) for outcome in found.values())
+        faults = sorted({outcome.fault for outcome in found.values() if outcome.fault})
+        print(f"{module.__name__}: {len(found)} values and pairs in {pairs.number} runs, {refused} refused before")
+        print(f"anything was fitted, {len(faults)} faults", *faults, sep="\n  ")
+
+
+if __name__ == "__main__":
+    main()

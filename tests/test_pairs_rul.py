@@ -7,14 +7,17 @@ FIXED = [
     "source.n_cells=4",
     "source.life=[50,60]",
     "source.longest=80",
+    "task.train_every=1",
     "parallel.n_jobs=1",
     "audit=none",
 ]
 SETTINGS = {"seeds": ["1", "2"], "audit": ["sampled", "none"]}
 
+SHARE = 8  # python -m tests.pairs runs all rows, for some ten minutes
+
 
 def test_every_pair_of_choices_works_or_is_refused(configure, tmp_path, monkeypatch):
-    found = Pairs(configure, tmp_path, FIXED, SETTINGS, monkeypatch).all()
+    found = Pairs(configure, tmp_path, FIXED, SETTINGS, monkeypatch, SHARE).all()
     faults = sorted({outcome.fault for outcome in found.values() if outcome.fault})
     assert not faults, "\n".join(faults)
     assert sum(bool(outcome.refused) for outcome in found.values()) < len(found) / 4
