@@ -102,9 +102,10 @@ def plant(monkeypatch, tmp_path):
     seen: dict[str, Windows] = {}
     fit = pipeline.fitting._fit
 
-    def watched(cfg, panel, fold, candidate, prepared, parts, checkpoint):
+    def watched(*given, **named):
+        (parts,) = [one for one in given if isinstance(one, pipeline.fitting.Parts)]
         seen.update(train=parts.train, validation=parts.validation, test=parts.test)
-        return fit(cfg, panel, fold, candidate, prepared, parts, checkpoint)
+        return fit(*given, **named)
 
     monkeypatch.setattr(pipeline.fitting, "_fit", watched)
     monkeypatch.setenv("MODECAST_CACHE", str(tmp_path / "cache"))  # a planted leak must not be kept for other runs

@@ -109,7 +109,8 @@ def source(request, tmp_path, monkeypatch):
     if request.param == "synthetic_curves":
         config = OmegaConf.merge(config, {"n_cells": 2, "first": None, "points": 8})
     if request.param in WRITERS:
-        config = OmegaConf.merge(config, {"points": 8, "first": None})
+        size = {"nominal": 1.1, "eol": 0.8} if "nominal" in config and request.param in ("nasa", "oxford") else {}
+        config = OmegaConf.merge(config, {"points": 8, "first": None, **size})
         config.path = str(WRITERS[request.param](tmp_path / request.param))
     return build(config)
 

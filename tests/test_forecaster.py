@@ -192,7 +192,7 @@ def test_training_goes_on_while_any_network_gains():
 def test_without_validation_windows_the_last_weights_stay():
     model, history = small(), History()
     trainer(history, BestWeights(1), max_epochs=3).fit(model, FoldData(batch(16), batch(0), 8, seed=0))
-    assert [set(losses) for losses in history.epochs] == [{"epoch", "train/loss"}] * 3
+    assert [set(losses) for losses in history.epochs] == [{"epoch", "lr", "train/loss"}] * 3
 
 
 def test_no_patience_is_refused():

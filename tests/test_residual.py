@@ -91,7 +91,7 @@ def test_what_the_core_cannot_tell_is_learnt_and_kept():
     other = residual("model@model.core=ridge", "model.core.alpha=1e9")
     other.load_state(model.state())
     np.testing.assert_array_equal(other.predict(held_out), model.predict(held_out))
-    one = held_out._replace(windows=held_out.windows.take(slice(3, 4)), batch=Batch(*(a[3:4] for a in held_out.batch)))
+    one = held_out._replace(windows=held_out.windows.take(slice(3, 4)), batch=held_out.batch.take(slice(3, 4)))
     np.testing.assert_array_equal(model.predict(one)[:, 0], model.predict(held_out)[:, 3])
 
 
@@ -112,6 +112,6 @@ def test_too_few_windows_and_synthetic_ones_are_refused():
     model, (train, held_out) = residual("model.blocks=60"), halves(LastValue())
     with pytest.raises(ValueError, match=r"120 training windows for model\.blocks=60"):
         model.before(train, held_out)
-    doubled = train._replace(batch=Batch(*(np.concatenate([a, a]) for a in train.batch)))
+    doubled = train._replace(batch=Batch(*(np.concatenate([a, a]) for a in train.batch[:2])))
     with pytest.raises(ValueError, match="set augmentation=identity"):
         residual().before(doubled, held_out)

@@ -145,10 +145,13 @@ def test_a_number_a_run_lacks_is_a_dash_and_one_nobody_knows_is_shown(folder: Pa
     [
         ({"version": 3}, "it is of version 3"),
         ({"version": EVIL}, "it is of version"),
-        ({"task": "weather", "target": None}, "says nothing of its target, and its task, weather, is not known"),
-        ({"target": {"kind": "weather"}}, "target is of the kind weather, which is none of series, remaining, total"),
-        ({"target": {"kind": "series", "noun": 7, "group": "", "reference": ""}}, "noun are no text"),
-        ({"target": "series"}, "target are no names with values"),
+        ({"task": "weather", "question": None}, "says nothing of its question, and its task, weather, is not known"),
+        (
+            {"question": {"kind": "weather"}},
+            "question is of the kind weather, which is none of series, remaining, total",
+        ),
+        ({"question": {"kind": "series", "noun": 7, "group": "", "reference": ""}}, "noun are no text"),
+        ({"question": "series"}, "question are no names with values"),
         ({"task": ["forecast"]}, "task are no text"),
         ({"model": 7}, "model are no text"),
         ({"model": "nobody"}, "no scores of nobody"),

@@ -41,7 +41,9 @@ def test_a_run_leaves_everything_it_promises(smoke):
         "table.md",
         "table.csv",
     }
-    artifacts = {f"artifacts/{name}" for name in ("components.parquet", "losses.json", "intervals.json")}
+    artifacts = {
+        f"artifacts/{name}" for name in ("calibration.parquet", "components.parquet", "losses.json", "intervals.json")
+    }
     expected |= {"report.html"} | artifacts
     left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert left == expected
@@ -344,4 +346,4 @@ def test_a_network_of_quantiles_gives_its_own_intervals(tmp_path):
 def test_intervals_no_model_has_learnt_are_refused(tmp_path):
     done = run("train.py", *SMALL, "model=drift", "intervals=own", f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 2
-    assert "No model has learnt own_lo_80" in done.stderr
+    assert "intervals=own asks for intervals of [80, 95] %, but no model learns them" in done.stderr
