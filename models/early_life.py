@@ -51,7 +51,7 @@ class MeanLife:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return the life ``(n, 1)`` [cycles]."""
-        return np.full((len(inputs.windows.origin), 1), float(self._life))
+        return np.full((len(inputs.windows.origin), 1), self._life.item())
 
     def state(self) -> State:
         """Return everything that was fitted."""
