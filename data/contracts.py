@@ -159,6 +159,8 @@ class Windows(NamedTuple):
     Never mixed into ``past``, whose components sum to ``y``."""
     known: FloatArray | None = None
     """``(n, L + H, Z)`` what is known ahead, of the lookback and of the targets; None: nothing."""
+    start: IntArray | None = None
+    """``(n,)`` how many cycles of the beginning of its cell are hidden from a window [cycles]; None: none of any."""
 
     def take(self, rows: NDArray[Any] | slice) -> "Windows":
         """Return some windows, by their numbers, by a mask or as a slice."""

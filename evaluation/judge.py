@@ -16,7 +16,7 @@ from evaluation.rows import TARGET, THIRDS, Facts, Question, date, enriched, nam
 from evaluation.scores import Score, aggregate, meaningful, scores_of
 
 REFERENCE_WINS = "No model errs less than the "  # begin of a sentence that holds for one table only
-DIRECTION, MAPE = "direction", "mape"
+DIRECTION, MAPE, START = "direction", "mape", "start"
 ALIKE = 0.05  # standard deviation of lives over their mean
 IF_ALIKE = {
     REMAINING: "so the age alone tells the remaining life, and sensors can only tell the age.",
@@ -41,7 +41,7 @@ class Evaluation(NamedTuple):
     groups: dict[str, pd.DataFrame]
     """A row a model and group, all scores that make sense there: ``step`` (of several); ``unique_id`` (cells, with
     their ``life`` and, of a remaining life, the forecast end ``eol``); ``third`` (of a remaining life: early, middle,
-    late); ``seed`` (of several)."""
+    late); ``seed`` (of several); ``start`` (cycles that are hidden from the beginning of a cell, with ``n_cells``)."""
     coverage: pd.DataFrame | None
     """As ``intervals.scores.coverage`` returns it, by year or third of life; None without intervals."""
     pairwise: pd.DataFrame | None
@@ -59,6 +59,7 @@ def judge(
     by_seed: pd.DataFrame | None = None,
     seed: int = 0,
     simple: str = "",
+    later: pd.DataFrame | None = None,
 ) -> Evaluation:
     """Score every model, test it against the reference and mark those that use the future.
 
@@ -76,6 +77,8 @@ def judge(
         Of the resamples.
     simple : str
         Label of the best simple baseline, against which every model is tested as well; empty: none.
+    later : DataFrame or None
+        Forecasts of the same cells as if their record began later, with the number of hidden cycles in ``start``.
 
     Raises
     ------
@@ -91,6 +94,8 @@ def judge(
     seeds = None if by_seed is None else _by_seed(enriched(by_seed, facts), scores, facts.reference)
     if seeds is not None:
         groups["seed"] = seeds
+    if later is not None and not later.empty:
+        groups[START] = _by_start(forecasts, later, facts, scores)
     n_seeds = {} if seeds is None else seeds["model"].value_counts().to_dict()
     table["n_seeds"] = table["model"].map(n_seeds).fillna(1).astype(np.int64)
     notes = [*_leak_notes(table, leaking), *facts.notes, *_remarks(rows, table, facts)]
@@ -191,6 +196,17 @@ def _groups(rows: pd.DataFrame, scores: Sequence[Score], kind: Kind) -> dict[str
     cells = cells.assign(life=life, eol=life + cells["eol_bias"])
     thirds = aggregate(rows, [score for score in scores if not score.whole], ["model", "third"])
     return {"unique_id": cells, "third": thirds.assign(third=thirds["third"].map(dict(enumerate(THIRDS))))}
+
+
+def _by_start(forecasts: pd.DataFrame, later: pd.DataFrame, facts: Facts, scores: Sequence[Score]) -> pd.DataFrame:
+    """Score every model by how many cycles of the beginning of the cells were hidden, none of them first."""
+    kept = [score for score in scores if not score.whole]
+    tables = []
+    for start, rows in [(0, forecasts), *later.groupby(START)]:
+        table = aggregate(enriched(rows, facts), kept, ["model"])
+        n_cells = table["model"].map(rows.groupby("model")["unique_id"].nunique())
+        tables.append(table.assign(**{START: start, "n_cells": n_cells}))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _by_seed(rows: pd.DataFrame, scores: Sequence[Score], reference: str) -> pd.DataFrame | None:

@@ -312,7 +312,8 @@ def _used(
 
 def _same_windows(used: Windows, again: Windows) -> Finding:
     """Compare windows that were used, maybe from a cache, with the same ones made again from the panel alone."""
-    place = np.searchsorted(used.origin, again.origin)
+    whole = np.array_equal(used.origin, again.origin)  # of cells whose beginning is hidden some origins come twice
+    place = np.arange(len(again.origin)) if whole else np.searchsorted(used.origin, again.origin)
     differ = np.zeros(len(again.origin), dtype=bool)
     for one, other in zip(used, again, strict=True):
         if one is None or other is None or one is used.origin:

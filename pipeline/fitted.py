@@ -116,9 +116,12 @@ class Fitted(NamedTuple):
 
 
 def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
-    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row."""
-    rows = panel.frame.iloc[windows.origin]
-    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": panel.ages().iloc[windows.origin]})
+    """Return ``unique_id`` and ``ds``, of cells their age, of each origin: all a forecast may know of its row.
+
+    Where the beginning of a cell is hidden, its cycles are counted from what is left: nobody has told of the others.
+    """
+    rows, ages = panel.frame.iloc[windows.origin], panel.ages().iloc[windows.origin]
+    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": ages if windows.start is None else ages - windows.start})
 
 
 def newest(windows: Windows, lookback: int) -> Windows:

@@ -107,6 +107,7 @@ def evaluated(
     tested = finished(task, panel, candidate, fitted, parts.test)
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
     ends = {name: task.finish(panel, parts.test, candidate.label, end) for name, end in ends.items()}
+    hidden = [_of_later(task, panel, candidate, fitted, windows) for windows in task.later(panel, fold, prepared)]
     outcome = Outcome(
         model=candidate.label,
         fold=fold.name,
@@ -120,8 +121,15 @@ def evaluated(
         weight=None if fitted.blend is None else fitted.blend.weight,
         lookback=fitted.lookback,
         seconds=time.perf_counter() - began,
+        later=pd.concat(hidden, ignore_index=True) if hidden else pd.DataFrame(),
     )
     return outcome, fitted
+
+
+def _of_later(task: Task, panel: Panel, candidate: Candidate, fitted: Fitted, windows: Windows) -> pd.DataFrame:
+    """Return the forecasts of windows whose records begin later, and how many cycles are hidden from them."""
+    forecast = finished(task, panel, candidate, fitted, windows)
+    return task.table(panel, windows, candidate.label, forecast, {}).assign(start=windows.start)
 
 
 def finished(task: Task, panel: Panel, candidate: Candidate, fitted: Fitted, windows: Windows) -> FloatArray:

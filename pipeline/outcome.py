@@ -37,6 +37,9 @@ class Outcome(NamedTuple):
     """Steps it looks back upon, where it was given a choice; else None."""
     members: dict[str, float] | None = None
     """Of a combination the weight of each model by its label; else None."""
+    later: pd.DataFrame = pd.DataFrame()
+    """Forecasts of test rows as if the record of their cell began later: as ``forecasts``, and how many cycles are
+    hidden in ``start``; empty where that was not asked for."""
 
     @property
     def name(self) -> str:
@@ -45,11 +48,11 @@ class Outcome(NamedTuple):
 
 
 def averaged(outcomes: list[Outcome], name: str) -> pd.DataFrame:
-    """Return the forecasts (``calibration`` or ``forecasts``) of all outcomes, their mean where seeds differ."""
+    """Return one of the tables of all outcomes, such as ``forecasts``, with their mean where seeds differ."""
     table = by_seed(outcomes, name).drop(columns="seed")
     if len({outcome.seed for outcome in outcomes}) < 2 or table.empty:
         return table
-    keys = ["model", "fold", "unique_id", "origin", "step"]
+    keys = ["model", "fold", "unique_id", "origin", "step", *(["start"] if "start" in table else [])]
     told = ["y_hat", *(column for column in table.columns if str(column).startswith("own_"))]
     mean = table.groupby(keys, sort=False)[told].transform(lambda forecast: forecast.mean(skipna=False))
     return table.assign(**{column: mean[column] for column in told}).drop_duplicates(keys, ignore_index=True)

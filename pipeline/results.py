@@ -50,7 +50,7 @@ def write_results(
     seeds = sorted({outcome.seed for outcome in outcomes})
     single = by_seed(outcomes, "forecasts") if len(seeds) > 1 else None
     simple = _best_simple(task, outcomes, accused)
-    found = judge(forecasts, facts, accused, single, cfg.seed, simple)
+    found = judge(forecasts, facts, accused, single, cfg.seed, simple, averaged(outcomes, "later"))
     error = validation_mae(outcomes, model)
     metrics = Metrics(
         task=task.name,

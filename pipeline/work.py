@@ -22,7 +22,7 @@ from runtime.quiet import quiet
 from runtime.record import UNFINISHED
 from tasks.task import Candidate, Prepared, Task, inputs_of, needs_of
 
-TABLES = ("forecasts", "calibration")
+TABLES = ("forecasts", "calibration", "later")
 
 
 class WorkUnit(NamedTuple):
@@ -105,8 +105,8 @@ def load_finished(path: Path) -> Outcome | None:
         return None
     try:
         rest = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        forecasts, calibration = (pd.read_parquet(_table(path, name)) for name in TABLES)
-        return Outcome(forecasts=forecasts, calibration=calibration, **rest)
+        forecasts, calibration, later = (pd.read_parquet(_table(path, name)) for name in TABLES)
+        return Outcome(forecasts=forecasts, calibration=calibration, later=later, **rest)
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = str(error).splitlines()[0]
         warnings.warn(f"{path}.json or a table of it cannot be read ({reason}); this unit is done again.", stacklevel=2)

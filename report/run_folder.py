@@ -60,7 +60,7 @@ KEPT_NO_FACTS = {
     ),
 }
 """Question and sections of runs that do not tell theirs, by their task."""
-WHOLE = {"n", "n_cells", "n_seeds", "step", "seed", "level", "missing"}  # columns of whole numbers
+WHOLE = {"n", "n_cells", "n_seeds", "step", "seed", "start", "level", "missing"}  # columns of whole numbers
 NEEDED = {
     "coverage": ["model", "part", "level", "coverage"],
     "pairwise": ["model", "other", "difference", "p_corrected"],
@@ -68,6 +68,7 @@ NEEDED = {
     "third": ["model", "third"],
     "unique_id": ["model", "unique_id"],
     "seed": ["model", "seed"],
+    "start": ["model", "start"],
 }
 """Columns without which a table is refused."""
 RENAMED = {"p_persistence": "p_reference", "p_clock": "p_reference", "stage": "third"}
@@ -81,7 +82,7 @@ class Metrics:
     """The evaluation of one run, as ``metrics.json`` keeps it.
 
     ``scores``, ``coverage``, ``pairwise``, ``notes`` and ``tests`` are those of ``evaluation.judge.Evaluation``, and
-    ``groups`` its scores of parts: by ``step``, ``unique_id``, ``third`` and ``seed``, as far as there are any.
+    ``groups`` its scores of parts: by ``step``, ``unique_id``, ``third``, ``seed`` and ``start``, as far as there are.
 
     Parameters
     ----------

@@ -28,6 +28,7 @@ from runtime.files import write_text
 
 IN_SET = "●"  # of a model that cannot be told from the best
 NO_METRIC = re.compile(r"^(n|p|seed|difference)(_|$)|_(low|high|std)$")  # numbers that explain others
+START = "start"
 BY = {"step": "steps ahead", "third": "third of life"}
 NAMED = {"step": "step {}"}  # a group as a heading; others are called by their value
 NOTHING = pd.Series(dtype=np.float64)
@@ -91,6 +92,8 @@ def print_table(console: Console, metrics: Metrics) -> None:
         colour = COLOURS.get(str(metrics.audit.get("verdict")).partition(" ")[0], "yellow")
         console.print(Text(literal(metrics.audit.get("sentence", "")), style=f"bold {colour}"))
     print_rows(console, score_table(metrics))
+    if (later := start_table(metrics)) is not None:
+        print_rows(console, later)
     print_notes(console, metrics.notes)
     for sentence in metrics.tests:
         console.print(Text(literal(sentence)))
@@ -179,9 +182,33 @@ def group_tables(metrics: Metrics) -> list[Table]:
             tables.append(_by_cell(metrics, table))
         elif group == "seed":
             tables.append(_by_seed(metrics, table))
+        elif group == START:
+            tables += [later] if (later := start_table(metrics)) is not None else []
         elif group in table and "mae" in table:
             tables.append(_by_group(metrics, table, group))
     return [table for table in tables if table.rows]
+
+
+def start_table(metrics: Metrics) -> Table | None:
+    """Return the MAE of every model by how much of the beginning of the cells is hidden: a row a beginning."""
+    found = metrics.groups.get(START)
+    if found is None or "mae" not in found:
+        return None
+    digits = digits_of(metrics.question, metrics.reference, metrics.scores)
+    ordered = reference_first(metrics.scores, metrics.reference)
+    known = set(found["model"])
+    models = [str(model) for model in ordered["model"] if model in known]
+    errors = found.drop_duplicates(["model", START]).set_index([START, "model"])["mae"]
+    rows = []
+    for start, part in found.groupby(START):
+        cells = [errors.get((start, model), math.nan) for model in models]
+        best = min((error for error in cells if np.isfinite(error)), default=math.nan)
+        numbers = [Cell(shown(error, digits), value=_finite(error), best=error == best) for error in cells]
+        name = "from the first cycle on" if start == 0 else f"{start:g} cycles hidden"
+        n_cells = int(part["n_cells"].max()) if "n_cells" in part else 0
+        rows.append(Row([Cell(name), *numbers, Cell(str(n_cells), value=n_cells)]))
+    columns = [Column("beginning", numeric=False), *(Column(model) for model in models), Column("cells", minor=True)]
+    return Table(f"MAE in {metrics.unit} where the beginning of a record is hidden", columns, rows)
 
 
 def plain_table(caption: str, frame: pd.DataFrame, titles: dict[str, str]) -> Table:

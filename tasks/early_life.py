@@ -104,6 +104,10 @@ class EarlyLife(OfCells):
         held: FloatArray = np.maximum(forecast, lived[:, None])
         return held
 
+    def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Sequence[Windows]:
+        """Return nothing: the first cycles of a life are what is asked of."""
+        return ()
+
     def table(
         self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
     ) -> pd.DataFrame:

@@ -224,6 +224,10 @@ class Forecast:
         """Return the forecasts as they are: a series may go anywhere."""
         return forecast
 
+    def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Sequence[Windows]:
+        """Return nothing: a series has no beginning that counts."""
+        return ()
+
     def table(
         self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
     ) -> pd.DataFrame:

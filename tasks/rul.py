@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.cells.end_of_life import FILTERS, filtered
 from data.cells.sequences import select_rows, sequences, short_cells
+from data.cells.starts import later_windows, together
 from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
@@ -25,6 +26,8 @@ from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Pre
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
 NOTHING = OmegaConf.create({})
+ANY, BIRTH = STARTS = ("any", "birth")
+LATE = 2  # lookbacks after which a record begins late
 COUNTS = ", counts cycles"
 """Behind the label of a row whose filter goes back to the beginning of the record, however long ago that was."""
 FAR = 50.0  # ratio of medians beyond which a column is in another unit
@@ -47,6 +50,13 @@ class RUL(OfCells):
         clock itself is left as it is.
     filter_cycles : int
         Of ``bounded`` [cycles].
+    start : str
+        ``any``: copies of the training cells whose beginning is hidden are learnt from too, so that a cell may come
+        with a past nobody has recorded; ``birth``: every record is taken to begin with its cell.
+    hidden : sequence of int
+        How much of the beginning the copies hide, a copy each [cycles].
+    tested_from : sequence of int
+        How much is hidden from the tested cells for further rows of the report, beside none [cycles].
 
     Raises
     ------
@@ -67,6 +77,7 @@ class RUL(OfCells):
         "audit",
         "cells.over_life",
         "cells.thirds",
+        "cells.starts",
         "calibration",
         "training.attention",
         "features.factors",
@@ -83,6 +94,9 @@ class RUL(OfCells):
         monotone: bool = False,
         filter: str = "none",
         filter_cycles: int = 200,
+        start: str = "birth",
+        hidden: Sequence[int] = (),
+        tested_from: Sequence[int] = (),
     ) -> None:
         if cfg.horizon != 1:
             raise ConfigError(f"horizon={cfg.horizon}: task=rul asks for the life left at one cycle; set horizon=1.")
@@ -92,7 +106,14 @@ class RUL(OfCells):
             raise ConfigError(f"task.filter={filter} must be one of {', '.join(FILTERS)}.")
         if filter_cycles < 1:
             raise ConfigError(f"task.filter_cycles={filter_cycles} must be at least 1 cycle.")
+        if start not in STARTS:
+            raise ConfigError(f"task.start={start} must be one of {', '.join(STARTS)}.")
+        if min([*hidden, *tested_from], default=1) < 1:
+            raise ConfigError(
+                f"task.hidden={list(hidden)} and task.tested_from={list(tested_from)} must hide at least 1 cycle each."
+            )
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
+        self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
         self.memory = {"none": 0.0, "bounded": float(filter_cycles), "from_birth": np.inf}[filter]
 
     def candidates(self) -> list[Candidate]:
@@ -121,7 +142,20 @@ class RUL(OfCells):
         learnt = np.asarray(fold.role == TRAIN)
         target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
         features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
-        return Prepared(sequences(features.transform(table), target, panel, self.cfg.lookback), features)
+        windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
+        known = np.isin(fold.role, (TRAIN, VALIDATION))
+        copies = later_windows(panel, table, features, known, self.hidden, self.cfg.lookback)
+        thinned = [copy.take(slice(None, None, self.train_every)) for copy in copies]
+        return Prepared(together([windows, *thinned]) if thinned else windows, features)
+
+    def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterator[Windows]:
+        """Yield the test windows as if the record of their cell began later; none where a cell was learnt from."""
+        ids, tested = panel.frame["unique_id"], np.asarray(fold.role == TEST)
+        unseen = tested & ~ids.isin(ids[np.isin(fold.role, (TRAIN, VALIDATION))]).to_numpy()
+        assert prepared.features is not None
+        if unseen.any():
+            table, lookback = as_table(panel), self.cfg.lookback
+            yield from later_windows(panel, table, prepared.features, unseen, self.tested_from, lookback)
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows whose last row has the role; of training windows one in ``train_every``."""
@@ -130,6 +164,8 @@ class RUL(OfCells):
     def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
         """Return forecasts ``(n, 1)``, filtered but for the clock's, not negative and, if asked, never rising."""
         cells = panel.frame["unique_id"].to_numpy()[windows.origin]
+        if windows.start is not None:  # copies of a cell whose beginning is hidden are records of their own
+            cells = pd.factorize(pd.MultiIndex.from_arrays([cells, windows.start]))[0]
         if self.memory and label != self.reference:
             ages = panel.ages().to_numpy(dtype=np.float64)[windows.origin]
             forecast = filtered(forecast, cells, ages, self.memory)
@@ -278,6 +314,7 @@ class RUL(OfCells):
         table = panel.frame[["unique_id", "ds"]].iloc[windows.origin].reset_index(drop=True)
         table = table.assign(step=0, **{label: forecasts[label][:, 0]})
         notes = list(short_cells(panel, self.cfg.lookback))
+        notes += self._protocol(panel)
         longest = float(card["longest_life"])
         if (panel.ages() > longest).any():
             notes.append(
@@ -286,6 +323,23 @@ class RUL(OfCells):
             )
         columns = {"unique_id": "cell", "ds": "cycle", "step": "", label: "RUL"}
         return Prediction(table, f"Remaining life [cycles] by {label}", notes, columns)
+
+    def _protocol(self, panel: Panel) -> list[str]:
+        """Say what the model takes the beginning of a record for, and which records do not begin so."""
+        if self.start == ANY:
+            return [
+                f"The model was trained on records that begin anywhere in a life (task.start={ANY}): a cell may have "
+                f"been used before the first cycle of the file."
+            ]
+        told = f"The model was trained on records that begin with the cell (task.start={BIRTH})"
+        first = panel.ages().groupby(panel.frame["unique_id"], sort=False).min()
+        late = first[first > LATE * self.cfg.lookback]
+        if late.empty:
+            return [f"{told}, and takes the first cycle of the file for the first of its cell."]
+        return [
+            f"{told}, but the file has none of the first cycles of {listed(late.index)}: what it says of them is "
+            f"likely to be far too long.  Train with task.start={ANY}."
+        ]
 
 
 def as_table(panel: Panel) -> pd.DataFrame:

@@ -156,6 +156,10 @@ class Task(Protocol):
         """Hold forecasts ``(n, H)`` of a row of the table to what the target can be, such as not below zero."""
         ...
 
+    def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterable[Windows]:
+        """Return windows of the test rows as if the record of their cell began later, for every beginning asked for."""
+        ...
+
     def table(
         self, panel: Panel, windows: Windows, label: str, forecast: FloatArray, ends: Mapping[str, FloatArray]
     ) -> pd.DataFrame:

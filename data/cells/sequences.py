@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-from data.contracts import FloatArray, Fold, IntArray, Panel, Windows
+from data.contracts import TRAIN, FloatArray, Fold, IntArray, Panel, Windows
 from data.panel import DataError
 
 
@@ -78,9 +78,15 @@ def select_rows(windows: Windows, fold: Fold, role: int, every: int = 1) -> Wind
     ----------
     every : int
         Of those each such one is kept, counted through all cells: neighbouring windows tell nearly the
-        same, so training can do with fewer.
+        same, so training can do with fewer.  Windows of a record that begins later are few already, and stay all
+        where training rows are asked for; no others are judged or chosen by.
     """
     if every < 1:
         raise ValueError(f"every={every} must be at least 1 window.")
-    chosen = np.flatnonzero(fold.role[windows.origin] == role)[::every]
+    own = fold.role[windows.origin] == role
+    if windows.start is None:
+        return windows.take(np.flatnonzero(own)[::every])
+    chosen = np.flatnonzero(own & (windows.start == 0))[::every]
+    if role == TRAIN:
+        chosen = np.r_[chosen, np.flatnonzero(own & (windows.start > 0))]
     return windows.take(chosen)

@@ -14,8 +14,8 @@ from report.figures.forecast import small_forecast
 from report.parts import Section
 from report.run_folder import RunFolder
 from report.selection import time_axis
-from report.table import group_tables
-from report.text import four, listed
+from report.table import START, group_tables, start_table
+from report.text import called, four, listed
 
 WALL = 24  # cells side by side
 NAMED = re.compile(r"learnt from \(([^)]*)\)")  # cells, as the audit names them
@@ -126,6 +126,31 @@ def thirds(run: RunFolder) -> Section | None:
     parts = [f"{four(value)} in {third}" for third, value in zip(mean.columns, own.to_numpy(dtype=float), strict=True)]
     heading = f"By third of life: {model} is off by {listed(parts)} life [{unit}]"
     return Section("regimes", "Thirds of life", heading, figures=[figure])
+
+
+def starts(run: RunFolder) -> Section | None:
+    """Draw the error of every model over how much of the beginning of the cells is hidden."""
+    found, metrics = run.metrics.groups.get(START), run.metrics
+    table = start_table(metrics)
+    if found is None or table is None or metrics.model not in set(found["model"]):
+        return None
+    errors = found.pivot_table(index=START, columns="model", values="mae")
+    drawing = over_time(
+        errors, metrics.model, metrics.reference, f"MAE [{metrics.unit}]", "cycles hidden from the beginning"
+    )
+    reference = called(metrics.reference)
+    figure = Figure(
+        "error_by_start",
+        [drawing],
+        "MAE over how many cycles of the beginning of a record are hidden",
+        f"Cycles are counted from the first row that is left, and so {reference} takes a used cell for a new one.",
+    )
+    own = errors[metrics.model]
+    heading = (
+        f"Used cells: with {own.index[-1]:g} cycles hidden {metrics.model} is off by {four(float(own.iloc[-1]))} "
+        f"{metrics.unit}, from the first cycle on by {four(float(own.iloc[0]))}"
+    )
+    return Section("starts", "Used cells", heading, tables=[table], figures=[figure])
 
 
 def lives(run: RunFolder) -> Section | None:

@@ -6,7 +6,7 @@ from report.figures.drawing import Figure
 from report.figures.heat_maps import pairs as pair_map
 from report.parts import Section
 from report.run_folder import Metrics, RunFolder
-from report.table import digits_of, group_tables, score_table
+from report.table import digits_of, group_tables, score_table, start_table
 from report.text import called, shown
 
 
@@ -17,7 +17,11 @@ def section(run: RunFolder) -> Section:
     unit = metrics.unit
     caption = f"Errors in {unit}; the best number of each column is bold.{red}  A click on a heading sorts."
     by_cell = f"{metrics.model} by cell"  # has a place of its own
-    further = [table for table in group_tables(metrics) if not table.caption.startswith(by_cell)]
+    beginnings = start_table(metrics)
+    elsewhere = None if beginnings is None else beginnings.caption
+    further = [
+        table for table in group_tables(metrics) if not table.caption.startswith(by_cell) and table.caption != elsewhere
+    ]
     return Section(
         "results",
         "Results",
