@@ -162,7 +162,7 @@ def inputs_centred_over_the_batch(plant):
 def model_that_peeks(plant):
     predict = Forecaster.predict
     plant[0].setattr(
-        Forecaster, "predict", lambda self, inputs: predict(self, inputs) + 0.01 * (inputs.windows.y - 900.0)
+        Forecaster, "predict", lambda self, inputs: 0.9 * predict(self, inputs) + 0.1 * inputs.batch.target[..., -1]
     )
 
 
@@ -232,9 +232,9 @@ def weights_chosen_on_test(plant):
     monkeypatch, seen = plant
     train = pipeline.fitting._train
 
-    def chosen(cfg, model, label, batch, validation, checkpoint):
+    def chosen(cfg, model, label, batch, validation, *rest):
         tested = LastValue().fit(seen["train"]).transform(seen["test"])
-        return train(cfg, model, label, batch, tested, checkpoint)
+        return train(cfg, model, label, batch, tested, *rest)
 
     monkeypatch.setattr(pipeline.fitting, "_train", chosen)
 
