@@ -65,6 +65,10 @@ class Trees(ABC):
                 for rows, target in zip(self._newest(batch), targets, strict=True)
             ]
 
+    def refit(self, known: Inputs) -> None:
+        """Learn anew from all scaled windows there are; nothing was chosen by validation."""
+        self.fit(known, known)
+
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``; trees treat rows one by one as they are."""
         batch = scaled_batch(inputs)

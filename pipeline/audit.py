@@ -216,8 +216,9 @@ def _made(
             seen = knows.chosen_on if row.lookbacks else knows.fitted_on  # the lookback is chosen on validation rows
             stages += _scaled(learnt, windows, seen, task.own_past(windows)[0])
         stages += _judged(task, panel, row, learnt, asked, knows)
-        if refit(task.cfg, panel, learnt.fitted, parts):
-            stages += _judged(task, panel, row, learnt, asked, knows)
+        again = refit(task, panel, fold, row, prepared, learnt, folder / "brief.ckpt")
+        if again is not None:
+            stages += _judged(task, panel, row, learnt._replace(fitted=again), asked, knows)
     return stages, windows
 
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -103,7 +103,7 @@ def evaluated(
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
     fitted = learnt.fitted
     held_out = finished(task, panel, candidate, fitted, parts.validation)
-    refit(task.cfg, panel, fitted, parts)
+    fitted = refit(task, panel, fold, candidate, prepared, learnt, checkpoint) or fitted
     tested = finished(task, panel, candidate, fitted, parts.test)
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
     ends = {name: task.finish(panel, parts.test, candidate.label, end) for name, end in ends.items()}
@@ -270,21 +270,55 @@ def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
     return panel.frame.assign(ds=panel.ages()).loc[np.asarray(fold.role == TRAIN), ["unique_id", "ds", "y"]]
 
 
-def refit(cfg: DictConfig, panel: Panel, fitted: Fitted, parts: Parts) -> bool:
-    """Let a model that can learn from validation rows as well, for what is forecast after them; say whether it did.
+def refit(
+    task: Task, panel: Panel, fold: Fold, candidate: Candidate, prepared: Prepared, learnt: Learnt, checkpoint: Path
+) -> Fitted | None:
+    """Let a model learn from validation rows as well, for what is forecast after them; None where it does not.
 
     Its settings were chosen, and its validation forecasts made, before; the scaling stays that of the training rows.
+    A network is trained anew, for as many epochs as erred least on validation windows.
     """
-    model = fitted.model
-    if cfg.get("refit", NONE) == NONE or not isinstance(model, Refittable) or not len(parts.validation.origin):
-        return False
-    both: list[Any] = [
-        None if array is None or more is None else np.concatenate([array, more])
-        for array, more in zip(parts.train, parts.validation, strict=True)
-    ]
-    known = Windows(*both)
-    model.refit(fitted.inputs(known, rows_of(panel, known)))
-    return True
+    fitted, model = learnt.fitted, learnt.fitted.model
+    if task.cfg.get("refit", NONE) == NONE or not len(task.select(prepared.windows, fold, VALIDATION).origin):
+        return None
+    if not isinstance(model, Refittable) and not (isinstance(model, Forecaster) and task.retrains):
+        return None
+    known = task.known(prepared.windows, fold)
+    if isinstance(model, Refittable):
+        model.refit(fitted.inputs(known, rows_of(panel, known)))
+        return fitted
+    return _retrained(task, panel, candidate, prepared, learnt, known, checkpoint)
+
+
+def _retrained(
+    task: Task, panel: Panel, candidate: Candidate, prepared: Prepared, learnt: Learnt, known: Windows, checkpoint: Path
+) -> Fitted:
+    """Train a network on all windows that are known, with nothing held out: its number of epochs was chosen before."""
+    cfg, fitted = task.cfg.copy(), learnt.fitted
+    cfg.trainer.max_epochs = _best_epoch(learnt.losses)
+    if cfg.augmentation._target_ == AUTO:
+        nothing = OmegaConf.create({"_target_": NO_AUGMENTATION})
+        cfg.augmentation = cfg.augmentation.inner if learnt.augmented else nothing
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    known = known if fitted.lookback is None else newest(known, fitted.lookback)
+    n_extra, lookback = scaling_of(cfg).n_extra(known), fitted.lookback or candidate.lookback
+    model = unfitted(cfg, candidate.model, known.past.shape[2], lookback, n_extra).model
+    assert isinstance(model, Forecaster)
+    fresh = fitted._replace(model=model)
+    batch = _with_synthetic(cfg, fresh.scaling.transform(known), prepared.n_conditions)
+    nobody = fresh.inputs(known.take(slice(0)), rows_of(panel, known.take(slice(0))))
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    given = model.before(Inputs(known, batch, rows_of(panel, known), fresh.scaling), nobody)
+    own = checkpoint.with_name(f"{checkpoint.stem}_refit.ckpt")
+    _train(cfg, model, candidate.label, *given, own, [])
+    own.unlink(missing_ok=True)
+    return fresh
+
+
+def _best_epoch(losses: Losses) -> int:
+    """Return the number of epochs, from 1, after which the mean loss on validation windows was least."""
+    told = [epoch.get("val/loss", np.inf) for epoch in losses]
+    return int(np.argmin(np.nan_to_num(told, nan=np.inf))) + 1
 
 
 def digest_of(*parts: Batch | Windows) -> str:
@@ -305,7 +339,11 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
 
 def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
     """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
-    scaled = fitted.scaling.fit(train).transform(train)
+    return _with_synthetic(cfg, fitted.scaling.fit(train).transform(train), n_conditions)
+
+
+def _with_synthetic(cfg: DictConfig, scaled: Batch, n_conditions: int) -> Batch:
+    """Return scaled windows with synthetic ones behind them."""
     drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
     return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
 

@@ -16,7 +16,7 @@ from evaluation.leakage.perturb import WAYS, replacement
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
-from tasks.cells import OfCells
+from tasks.cells import OfCells, learning_from_validation
 from tasks.rul import as_table, cell_overlap
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
@@ -50,6 +50,7 @@ class EarlyLife(OfCells):
     name: ClassVar[str] = "early_life"
     question: ClassVar[Question] = Question(TOTAL, "life", "cell", "the mean of the training cells", decimals=1)
     reference: str = "Mean life"
+    retrains: ClassVar[bool] = True
     strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -103,6 +104,10 @@ class EarlyLife(OfCells):
         lived = panel.ages().to_numpy(dtype=np.float64)[windows.origin]
         held: FloatArray = np.maximum(forecast, lived[:, None])
         return held
+
+    def known(self, windows: Windows, fold: Fold) -> Windows:
+        """Return the windows of training and validation cells."""
+        return self.select(windows, learning_from_validation(fold), TRAIN)
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Sequence[Windows]:
         """Return nothing: the first cycles of a life are what is asked of."""

@@ -87,6 +87,7 @@ class Forecast:
     name: ClassVar[str] = "forecast"
     question: ClassVar[Question] = Question(SERIES)
     reference: str = LAST_VALUE
+    retrains: ClassVar[bool] = False
     strangers: ClassVar[Sequence[str]] = ("features",)
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -223,6 +224,12 @@ class Forecast:
     def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
         """Return the forecasts as they are: a series may go anywhere."""
         return forecast
+
+    def known(self, windows: Windows, fold: Fold) -> Windows:
+        """Return training and validation windows; none whose targets are of both parts."""
+        pairs = zip(self.select(windows, fold, TRAIN), self.select(windows, fold, VALIDATION), strict=True)
+        both: list[Any] = [None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs]
+        return Windows(*both)
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Sequence[Windows]:
         """Return nothing: a series has no beginning that counts."""

@@ -20,7 +20,7 @@ from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
-from tasks.cells import OfCells
+from tasks.cells import OfCells, learning_from_validation
 from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
@@ -69,6 +69,7 @@ class RUL(OfCells):
         REMAINING, "remaining life", "cell", "the mean life of the training cells minus the age", decimals=2
     )
     reference: str = "Clock"
+    retrains: ClassVar[bool] = True
     strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
@@ -147,6 +148,10 @@ class RUL(OfCells):
         copies = later_windows(panel, table, features, known, self.hidden, self.cfg.lookback)
         thinned = [copy.take(slice(None, None, self.train_every)) for copy in copies]
         return Prepared(together([windows, *thinned]) if thinned else windows, features)
+
+    def known(self, windows: Windows, fold: Fold) -> Windows:
+        """Return the windows of training and validation cells, as few of a cell as in training."""
+        return self.select(windows, learning_from_validation(fold), TRAIN)
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterator[Windows]:
         """Yield the test windows as if the record of their cell began later; none where a cell was learnt from."""

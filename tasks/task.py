@@ -106,6 +106,8 @@ class Task(Protocol):
     """What is forecast, in facts that a run folder keeps: scores, tests and the report go by them, not by the name."""
     reference: str
     """Label of the forecast anyone can make, beside which every number stands."""
+    retrains: ClassVar[bool]
+    """Whether ``refit`` trains networks anew: cells are few, and in no order of time."""
     strangers: ClassVar[Sequence[str]]
     """Groups of ``conf/`` that it has no use for."""
     sections: ClassVar[Sequence[str]]
@@ -154,6 +156,10 @@ class Task(Protocol):
 
     def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
         """Hold forecasts ``(n, H)`` of a row of the table to what the target can be, such as not below zero."""
+        ...
+
+    def known(self, windows: Windows, fold: Fold) -> Windows:
+        """Return what is learnt from once validation has chosen the settings: training and validation windows."""
         ...
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterable[Windows]:
