@@ -137,5 +137,9 @@ def test_papers_are_as_published(experiment, configure):
 @pytest.mark.parametrize("name", choices("model"))
 def test_by_default_each_model_sees_all_components_and_networks_start_from_the_naive_forecast(name, configure):
     cfg = configure("experiment=sp500", f"model={name}")
-    assert cfg.model.get("component", {}).get("_target_") in (None, "models.allocation.Joint")
+    assert cfg.model.get("component", {}).get("_target_") in (
+        None,
+        "models.allocation.Joint",
+        "models.allocation.Ensemble",
+    )
     assert cfg.model.get("network", {}).get("zero_head", True) is True
