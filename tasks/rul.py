@@ -204,7 +204,20 @@ class RUL(OfCells):
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.question, self.reference, "cycles", lives=panel.lives(), notes=self._filter_notes())
+        return Facts(self.question, self.reference, "cycles", lives=panel.lives(), notes=self._notes(panel, folds))
+
+    def _notes(self, panel: Panel, folds: Sequence[Fold]) -> list[str]:
+        """Say what the filter does, and where fewer cells than asked for are held out."""
+        asked, ids = self.cfg.split.get("validation"), panel.frame["unique_id"]
+        held = min(ids[np.asarray(fold.role == VALIDATION)].nunique() for fold in folds)
+        if not isinstance(asked, int) or held >= asked:
+            return self._filter_notes()
+        count = f"{held} of the {asked} cells of split.validation" if held else "No cell"
+        return [
+            *self._filter_notes(),
+            f"{count} {'is' if held < 2 else 'are'} held out for validation: at least half of the cells that are not "
+            f"tested are learnt from.",
+        ]
 
     def _filter_notes(self) -> list[str]:
         """Say what the filter does to every row but the clock's, and what it would say without a model."""

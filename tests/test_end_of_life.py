@@ -117,7 +117,14 @@ def test_the_table_says_what_the_filter_does(configure, records):
     assert "Filter alone" in notes
     birth = " ".join(task(configure, "task.filter=from_birth").facts(panel, [fold]).notes)
     assert "whose number is a clock" in birth
-    assert not task(configure, "task.filter=none").facts(panel, [fold]).notes
+    assert not task(configure, "task.filter=none", "split.validation=0").facts(panel, [fold]).notes
+
+
+def test_fewer_validation_cells_than_asked_for_are_told(configure, records):
+    panel = cells_panel(records)
+    fold = Fold(np.where(panel.frame["unique_id"] == "a", TRAIN, TEST).astype(np.int8), "without b")
+    assert "No cell is held out" in task(configure, "split.validation=4").facts(panel, [fold]).notes[-1]
+    assert len(task(configure, "split.validation=0").facts(panel, [fold]).notes) == 1
 
 
 @pytest.mark.parametrize("word", ["task.filter=forever", "task.filter_cycles=[]", "task.filter_cycles=[-1]"])
