@@ -225,7 +225,7 @@ def _made(
 def _judged(task: Task, panel: Panel, row: Candidate, learnt: Learnt, asked: Windows, knows: Knowledge) -> list[Stage]:
     """Return the weights of a candidate, and its forecasts."""
     fitted = learnt.fitted
-    forecast = task.finish(panel, asked, row.label, fitted.forecast(asked, rows_of(panel, asked)))
+    forecast = task.finish(panel, asked, fitted.forecast(asked, rows_of(panel, asked)), fitted.memory)
     stages = [Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label)]
     if fitted.model.needs.state:
         weights = Stage("weights", flatten(fitted.weights()), fitted_on=knows.chosen_on, subject=row.label)

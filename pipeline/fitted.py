@@ -31,6 +31,8 @@ BLEND_WEIGHT = "blend/weight"
 """Under this name a state holds the weight of a blend; without it the forecasts are the model's alone."""
 LOOKBACK = "chosen/lookback"
 """Under this name a state holds the steps a model looks back upon, where it was given a choice."""
+AVERAGED = "chosen/memory"
+"""Under this name a state holds the steps of the past that forecasts are averaged over, where they are."""
 
 
 class Fitted(NamedTuple):
@@ -43,6 +45,8 @@ class Fitted(NamedTuple):
     """Where forecasts are part model, part reference."""
     lookback: int | None = None
     """Newest steps of a window that the model sees, where it was given a choice; None: all."""
+    memory: float | None = None
+    """Steps of the past over which forecasts are averaged, as ``Task.memory`` has chosen; None: they are not."""
 
     def inputs(self, windows: Windows, rows: pd.DataFrame) -> Inputs:
         """Return windows as the model takes them: as long as it has chosen, and scaled where it asks for that."""
@@ -87,7 +91,8 @@ class Fitted(NamedTuple):
         """Return what the model has learnt by name, its share in the forecasts and the lookback it has chosen."""
         share = {} if self.blend is None else {BLEND_WEIGHT: np.array(self.blend.weight)}
         chosen = {} if self.lookback is None else {LOOKBACK: np.array(self.lookback)}
-        return self.model.state() | share | chosen
+        averaged = {} if self.memory is None else {AVERAGED: np.array(self.memory)}
+        return self.model.state() | share | chosen | averaged
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return weights, scaling, features and blend by name."""
@@ -98,8 +103,8 @@ class Fitted(NamedTuple):
             parts["features"] = self.features.state()
         if self.blend is not None:
             parts |= {"blend": {"weight": np.array(self.blend.weight)}, "reference": self.blend.reference.state()}
-        if self.lookback is not None:
-            parts["chosen"] = {"lookback": np.array(self.lookback)}
+        chosen = {"lookback": self.lookback, "memory": self.memory}
+        parts["chosen"] = {name: np.array(value) for name, value in chosen.items() if value is not None}
         return {f"{part}/{name}": _numpy(value) for part, held in parts.items() for name, value in held.items()}
 
     def load_state(self, tensors: Tensors) -> "Fitted":
@@ -109,6 +114,11 @@ class Fitted(NamedTuple):
             self.scaling.load_state(below("scaling", tensors))
         if self.features is not None:
             self.features.load_state(below("features", tensors))
+        if AVERAGED in tensors:
+            return self._replace(memory=tensors[AVERAGED].item())._with_blend(tensors)
+        return self._with_blend(tensors)
+
+    def _with_blend(self, tensors: Tensors) -> "Fitted":
         if self.blend is None:
             return self
         self.blend.reference.load_state(below("reference", tensors))

@@ -102,11 +102,11 @@ def evaluated(
     parts = parts_of(task, panel, fold, prepared)
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
     fitted = learnt.fitted
-    held_out = finished(task, panel, candidate, fitted, parts.validation)
+    held_out = finished(task, panel, fitted, parts.validation)
     fitted = refit(task, panel, fold, candidate, prepared, learnt, checkpoint) or fitted
-    tested = finished(task, panel, candidate, fitted, parts.test)
+    tested = finished(task, panel, fitted, parts.test)
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
-    ends = {name: task.finish(panel, parts.test, candidate.label, end) for name, end in ends.items()}
+    ends = {name: task.finish(panel, parts.test, end, fitted.memory) for name, end in ends.items()}
     hidden = [_of_later(task, panel, candidate, fitted, windows) for windows in task.later(panel, fold, prepared)]
     outcome = Outcome(
         model=candidate.label,
@@ -120,6 +120,7 @@ def evaluated(
         augmented=learnt.augmented,
         weight=None if fitted.blend is None else fitted.blend.weight,
         lookback=fitted.lookback,
+        memory=fitted.memory,
         seconds=time.perf_counter() - began,
         later=pd.concat(hidden, ignore_index=True) if hidden else pd.DataFrame(),
     )
@@ -128,14 +129,13 @@ def evaluated(
 
 def _of_later(task: Task, panel: Panel, candidate: Candidate, fitted: Fitted, windows: Windows) -> pd.DataFrame:
     """Return the forecasts of windows whose records begin later, and how many cycles are hidden from them."""
-    forecast = finished(task, panel, candidate, fitted, windows)
+    forecast = finished(task, panel, fitted, windows)
     return task.table(panel, windows, candidate.label, forecast, {}).assign(start=windows.start)
 
 
-def finished(task: Task, panel: Panel, candidate: Candidate, fitted: Fitted, windows: Windows) -> FloatArray:
-    """Return the forecasts ``(n, H)`` of a row of the table, held to what the target can be."""
-    forecast = fitted.forecast(windows, rows_of(panel, windows))
-    return task.finish(panel, windows, candidate.label, forecast)
+def finished(task: Task, panel: Panel, fitted: Fitted, windows: Windows) -> FloatArray:
+    """Return the forecasts ``(n, H)`` of a model, held to what the target can be."""
+    return task.finish(panel, windows, fitted.forecast(windows, rows_of(panel, windows)), fitted.memory)
 
 
 def validated(
@@ -163,7 +163,7 @@ def validated(
     fitted, losses, *_ = learn(
         task, panel, fold, candidate, prepared, Parts(train, held_out, nothing), checkpoint, extra
     )
-    forecast = finished(task, panel, candidate, fitted, held_out)
+    forecast = finished(task, panel, fitted, held_out)
     error = float(np.abs(forecast - held_out.y).mean())
     return Validated(error, losses, time.perf_counter() - began)
 
@@ -189,7 +189,7 @@ def learn(
     """
     if not candidate.lookbacks:
         learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
-        return _blended(task, panel, fold, parts, learnt)
+        return _settled(task, panel, fold, candidate, parts, learnt)
     tried = []
     for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
         seen = Parts(*(newest(windows, lookback) for windows in parts))
@@ -200,7 +200,7 @@ def learn(
         tried.append((_error(learnt, panel, parts.validation), lookback, learnt))
     *_, (_, _, longest) = tried
     _, _, learnt = min(tried, key=lambda one: one[:2])
-    return _blended(task, panel, fold, parts, learnt._replace(digest=longest.digest))
+    return _settled(task, panel, fold, candidate, parts, learnt._replace(digest=longest.digest))
 
 
 def _error(learnt: Learnt, panel: Panel, windows: Windows) -> float:
@@ -243,6 +243,14 @@ def _augmented(
         tried.append((_error(learnt, panel, parts.validation), number, learnt))
     _, number, learnt = min(tried, key=lambda one: one[:2])
     return learnt._replace(augmented=bool(number), batch=tried[-1][2].batch)
+
+
+def _settled(task: Task, panel: Panel, fold: Fold, candidate: Candidate, parts: Parts, learnt: Learnt) -> Learnt:
+    """Choose on validation rows what is done to forecasts: their share, and how far back they are averaged."""
+    learnt = _blended(task, panel, fold, parts, learnt)
+    held_out, fitted = parts.validation, learnt.fitted
+    memory = task.memory(panel, held_out, candidate.label, fitted.forecast(held_out, rows_of(panel, held_out)))
+    return learnt._replace(fitted=fitted._replace(memory=memory))
 
 
 def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt) -> Learnt:
@@ -375,7 +383,7 @@ def _fit(
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     if isinstance(model, Forecaster):
         given = model.before(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
-        watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation, candidate.label)), *extra]
+        watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation)), *extra]
         losses = _train(cfg, model, candidate.label, *given, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
     model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)

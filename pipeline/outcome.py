@@ -35,6 +35,8 @@ class Outcome(NamedTuple):
     """Share of the model in its forecasts, the rest being the reference's [fraction]; None: the model alone."""
     lookback: int | None = None
     """Steps it looks back upon, where it was given a choice; else None."""
+    memory: float | None = None
+    """Steps of the past over which its forecasts are averaged, where they are; else None."""
     members: dict[str, float] | None = None
     """Of a combination the weight of each model by its label; else None."""
     later: pd.DataFrame = pd.DataFrame()

@@ -65,7 +65,7 @@ class Loaded(NamedTuple):
         made, ends = [], []
         for fitted, windows in zip(self.models, asked, strict=True):
             known = rows_of(panel, windows)
-            hold = partial(self.task.finish, panel, windows, self.label)
+            hold = partial(self.task.finish, panel, windows, memory=fitted.memory)
             made.append(hold(fitted.forecast(windows, known)))
             ends.append({name: hold(end) for name, end in fitted.own_intervals(windows, known).items()})
         return np.mean(made, axis=0), {name: np.mean([one[name] for one in ends], axis=0) for name in ends[0]}
@@ -147,7 +147,7 @@ def _combination(task: Task, panel: Panel, folder: Path) -> tuple[dict[str, Floa
                 return {}, [f"{label} is left out: no weights of {name} are kept with the run."]
             blend = Blend(1.0, reference_of(task)) if own is not None and BLEND_WEIGHT in own else None
             fitted = fresh if own is None else fresh._replace(blend=blend).load_state(own)
-            forecasts[name] = task.finish(panel, windows, name, fitted.forecast(windows, rows_of(panel, windows)))
+            forecasts[name] = task.finish(panel, windows, fitted.forecast(windows, rows_of(panel, windows)))
         made.append(weighted(forecasts, {name: entry["weights"][name] for name in forecasts}))
     return ({label: np.mean(made, axis=0)} if made else {}), []
 

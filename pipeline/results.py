@@ -113,6 +113,7 @@ def _card(task: Task, panel: Panel, outcomes: list[Outcome], audit: Audit) -> di
         "augmented": {o.name: o.augmented for o in outcomes if o.augmented is not None},
         "blend": {o.name: round(o.weight, 4) for o in outcomes if o.weight is not None},
         "lookback": {o.name: o.lookback for o in outcomes if o.lookback is not None},
+        "filter": {o.name: o.memory for o in outcomes if o.memory is not None},
         "combination": {o.name: o.members for o in outcomes if o.members is not None},
         "seconds": {o.name: round(o.seconds, 2) for o in outcomes},
         "learnt_from": {o.name: o.learnt_from for o in outcomes},

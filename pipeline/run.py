@@ -87,5 +87,6 @@ def closing(outcome: Outcome) -> str:
     epochs = f"  {len(outcome.losses)} epochs" if outcome.losses else ""
     share = "" if outcome.weight is None else f"  share {outcome.weight:.2f}"
     chosen = "" if outcome.lookback is None else f"  lookback {outcome.lookback}"
-    told = f"{epochs}{held_out}{share}{chosen}"
+    averaged = "" if not outcome.memory else f"  filter {outcome.memory:g}"
+    told = f"{epochs}{held_out}{share}{chosen}{averaged}"
     return f"{outcome.model:<24} {outcome.fold}  seed {outcome.seed}  {outcome.seconds:6.1f} s{told}"

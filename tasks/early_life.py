@@ -99,7 +99,10 @@ class EarlyLife(OfCells):
         """Return the windows of the cells that have the role."""
         return windows.take(fold.role[windows.origin] == role)
 
-    def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
+    def memory(self, panel: Panel, held_out: Windows, label: str, forecast: FloatArray) -> None:
+        """Choose nothing: no forecast is averaged with earlier ones."""
+
+    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray, memory: float | None = None) -> FloatArray:
         """Return forecasts ``(n, 1)`` that are no shorter than what each cell has lived already."""
         lived = panel.ages().to_numpy(dtype=np.float64)[windows.origin]
         held: FloatArray = np.maximum(forecast, lived[:, None])

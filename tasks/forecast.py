@@ -221,7 +221,10 @@ class Forecast:
         """Return the windows all of whose targets have the role."""
         return select(windows, fold, role, self.reach)
 
-    def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
+    def memory(self, panel: Panel, held_out: Windows, label: str, forecast: FloatArray) -> None:
+        """Choose nothing: no forecast is averaged with earlier ones."""
+
+    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray, memory: float | None = None) -> FloatArray:
         """Return the forecasts as they are: a series may go anywhere."""
         return forecast
 

@@ -27,6 +27,7 @@ CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
 NOTHING = OmegaConf.create({})
 ANY, BIRTH = STARTS = ("any", "birth")
+WHOLE = 10**9  # [cycles] no record is as long
 LATE = 2  # lookbacks after which a record begins late
 COUNTS = ", counts cycles"
 """Behind the label of a row whose filter goes back to the beginning of the record, however long ago that was."""
@@ -46,10 +47,10 @@ class RUL(OfCells):
         Whether a forecast may not exceed the one before it: the least one so far takes its place.
     filter : str
         Over which of a cell's own past cycles the end of life that forecasts imply is averaged: ``none``, ``bounded``
-        (the last ``filter_cycles``) or ``from_birth`` (all on record, whose number is a clock: rows say so).  The
-        clock itself is left as it is.
-    filter_cycles : int
-        Of ``bounded`` [cycles].
+        (as many of the last as err least on validation cells) or ``from_birth`` (all on record, whose number is a
+        clock: rows say so).  The clock itself is left as it is.
+    filter_cycles : sequence of int
+        From which ``bounded`` chooses [cycles]; 0 averages nothing.  With nothing held out it takes the largest.
     start : str
         ``any``: copies of the training cells whose beginning is hidden are learnt from too, so that a cell may come
         with a past nobody has recorded; ``birth``: every record is taken to begin with its cell.
@@ -94,7 +95,7 @@ class RUL(OfCells):
         train_every: int = 1,
         monotone: bool = False,
         filter: str = "none",
-        filter_cycles: int = 200,
+        filter_cycles: Sequence[int] = (0, 25, 50, 100, 200),
         start: str = "birth",
         hidden: Sequence[int] = (),
         tested_from: Sequence[int] = (),
@@ -105,8 +106,8 @@ class RUL(OfCells):
             raise ConfigError(f"task.train_every={train_every} must be at least 1 cycle.")
         if filter not in FILTERS:
             raise ConfigError(f"task.filter={filter} must be one of {', '.join(FILTERS)}.")
-        if filter_cycles < 1:
-            raise ConfigError(f"task.filter_cycles={filter_cycles} must be at least 1 cycle.")
+        if not filter_cycles or min(filter_cycles) < 0:
+            raise ConfigError(f"task.filter_cycles={list(filter_cycles)} must name numbers of cycles, 0 for no filter.")
         if start not in STARTS:
             raise ConfigError(f"task.start={start} must be one of {', '.join(STARTS)}.")
         if min([*hidden, *tested_from], default=1) < 1:
@@ -115,17 +116,17 @@ class RUL(OfCells):
             )
         self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
         self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
-        self.memory = {"none": 0.0, "bounded": float(filter_cycles), "from_birth": np.inf}[filter]
+        self.memories = {"none": [], "bounded": sorted(filter_cycles), "from_birth": [WHOLE]}[filter]
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines, what the filter makes of no model at all, and the clock, each label once."""
-        nodes = [self.cfg.model, *(self.cfg.baselines or {}).values(), *([ALONE] if self.memory else []), CLOCK]
+        nodes = [self.cfg.model, *(self.cfg.baselines or {}).values(), *([ALONE] if self.memories else []), CLOCK]
         return once_each(Candidate(self._label(node), node, NOTHING) for node in nodes)
 
     def _label(self, node: DictConfig) -> str:
         """Return what tables call a row: one whose filter counts the cycles on record says so."""
         label = str(node.label)
-        return label + COUNTS if np.isinf(self.memory) and label != self.reference else label
+        return label + COUNTS if self.memories == [WHOLE] and label != self.reference else label
 
     def warm(self, panel: Panel) -> None:
         """Do nothing: features are fitted anew on every fold."""
@@ -166,14 +167,23 @@ class RUL(OfCells):
         """Return the windows whose last row has the role; of training windows one in ``train_every``."""
         return select_rows(windows, fold, role, self.train_every if role == TRAIN else 1)
 
-    def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
-        """Return forecasts ``(n, 1)``, filtered but for the clock's, not negative and, if asked, never rising."""
+    def memory(self, panel: Panel, held_out: Windows, label: str, forecast: FloatArray) -> float | None:
+        """Return over how many cycles implied ends of life err least on validation cells; None for the clock."""
+        if not self.memories or label == self.reference:
+            return None
+        if not len(held_out.origin) or not np.isfinite(forecast).all():
+            return float(self.memories[-1])
+        errors = [float(np.abs(self.finish(panel, held_out, forecast, m) - held_out.y).mean()) for m in self.memories]
+        return float(self.memories[int(np.argmin(errors))])
+
+    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray, memory: float | None = None) -> FloatArray:
+        """Return forecasts ``(n, 1)``, filtered over some cycles, not negative and, if asked, never rising."""
         cells = panel.frame["unique_id"].to_numpy()[windows.origin]
         if windows.start is not None:  # copies of a cell whose beginning is hidden are records of their own
             cells = pd.factorize(pd.MultiIndex.from_arrays([cells, windows.start]))[0]
-        if self.memory and label != self.reference:
+        if memory:
             ages = panel.ages().to_numpy(dtype=np.float64)[windows.origin]
-            forecast = filtered(forecast, cells, ages, self.memory)
+            forecast = filtered(forecast, cells, ages, memory)
         return monotone_clip(forecast, cells, self.monotone)
 
     def table(
@@ -194,18 +204,35 @@ class RUL(OfCells):
 
     def facts(self, panel: Panel, folds: Sequence[Fold]) -> Facts:
         """Return the life of every cell."""
-        return Facts(self.question, self.reference, "cycles", lives=panel.lives(), notes=self._filter_notes())
+        return Facts(self.question, self.reference, "cycles", lives=panel.lives(), notes=self._notes(panel, folds))
+
+    def _notes(self, panel: Panel, folds: Sequence[Fold]) -> list[str]:
+        """Say what the filter does, and where fewer cells than asked for are held out."""
+        asked, ids = self.cfg.split.get("validation"), panel.frame["unique_id"]
+        held = min(ids[np.asarray(fold.role == VALIDATION)].nunique() for fold in folds)
+        if not isinstance(asked, int) or held >= asked:
+            return self._filter_notes()
+        count = f"{held} of the {asked} cells of split.validation" if held else "No cell"
+        return [
+            *self._filter_notes(),
+            f"{count} {'is' if held < 2 else 'are'} held out for validation: at least half of the cells that are not "
+            f"tested are learnt from.",
+        ]
 
     def _filter_notes(self) -> list[str]:
         """Say what the filter does to every row but the clock's, and what it would say without a model."""
-        if not self.memory:
+        if not self.memories:
             return []
-        over = "all cycles on record" if np.isinf(self.memory) else f"at most {self.memory:g} of its past cycles"
-        counts = "; the number of these is a clock, where records begin with the cell" if np.isinf(self.memory) else ""
+        over = f"as many of its past cycles, at most {self.memories[-1]:g}, as err least on validation cells"
+        counts = ""
+        if self.memories == [WHOLE]:
+            over = "all its cycles on record"
+            counts = ", whose number is a clock where records begin with the cell"
+        clock = self.reference.lower()
         return [
-            f"The end of life a row forecasts is averaged over {over}, cell by cell, but for the "
-            f"{self.reference.lower()}'s{counts}.  {ALONE.label} is that filter of one and the same remaining life, "
-            f"the mean of the training cells: what it tells without a sensor."
+            f"The end of life a row forecasts is averaged over {over}{counts}, but for the {clock}'s.  "
+            f"{ALONE.label} is that filter of one and the same remaining life, the mean of the training cells: what it "
+            f"tells without a sensor."
         ]
 
     def card(self, panel: Panel) -> dict[str, Any]:

@@ -154,8 +154,21 @@ class Task(Protocol):
         """Return the windows whose targets have a role; of training windows those that are learnt from."""
         ...
 
-    def finish(self, panel: Panel, windows: Windows, label: str, forecast: FloatArray) -> FloatArray:
-        """Hold forecasts ``(n, H)`` of a row of the table to what the target can be, such as not below zero."""
+    def memory(self, panel: Panel, held_out: Windows, label: str, forecast: FloatArray) -> float | None:
+        """Choose, by a row's forecasts of validation windows, over how much of the past ``finish`` averages [steps].
+
+        None where nothing is averaged.
+        """
+        ...
+
+    def finish(self, panel: Panel, windows: Windows, forecast: FloatArray, memory: float | None = None) -> FloatArray:
+        """Hold forecasts ``(n, H)`` to what the target can be, such as not below zero.
+
+        Parameters
+        ----------
+        memory : float or None
+            What ``memory`` has chosen.
+        """
         ...
 
     def known(self, windows: Windows, fold: Fold) -> Windows:

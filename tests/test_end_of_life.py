@@ -66,18 +66,34 @@ def cells_panel(records):
     return validated(frame, "cells", "cycles")
 
 
-def test_every_row_is_filtered_but_the_clock(configure, records):
+def noisy_windows(records):
     panel = cells_panel(records)
     y = panel.frame["y"].to_numpy()[:, None]
     noisy = y + np.random.default_rng(1).normal(0, 30, y.shape)
-    windows = Windows(y[:, :, None], y[:, :, None], y, np.arange(len(y)))
-    bounded = task(configure)
-    np.testing.assert_array_equal(bounded.finish(panel, windows, "Clock", noisy), np.maximum(noisy, 0))
+    return panel, Windows(y[:, :, None], y[:, :, None], y, np.arange(len(y))), noisy
+
+
+def test_forecasts_are_filtered_over_what_was_chosen(configure, records):
+    panel, windows, noisy = noisy_windows(records)
+    own = task(configure)
     ages = panel.frame["ds"].to_numpy(dtype=float)
-    expected = filtered(noisy, panel.frame["unique_id"].to_numpy(), ages, 200.0)
-    np.testing.assert_array_equal(bounded.finish(panel, windows, "Ridge", noisy), np.maximum(expected, 0))
-    plain = task(configure, "task.filter=none")
-    np.testing.assert_array_equal(plain.finish(panel, windows, "Ridge", noisy), np.maximum(noisy, 0))
+    expected = filtered(noisy, panel.frame["unique_id"].to_numpy(), ages, 50.0)
+    np.testing.assert_array_equal(own.finish(panel, windows, noisy, 50.0), np.maximum(expected, 0))
+    for memory in (None, 0.0):
+        np.testing.assert_array_equal(own.finish(panel, windows, noisy, memory), np.maximum(noisy, 0))
+
+
+def test_validation_cells_choose_how_far_back_and_the_clock_is_left_alone(configure, records):
+    panel, windows, noisy = noisy_windows(records)
+    own = task(configure)
+    assert own.memory(panel, windows, "Ridge", noisy) == 200.0  # noise: the more the better
+    drifting = windows.y * 0.2  # it always says a fifth: what was said long ago is further off
+    assert own.memory(panel, windows, "Ridge", drifting) == 0.0
+    assert own.memory(panel, windows, "Clock", noisy) is None
+    nobody = windows.take(slice(0))
+    assert own.memory(panel, nobody, "Ridge", noisy[:0]) == 200.0
+    assert task(configure, "task.filter=none").memory(panel, windows, "Ridge", noisy) is None
+    assert task(configure, "task.filter=from_birth").memory(panel, windows, "Ridge", noisy) > 1e6
 
 
 def test_rows_that_count_all_cycles_say_so_and_what_a_filter_makes_alone_stands_beside(configure):
@@ -97,14 +113,21 @@ def test_the_table_says_what_the_filter_does(configure, records):
     facts = task(configure).facts(panel, [fold])
     rows = panel.frame.assign(origin=panel.frame["ds"], step=0, model="Clock", y_hat=panel.frame["y"] + 1)
     notes = " ".join(judge(rows, facts, {}).notes)
-    assert "at most 200 of its past cycles" in notes
+    assert "as many of its past cycles, at most 200, as err least on validation cells" in notes
     assert "Filter alone" in notes
     birth = " ".join(task(configure, "task.filter=from_birth").facts(panel, [fold]).notes)
-    assert "is a clock" in birth
-    assert not task(configure, "task.filter=none").facts(panel, [fold]).notes
+    assert "whose number is a clock" in birth
+    assert not task(configure, "task.filter=none", "split.validation=0").facts(panel, [fold]).notes
 
 
-@pytest.mark.parametrize("word", ["task.filter=forever", "task.filter_cycles=0"])
+def test_fewer_validation_cells_than_asked_for_are_told(configure, records):
+    panel = cells_panel(records)
+    fold = Fold(np.where(panel.frame["unique_id"] == "a", TRAIN, TEST).astype(np.int8), "without b")
+    assert "No cell is held out" in task(configure, "split.validation=4").facts(panel, [fold]).notes[-1]
+    assert len(task(configure, "split.validation=0").facts(panel, [fold]).notes) == 1
+
+
+@pytest.mark.parametrize("word", ["task.filter=forever", "task.filter_cycles=[]", "task.filter_cycles=[-1]"])
 def test_a_filter_that_cannot_be_is_refused(configure, word):
     with pytest.raises(ConfigError, match=word.split("=")[0]):
         task(configure, word)

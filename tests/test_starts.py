@@ -126,9 +126,9 @@ def test_the_filter_takes_a_copy_for_a_record_of_its_own(configure, panel):
     fold = fold_of(panel, TRAIN, TRAIN, TEST)
     windows = own.prepare(panel, fold, own.candidates()[0]).windows
     noisy = windows.y + np.random.default_rng(0).normal(0, 20, windows.y.shape)
-    whole = own.finish(panel, windows, "Ridge", noisy)
+    whole = own.finish(panel, windows, noisy, 200.0)
     copy = windows.start == 30
-    np.testing.assert_array_equal(whole[copy], own.finish(panel, windows.take(copy), "Ridge", noisy[copy]))
+    np.testing.assert_array_equal(whole[copy], own.finish(panel, windows.take(copy), noisy[copy], 200.0))
 
 
 def test_a_model_that_saw_copies_errs_less_on_used_cells(tmp_path):

@@ -30,7 +30,8 @@ class LeaveCellsOut:
     folds : int or None
         Number of folds, of about as many cells each; None gives every cell a fold of its own.
     validation : int
-        How many of the other cells choose the weights and calibrate intervals [cells].
+        How many of the other cells choose the weights and calibrate intervals [cells]; at most half of them, so that
+        of few cells most are learnt from.
     seed : int
     """
 
@@ -62,14 +63,14 @@ class LeaveCellsOut:
         folds = []
         for tested in self._tested(panel, there, order):
             others = _following(order, tested)
-            if len(others) <= self.validation:
+            if not others:
                 raise DataError(
-                    f"{panel.name} has {len(there)} cells: with {len(tested)} tested and split.validation="
-                    f"{self.validation} none is left to learn from.  Give more cells, or lower one of them."
+                    f"{panel.name} has {len(there)} cells: with {len(tested)} tested none is left to learn from.  Give "
+                    f"more cells, or test fewer at once (split.cells, split.folds)."
                 )
             role = np.full(ids.size, TRAIN, dtype=np.int8)
             role[np.isin(ids, tested)] = TEST
-            role[np.isin(ids, others[: self.validation])] = VALIDATION
+            role[np.isin(ids, others[: min(self.validation, len(others) // 2)])] = VALIDATION
             folds.append(Fold(role, f"without {_some(sorted(tested))}"))
         return folds
 
