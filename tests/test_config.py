@@ -86,7 +86,7 @@ def test_a_naive_model_is_not_called_decomposed(configure):
 
 
 def test_without_decomposition_no_row_is_called_so(configure):
-    labels = [c.label for c in candidates(configure("decomposition=identity", "model=lstm", "baselines=undecomposed"))]
+    labels = [c.label for c in candidates(configure("experiment=smoke", "decomposition=identity", "model=lstm"))]
     assert sorted(labels) == ["Drift", "LSTM", "Persistence"]
 
 
