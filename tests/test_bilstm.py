@@ -79,7 +79,7 @@ def test_paper_sizes_are_the_defaults():
     assert [layer.hidden for layer in network.states.layers] == [64, 32]
     assert network.states.dropout.p == 0.1
     assert list(network.contexts) == ["adaptive", "hierarchical"]
-    assert network.head.weight.shape == (1, 1, 2 * 64)
+    assert network.head.weight.shape == (3, 1, 2 * 64)
 
 
 # Attention
