@@ -104,7 +104,7 @@ def test_an_ensemble_without_dropout_is_its_members_alone():
     rng = np.random.default_rng(0)
     data = Batch(rng.standard_normal((60, 5, 2)), rng.standard_normal((60, 1, 2)))
     together = build(compose_model("bilstm", "model/component=ensemble", *sizes), **live)
-    alone = build(compose_model("bilstm", *sizes), **live)
+    alone = build(compose_model("bilstm", "model/component=joint", *sizes), **live)
     alone.load_state_dict({name: p[2:3] for name, p in together.state_dict().items()})
     train(together, data, 2)
     train(alone, data, 2)
