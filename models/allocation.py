@@ -1,4 +1,4 @@
-"""Allocation of the components of a window to networks: one each, one for all, an ensemble, or one a quantile.
+"""Allocation of the components of a window to networks: one each, a branch each, one for all, an ensemble, a quantile each.
 
 Shapes
 ------
@@ -85,6 +85,21 @@ class Separate:
     def intervals(self, forecast: FloatArray, windows: Windows, scaling: Scaling) -> Intervals:
         """Return none: the networks learn means."""
         return {}
+
+
+class Branches(Separate):
+    """One network a component, each of which sees them all: K = C networks that see F = C features.
+
+    A branch a mode, as VMDNet (arXiv 2509.15394) has it, whose branches may cancel what cancels in the sum.
+    """
+
+    def n_features(self, n_components: int) -> int:
+        """Return F."""
+        return n_components
+
+    def inputs(self, past: Array) -> Array:
+        """Map ``(B, L, C)`` to what each network sees, ``(K, B, L, F)``: everything."""
+        return _for_each(past, past.shape[-1])
 
 
 class Joint:
