@@ -1,4 +1,4 @@
-"""Allocation of the components of a window to networks: one each, a branch each, one for all, an ensemble, a quantile each.
+"""Allocation of the components of a window to networks: one each, one for all, an ensemble, or one a quantile.
 
 Shapes
 ------
