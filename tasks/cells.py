@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from data.contracts import TRAIN, VALIDATION, Fold, Panel, Source
+from data.contracts import TRAIN, VALIDATION, Fold, Panel, Source, Windows
 
 
 def learning_from_validation(fold: Fold) -> Fold:
@@ -20,6 +20,10 @@ class OfCells:
     def reach(self) -> int:
         """How many steps after its origin the last target of a forecast lies: it is the origin's own."""
         return 1
+
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the training windows."""
+        return train
 
     def load(self, source: Source) -> Panel:
         """Read a source."""
