@@ -68,8 +68,9 @@ def augmentation_quality(
 
         ``fidelity``, of synthetic and of held-out windows: ``precision``, the share that lies near a training window
         (Kynkaanniemi et al., 2019); ``coverage``, the share of training windows that one of them lies near (Naeem et
-        al., 2020); near is nearer than the fifth nearest training window is.  ``told_apart``: how often trees that
-        see half of them tell the other half from training windows, 0.5 being chance (Yoon et al., 2019).
+        al., 2020); near is nearer than the fifth nearest training window of its condition is.  ``told_apart``: how
+        often trees that see half of them tell the other half from training windows, 0.5 being chance (Yoon et al.,
+        2019).
 
         ``pca``: places ``(n, 2)`` on the first two components of the training windows; ``condition``: the
         condition of each; ``explained``: their shares of the variance.
@@ -107,7 +108,7 @@ def augmentation_quality(
         "fidelity": {
             f"{measure}_of_{name}": value
             for name, kind in (("synthetic", drawn), ("held_out", other))
-            for measure, value in _fidelity(real.rows, kind.rows, seed).items()
+            for measure, value in _fidelity(real, kind, seed).items()
         },
         "pca": {name: _places(plane, kind.rows) for name, kind in kinds.items()},
         "explained": plane.explained_variance_ratio_.round(4).tolist(),
@@ -207,20 +208,25 @@ def _error(learnt: _Kind, judged: _Kind, seed: int) -> float:
     return float(np.abs(forecast.reshape(judged.target.shape) - judged.target).mean())
 
 
-def _fidelity(real: FloatArray, other: FloatArray, seed: int) -> dict[str, float]:
-    """Return precision, coverage and how often trees tell ``other (n, D)`` from ``real (n, D)``."""
-    within = np.sort(euclidean_distances(real), axis=1)[:, min(NEIGHBOURS, len(real) - 1)]  # (n,) itself left out
-    near = euclidean_distances(real, other) <= within[:, None]  # (n, n)
-    rows = np.concatenate([real, other])
-    kind = np.repeat([0, 1], [len(real), len(other)])
+def _fidelity(real: _Kind, other: _Kind, seed: int) -> dict[str, float]:
+    """Return precision and coverage, means over conditions, and how often trees tell other windows from real ones."""
+    near_any, covered = [], []
+    for k in np.unique(real.condition):
+        own, theirs = real.rows[real.condition == k], other.rows[other.condition == k]
+        within = np.sort(euclidean_distances(own), axis=1)[:, min(NEIGHBOURS, len(own) - 1)]  # (n,) itself left out
+        near = euclidean_distances(own, theirs) <= within[:, None]  # (n, m)
+        near_any.append(near.any(axis=0).mean())
+        covered.append(near.any(axis=1).mean())
+    rows = np.concatenate([np.column_stack([one.rows, one.condition]) for one in (real, other)])
+    kind = np.repeat([0, 1], [len(real.rows), len(other.rows)])
     half = np.random.default_rng(seed).permutation(len(rows)) % 2 == 0
     hits = []
     for learnt in (half, ~half):
         forest = ExtraTreesClassifier(100, random_state=seed, n_jobs=1).fit(rows[learnt], kind[learnt])
         hits.append(forest.predict(rows[~learnt]) == kind[~learnt])
     return {
-        "precision": float(near.any(axis=0).mean()),
-        "coverage": float(near.any(axis=1).mean()),
+        "precision": float(np.mean(near_any)),
+        "coverage": float(np.mean(covered)),
         "told_apart": float(np.concatenate(hits).mean()),
     }
 
