@@ -1,5 +1,6 @@
 """What a run keeps for its report page, besides the forecasts."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,7 +9,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from data.contracts import Panel, Windows
+from data.augmentation.gaussian import ConditionalGaussian
+from data.augmentation.jitter import Jitter
+from data.augmentation.synthetic import SyntheticWindows
+from data.contracts import Augmentation, Panel, Windows
 from evaluation.augmentation_quality import augmentation_quality
 from models.allocation import seen_by_each
 from models.forecaster import Forecaster
@@ -19,6 +23,12 @@ from runtime.files import atomic, write_json
 from tasks.task import Prepared, Task
 
 PREFIX = "artifact_"
+MEASURES = ("mmd", "fidelity", "transfer", "memory")
+RIVALS: Mapping[str, Callable[[], Augmentation]] = {
+    "gaussian": lambda: SyntheticWindows(ConditionalGaussian(), 200, "joint", "window"),
+    "jitter": lambda: Jitter(std=0.05, share=0.5),
+}
+"""What any synthetic windows are measured beside: they cost nothing.  Settings are those of conf/augmentation."""
 ENOUGH = 200  # windows of a kind from which on their likeness is measured
 MAPPED = 120  # windows whose attention is kept
 
@@ -49,10 +59,29 @@ def keep_quality(folder: Path, task: Task, prepared: Prepared, parts: Parts, fit
     if len(parts.validation.origin) < ENOUGH:
         return
     train, held_out = (fitted.scaling.transform(windows) for windows in (parts.train, parts.validation))
-    samples = build(cfg.augmentation).samples(train, conditions, cfg.seed)
-    if len(samples.past) >= ENOUGH:
-        quality = augmentation_quality(train, held_out, samples, conditions, cfg.seed)
-        write_json(folder / f"{PREFIX}augmentation.json", quality)
+    augmentation = build(cfg.augmentation)
+    samples = augmentation.samples(train, conditions, cfg.seed)
+    if len(samples.past) < ENOUGH:
+        return
+    quality = augmentation_quality(train, held_out, samples, conditions, cfg.seed)
+    beside = {}
+    for name, make in RIVALS.items():
+        try:
+            others = make().samples(train, conditions, cfg.seed)
+            found = augmentation_quality(train, held_out, others, conditions, cfg.seed)
+        except ValueError:  # too few windows for this one
+            continue
+        beside[name] = {measure: found[measure] for measure in MEASURES}
+    steps = _steps_of(augmentation)
+    write_json(folder / f"{PREFIX}augmentation.json", quality | {"beside": beside} | steps)
+
+
+def _steps_of(augmentation: Augmentation) -> dict[str, dict[str, int]]:
+    """Return how long a generator was trained, and of which step its weights are; nothing of one that is not."""
+    history: list[Any] = getattr(getattr(augmentation, "generator", None), "history", [])
+    if not history:
+        return {}
+    return {"training": {"steps": history[-1].step, "best_step": min(history, key=lambda look: look.mmd).step}}
 
 
 def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) -> None:

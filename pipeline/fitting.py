@@ -313,7 +313,8 @@ def _retrained(
     model = unfitted(cfg, candidate.model, known.past.shape[2], lookback, n_extra).model
     assert isinstance(model, Forecaster)
     fresh = fitted._replace(model=model)
-    batch = _with_synthetic(cfg, fresh.scaling.transform(known), prepared.n_conditions)
+    scaled = fresh.scaling.transform(known)
+    batch = _with_synthetic(cfg, scaled, prepared.n_conditions, scaled)
     nobody = fresh.inputs(known.take(slice(0)), rows_of(panel, known.take(slice(0))))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     given = model.before(Inputs(known, batch, rows_of(panel, known), fresh.scaling), nobody)
@@ -345,14 +346,15 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     return batch.take(slice(n_train))
 
 
-def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
-    """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
-    return _with_synthetic(cfg, fitted.scaling.fit(train).transform(train), n_conditions)
+def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int, of: Windows) -> Batch:
+    """Fit the scaling on training windows and return them scaled, with synthetic ones made of some behind them."""
+    scaled = fitted.scaling.fit(train).transform(train)
+    return _with_synthetic(cfg, scaled, n_conditions, scaled if of is train else fitted.scaling.transform(of))
 
 
-def _with_synthetic(cfg: DictConfig, scaled: Batch, n_conditions: int) -> Batch:
-    """Return scaled windows with synthetic ones behind them."""
-    drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+def _with_synthetic(cfg: DictConfig, scaled: Batch, n_conditions: int, of: Batch) -> Batch:
+    """Return scaled windows with synthetic ones, which are made of some, behind them."""
+    drawn = build(cfg.augmentation).samples(of, n_conditions, cfg.seed)
     return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
 
 
@@ -376,7 +378,8 @@ def _fit(
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
-    batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions)
+    of = task.synthetic_from(prepared.windows, parts.train)
+    batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions, of)
     held_out = fitted.inputs(parts.validation, rows_of(panel, parts.validation))
     assert held_out.batch is not None
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)

@@ -64,6 +64,10 @@ class OfCells:
         """How many steps after its origin the last target of a forecast lies: it is the origin's own."""
         return 1
 
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the training windows."""
+        return train
+
     def load(self, source: Source) -> Panel:
         """Read a source."""
         return source.load()

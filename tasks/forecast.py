@@ -134,7 +134,8 @@ class Forecast:
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
-        prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
+        method = name.removesuffix("_paper").upper().replace("_", "-")  # the settings of a paper are no other method
+        prefix = "" if name == "identity" or naive else f"{method}-"
         first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, self._own_lookback(cfg.model))
         others = [*(cfg.baselines or {}).values(), *([] if cfg.season in (None, 1) else [self._seasonal()])]
         baselines = [Candidate(node.label, node, IDENTITY, self._own_lookback(node)) for node in others]
@@ -250,6 +251,10 @@ class Forecast:
         pairs = zip(self.select(windows, fold, TRAIN), self.select(windows, fold, VALIDATION), strict=True)
         both: list[Any] = [None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs]
         return Windows(*both)
+
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the training windows."""
+        return train
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Sequence[Windows]:
         """Return nothing: a series has no beginning that counts."""

@@ -59,6 +59,10 @@ class RUL(OfCells):
     tested_from : sequence of int
         How much is hidden from the tested cells for further rows of the report, beside none [cycles].
 
+    before_split : bool
+        Whether features and synthetic windows are learnt from all rows, the tested ones too, as where a paper makes
+        them before it splits.  It LEAKS, and the audit says so.
+
     Raises
     ------
     ConfigError
@@ -99,6 +103,7 @@ class RUL(OfCells):
         start: str = "birth",
         hidden: Sequence[int] = (),
         tested_from: Sequence[int] = (),
+        before_split: bool = False,
     ) -> None:
         if cfg.horizon != 1:
             raise ConfigError(f"horizon={cfg.horizon}: task=rul asks for the life left at one cycle; set horizon=1.")
@@ -114,7 +119,7 @@ class RUL(OfCells):
             raise ConfigError(
                 f"task.hidden={list(hidden)} and task.tested_from={list(tested_from)} must hide at least 1 cycle each."
             )
-        self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
+        self.cfg, self.train_every, self.monotone, self.before_split = cfg, train_every, monotone, before_split
         self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
         self.memories = {"none": [], "bounded": sorted(filter_cycles), "from_birth": [WHOLE]}[filter]
 
@@ -141,7 +146,7 @@ class RUL(OfCells):
     ) -> Prepared:
         """Fit the features on the training rows of a fold and cut every cell into sequences."""
         table = as_table(panel)
-        learnt = np.asarray(fold.role == TRAIN)
+        learnt = np.asarray(fold.role == TRAIN) | self.before_split
         target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
         features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
         windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
@@ -153,6 +158,10 @@ class RUL(OfCells):
     def known(self, windows: Windows, fold: Fold) -> Windows:
         """Return the windows of training and validation cells, as few of a cell as in training."""
         return self.select(windows, learning_from_validation(fold), TRAIN)
+
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the training windows or, as a paper had it before its split, all there are."""
+        return windows if self.before_split else train
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterator[Windows]:
         """Yield the test windows as if the record of their cell began later; none where a cell was learnt from."""

@@ -362,3 +362,15 @@ def test_a_network_without_hidden_layers_is_a_line():
 def test_networks_are_forecasters():
     assert {"cnn_lstm_attention", "cnn_lstm", "lstm", "mlp", "bilstm", "bilstm_hybrid"} <= set(NETWORKS)
     assert Forecaster.needs.gradients
+
+
+def test_a_network_of_the_newest_steps_sees_no_others():
+    past = torch.randn(1, 4, 15, 3)
+    other = past.clone()
+    other[:, :, :-2] += 1.0
+    network = MLP(n_networks=1, n_features=3, lookback=15, horizon=1, hidden=8, n_layers=1, newest=2)
+    assert torch.equal(network(past), network(other))
+    other[:, :, -2] += 1.0
+    assert not torch.equal(network(past), network(other))
+    with pytest.raises(ValueError, match=r"model\.network\.newest=16"):
+        MLP(n_networks=1, n_features=3, lookback=15, horizon=1, hidden=8, n_layers=1, newest=16)

@@ -13,7 +13,7 @@ from report.figures.rankings import criterion, ranking
 from report.parts import Section
 from report.run_folder import RunFolder
 from report.table import Cell, Column, Row, Table, plain_table
-from report.text import four, worded
+from report.text import MISSING, four, worded
 
 MOST = 30
 TITLES = {"kendall_tau": "Kendall's tau with the remaining life", "importance": "importance"}
@@ -77,8 +77,15 @@ def synthetic(run: RunFolder) -> Section | None:
     content = run.artifact("augmentation.json")
     if not content:
         return None
-    numbers = list(_numbers_in(content))
-    rows = [Row([Cell(worded(name)), Cell(four(value), value=value)]) for name, value in numbers]
+    own = {name: value for name, value in content.items() if name != "beside"}
+    numbers = list(_numbers_in(own))
+    told = content.get("beside")
+    beside = {str(name): dict(_numbers_in(found)) for name, found in told.items()} if isinstance(told, Mapping) else {}
+    rows = []
+    for name, value in numbers:
+        others = [found.get(name, np.nan) for found in beside.values()]
+        cells = [Cell(four(other), value=other) if np.isfinite(other) else Cell(MISSING) for other in others]
+        rows.append(Row([Cell(worded(name)), Cell(four(value), value=value), *cells]))
     figures = []
     drawn = _drawings(content)
     if drawn:
@@ -89,7 +96,8 @@ def synthetic(run: RunFolder) -> Section | None:
         figures.append(Figure("augmentation", drawings, says, f"{says}.{outside}", wall=len(drawn) > 1))
     mmd = next((value for name, value in numbers if "mmd" in name.lower()), None)
     heading = "Synthetic samples" + (f": squared distance to the real ones (MMD) {mmd:.3g}" if mmd is not None else "")
-    columns = [Column("measure", numeric=False), Column("value")]
+    label = run.metrics.choices.get("augmentation", "value") if beside else "value"
+    columns = [Column("measure", numeric=False), Column(label), *(Column(name) for name in beside)]
     tables = [Table("Quality of the synthetic samples", columns, rows)] if rows else []
     return Section("synthetic", "Synthetic", heading, tables=tables, figures=figures)
 
