@@ -87,6 +87,7 @@ class RUL(OfCells):
         "calibration",
         "training.attention",
         "features.factors",
+        "features.bands",
         "features.clusters",
         "features.synthetic",
         "training.losses",
