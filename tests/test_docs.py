@@ -13,7 +13,7 @@ import tasks.forecast
 import tasks.rul
 import tasks.target_audit
 from evaluation.leakage import proxies
-from evaluation.leakage.prove import WAYS
+from evaluation.leakage.prove import STAGES, WAYS
 from tests.conftest import ROOT
 from tests.test_audit import LABELS, PLANTED
 from tests.test_imports import MAY_IMPORT
@@ -48,7 +48,7 @@ def test_the_stages_on_the_page_are_those_of_the_audit():
     tasks_read = (tasks.early_life, tasks.forecast, tasks.rul, tasks.target_audit)
     made = [getsource(module) for module in (pipeline.audit, *tasks_read, proxies)]
     named = {name for source in made for name in re.findall(r'(?:Stage|Finding)\(\s*"([\w ]+)"', source)}
-    assert {name for name, _ in rows} == named
+    assert {name for name, _ in rows} == named == set(STAGES)
 
 
 def test_every_planted_leak_is_on_the_page_with_its_stage_and_its_rows():
