@@ -163,6 +163,19 @@ def unfitted(
     return Fitted(built, scaling_of(cfg))
 
 
+def check_model(cfg: DictConfig, model: DictConfig, lookback: int | None) -> None:
+    """Build a model in vain: what its constructor refuses is told before anything is trained.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not issubclass(class_of(model._target_), nn.Module):
+        unfitted(cfg, model, 1, lookback)
+        return
+    _refuse_huge(OmegaConf.to_yaml(model, resolve=True), 1, lookback or cfg.lookback, cfg.horizon, 0)
+
+
 @cache
 def _refuse_huge(model: str, n_components: int, lookback: int, horizon: int, n_extra: int) -> None:
     """Count the parameters of a network before memory is asked for: its sizes may be somebody else's.

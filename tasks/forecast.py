@@ -54,6 +54,7 @@ from tasks.task import (
     inputs_of,
     needs_of,
     once_each,
+    windows_for_blocks,
 )
 
 if TYPE_CHECKING:  # scikit-learn, which a network does not need
@@ -427,7 +428,9 @@ class Forecast:
         if self.cfg.audit == "full":
             return None
         known = self._known_origins(panel, fold)
-        sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
+        augmented = 0 if self.cfg.augmentation._target_ == NO_AUGMENTATION else ENOUGH
+        least = max(windows_for_blocks(row.model, self.cfg.horizon) for row in self.candidates())
+        sizes = SAMPLED | {TRAIN: max(SAMPLED[TRAIN], augmented, least)}
         chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
         ends = [rows[[0, -1]] for rows in known.values() if rows.size]
         there = origins(panel, self.cfg.horizon, self._first_end, self.cfg.stride)

@@ -287,6 +287,15 @@ def fact(card: Mapping[str, Any], name: str) -> Any:
     return card[name]
 
 
+def windows_for_blocks(model: DictConfig, horizon: int) -> int:
+    """Return how many training windows a model needs that learns from them block by block; 0 where it does not.
+
+    The first block must be longer than a forecast, so that its targets have come when the next one begins.
+    """
+    blocks = model.get("blocks")
+    return (int(blocks) + 1) * (horizon + 1) if blocks else 0
+
+
 def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return the candidates, the first of each label, in their order."""
     unique: dict[str, Candidate] = {}

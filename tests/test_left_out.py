@@ -82,6 +82,8 @@ def test_intervals_around_another_series_go_with_its_moves_and_say_so(folder, tm
         lambda offsets: [offset | {"lo": "x"} for offset in offsets],
         lambda offsets: [offset | {"hi": ["a"]} for offset in offsets],
         lambda offsets: [offset | {"level": "80"} for offset in offsets],
+        lambda offsets: [offset | {"level": level} for offset in offsets for level in range(10**4)],
+        lambda offsets: [offset | {"unique_id": {}} for offset in offsets],
         lambda offsets: [offset | {"more": 1} for offset in offsets],
         lambda offsets: [{"model": "Ridge"}],
     ],
@@ -113,6 +115,9 @@ def test_what_is_not_known_of_the_dates_ahead_is_said_of_each_series(folder, tmp
             DataError,
             "needs at least 20 training windows, and .* leaves 1",
         ),
+        (["model=residual", "source.n_steps=26"], ConfigError, r"needs at least 12 training windows for its blocks"),
+        (["model=residual", "model/component=separate"], ConfigError, r"model/component=joint or ensemble"),
+        (["model/component=quantiles"], ConfigError, "Ridge learns means, no quantiles"),
         (["expected_leaks=[decomposition,scalling]"], ConfigError, "has scalling, which is none of .*mean 'scaling'"),
     ],
 )

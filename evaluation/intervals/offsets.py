@@ -37,7 +37,9 @@ def is_offset(entry: Any) -> bool:
         isinstance(own, list) and own and all(type(one) in (int, float) and np.isfinite(one) for one in own)
         for own in numbers
     )
-    whole = all(type(entry[name]) is int and 0 <= entry[name] < 10**6 for name in ("step", "level"))
+    whole = all(
+        type(entry[name]) is int and 0 <= entry[name] < most for name, most in (("step", 10**6), ("level", 100))
+    )
     named = isinstance(entry["model"], str) and isinstance(entry["unique_id"], str | None)
     return bool(lists and whole and named and len({len(own) for own in numbers}) == 1)
 
