@@ -518,7 +518,7 @@ class Forecast:
         rows = self.candidates()
         asked = [row for row in rows if row is rows[0] or row.label == self.reference or self.cfg.combination != "none"]
         scope: Scope = build(self.cfg.scope)
-        first = max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in asked)
+        first = max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in asked)
         return long_enough(panel, first + 1, f"{why_first(first, int(self.cfg.lookback))} {first + 1}")
 
     def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
