@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
 from data.contracts import TEST, TRAIN
 from pipeline.settings import LIVE, check_task
 from runtime.build import build, check
 from tests.commands import run
+from tests.conftest import ROOT
 
 SWAPS = [
     *(f"experiment={name} model={model}" for name in ("hnei_paper", "calce_paper") for model in ("ridge", "bilstm")),
@@ -31,6 +33,16 @@ def task_of(cfg):
 @pytest.mark.parametrize("words", SWAPS)
 def test_a_paper_takes_swaps(configure, words):
     task_of(configure(*words.split()))
+
+
+@pytest.mark.parametrize("name", ["grid_search", "grid_search_mlp", "grid_search_svr"])
+def test_a_grid_of_paper_1_names_keys_that_are_there_and_has_validation_days(configure, name):
+    grid = OmegaConf.load(ROOT / "conf" / "sweep" / f"{name}.yaml").hydra.sweeper.params
+    for end in (0, -1):
+        words = [f"{key}={str(values).split(',')[end]}" for key, values in grid.items()]
+        cfg = configure("experiment=csi300_paper", f"sweep={name}", *words)
+        task_of(cfg)
+        assert cfg.split.validation > 0
 
 
 def test_the_settings_of_a_paper_are_no_other_method(configure):
