@@ -296,11 +296,16 @@ def _modules() -> list[str]:
     return [name for name in map(".".join, (path.parts for path in files)) if f"{name}.".startswith(OURS)]
 
 
+_sound: dict[str, Any] = {}  # modules that were found to be ours: a run asks a thousand times
+
+
 def _module(target: str, name: str) -> Any:
     """Import a module of the project, and no other that has its name.
 
     A folder ``data/`` in the working directory, or anywhere else Python looks, would be imported in its stead.
     """
+    if name in _sound and sys.modules.get(name) is _sound[name]:
+        return _sound[name]
     path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
     if not path.is_file() or path.resolve() != path:
         hint = meant(name, _modules())
@@ -314,6 +319,7 @@ def _module(target: str, name: str) -> Any:
     found = importlib.import_module(name)
     if Path(str(found.__file__)).resolve() != path:
         raise TargetError(f"={target} was imported from {found.__file__}, not from {path}.")
+    _sound[name] = found
     return found
 
 

@@ -180,6 +180,10 @@ class Task(Protocol):
         """Return what is learnt from once validation has chosen the settings: training and validation windows."""
         ...
 
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the windows that synthetic ones are made of: training windows, but where a paper had it otherwise."""
+        ...
+
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterable[Windows]:
         """Return windows of the test rows as if the record of their cell began later, for every beginning asked for."""
         ...
