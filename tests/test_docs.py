@@ -17,7 +17,7 @@ import tasks.forecast
 import tasks.rul
 import tasks.target_audit
 from evaluation.leakage import proxies
-from evaluation.leakage.prove import WAYS
+from evaluation.leakage.prove import STAGES, WAYS
 from runtime.compose import settled
 from runtime.overrides import parse, prepared
 from tests.conftest import ROOT
@@ -55,7 +55,7 @@ def test_the_stages_on_the_page_are_those_of_the_audit():
     tasks_read = (tasks.early_life, tasks.forecast, tasks.rul, tasks.target_audit)
     made = [getsource(module) for module in (pipeline.audit, *tasks_read, proxies)]
     named = {name for source in made for name in re.findall(r'(?:Stage|Finding)\(\s*"([\w ]+)"', source)}
-    assert {name for name, _ in rows} == named
+    assert {name for name, _ in rows} == named == set(STAGES)
 
 
 def test_every_planted_leak_is_on_the_page_with_its_stage_and_its_rows():
@@ -78,9 +78,10 @@ def test_the_ways_to_replace_are_on_the_page():
 
 
 def test_the_experiments_that_expect_leaks_are_on_the_page():
-    for path in (ROOT / "conf" / "experiment").glob("*_paper.yaml"):
+    files = [path for name in ("paper", "leaky") for path in (ROOT / "conf" / "experiment").glob(f"*_{name}.yaml")]
+    for path in files:
         (stages,) = re.findall(r"^expected_leaks: \[(.*)\]", path.read_text(encoding="utf-8"), re.MULTILINE)
-        (said,) = re.findall(rf"((?:`[^`]+`(?: and )?)+) for (?:`\w+` and )?`{path.stem}`", LEAKAGE)
+        (said,) = re.findall(rf"((?:`[^`]+`(?: and )?)+) for (?:`\w+` and )?`{path.stem}`", " ".join(LEAKAGE.split()))
         assert re.findall(r"`(\w+)`", said) == stages.split(", "), path.stem
 
 

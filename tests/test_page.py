@@ -108,7 +108,7 @@ def test_a_page_of_a_series_has_all_its_parts_in_order(series_page: str) -> None
 def test_a_page_of_cells_has_all_its_parts_in_order(cell_page: str) -> None:
     assert Outline(cell_page).sections == [
         *["results", "forecast", "cells", "audit", "time", "regimes", "calibration"],
-        *["attention", "factors", "clusters", "synthetic", "losses", "reproduce"],
+        *["attention", "factors", "bands", "clusters", "synthetic", "losses", "reproduce"],
     ]
 
 
@@ -364,7 +364,9 @@ def test_artifacts_of_cells_are_told_in_words(cell_page: str) -> None:
     assert "follows the remaining life most closely (Kendall&#39;s tau" in section(cell_page, "factors")
     assert "3 clusters were chosen among 2 to 7" in section(cell_page, "clusters")
     assert "(MMD) 0.013" in section(cell_page, "synthetic")
-    assert "1 network trained for 30 epochs" in section(cell_page, "losses")
+    assert "the slowest has" in section(cell_page, "bands")
+    assert "The weights of step 250 are kept" in section(cell_page, "synthetic")
+    assert "2 networks trained for 8 to 30 epochs" in section(cell_page, "losses")
     assert section(cell_page, "clusters").count('class="number best"') == 3
 
 
@@ -379,5 +381,5 @@ def test_samples_of_several_conditions_stand_side_by_side(tmp_path: Path) -> Non
 def test_files_of_figures_are_drawn_when_asked_for(tmp_path: Path) -> None:
     leaking = replace(cell_metrics(leaking=(HYBRID,)), sections=["forecast", "training.losses"])
     paths = write_pngs(leave(tmp_path, leaking, cell_table()))
-    assert [path.name for path in paths] == ["forecast.png", "losses.png"]
+    assert [path.name for path in paths] == ["forecast.png", "forecast_all.png", "losses.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
