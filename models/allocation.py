@@ -87,6 +87,21 @@ class Separate:
         return {}
 
 
+class Branches(Separate):
+    """One network a component, each of which sees them all: K = C networks that see F = C features.
+
+    A branch a mode, as VMDNet (arXiv 2509.15394) has it, whose branches may cancel what cancels in the sum.
+    """
+
+    def n_features(self, n_components: int) -> int:
+        """Return F."""
+        return n_components
+
+    def inputs(self, past: Array) -> Array:
+        """Map ``(B, L, C)`` to what each network sees, ``(K, B, L, F)``: everything."""
+        return _for_each(past, past.shape[-1])
+
+
 class Joint:
     """One network for all components: K = 1 network that sees F = C features."""
 

@@ -62,6 +62,8 @@ IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"}
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
 NO_MOVE = OmegaConf.create({"_target_": "models.naive.NoMove", "label": "Persistence"})  # of the level
 SEASONAL = "models.seasonal.SeasonalNaive"
+SPANS = ("lags", "returns")
+"""Parameters of models that tell over how many of the newest steps they average."""
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
 """Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
@@ -134,9 +136,9 @@ class Forecast:
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
         method = name.removesuffix("_paper").upper().replace("_", "-")  # the settings of a paper are no other method
         prefix = "" if name == "identity" or naive else f"{method}-"
-        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, _own_lookback(cfg.model))
+        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, self._own_lookback(cfg.model))
         others = [*(cfg.baselines or {}).values(), *([] if cfg.season in (None, 1) else [self._seasonal()])]
-        baselines = [Candidate(node.label, node, IDENTITY, _own_lookback(node)) for node in others]
+        baselines = [Candidate(node.label, node, IDENTITY, self._own_lookback(node)) for node in others]
         twin = [] if naive else self._equal_memory(first)
         last = Candidate(LAST_VALUE, NO_MOVE if self.target.adds else PERSISTENCE, IDENTITY)
         rows = once_each([first, *twin, *baselines, last])
@@ -186,7 +188,7 @@ class Forecast:
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
         first = self._first_end
-        lookback = self._lookback(candidate)
+        lookback = self.lookback_of(candidate)
         return Prepared(self._averaged(cut_at(panel, decomposition, scope, lookback, self.reach, origins, first)))
 
     def _cut(self, panel: Panel, candidate: Candidate, cached: bool, work: Any = map) -> Windows:
@@ -196,7 +198,7 @@ class Forecast:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
         windows = cut(
-            panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end, cfg.stride
+            panel, build(node), scope, self.lookback_of(candidate), self.reach, work, self._first_end, cfg.stride
         )
         return self._averaged(windows)
 
@@ -208,7 +210,22 @@ class Forecast:
             target=windows.target.mean(axis=1, keepdims=True), y=windows.y.mean(axis=1, keepdims=True)
         )
 
-    def _lookback(self, candidate: Candidate) -> int:
+    def _own_lookback(self, model: DictConfig) -> int | None:
+        """Return how many steps a model looks back upon that says so; None: as many as the others.
+
+        By a memory, a season, or spans longer than the lookback of the run: its own, or those of its core.
+        """
+        if "memory" in model:
+            return int(model.memory)
+        if "season" in model:
+            return steps_needed(model.season)
+        if "core" in model:
+            return self._own_lookback(model.core)
+        longest = max((int(span) for name in SPANS for span in model.get(name) or ()), default=0)
+        return longest if longest > self.cfg.lookback else None
+
+    def lookback_of(self, candidate: Candidate) -> int:
+        """Return how many steps the windows of a candidate show."""
         return max(candidate.lookback or int(self.cfg.lookback), needs_of(candidate).lookback)
 
     @cached_property
@@ -216,7 +233,7 @@ class Forecast:
         """The step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
         rows = {inputs_of(row): row for row in self.candidates()}
-        return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
+        return max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in rows.values())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows all of whose targets have the role."""
@@ -485,7 +502,7 @@ class Forecast:
     def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
         ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.reach)
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate), ahead)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.lookback_of(candidate), ahead)
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
@@ -511,13 +528,6 @@ class Forecast:
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
         table = pd.DataFrame(columns | {label: forecast.ravel() for label, forecast in forecasts.items()})
         return Prediction(table, title, [doubt] if doubt else [])
-
-
-def _own_lookback(model: DictConfig) -> int | None:
-    """Return how many steps a model looks back upon that says so, by a memory or a season; None: as the others."""
-    if "memory" in model:
-        return int(model.memory)
-    return steps_needed(model.season) if "season" in model else None
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

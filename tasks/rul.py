@@ -15,13 +15,13 @@ from data.cells.starts import later_windows, together
 from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
-from evaluation.leakage.perturb import WAYS, How, replacement
+from evaluation.leakage.perturb import WAYS
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
-from tasks.cells import OfCells, learning_from_validation
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
+from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
+from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
@@ -286,20 +286,20 @@ class RUL(OfCells):
         tested = np.asarray(fold.role == TEST)
         everything = [*panel.covariates, "y"]
         for how in WAYS:
-            other = _replaced(panel, tested, everything, how, rng)
+            other = replaced(panel, tested, everything, how, rng)
             yield Changed(f"the tested rows are {how}", other, fold, tested)
-        other = _replaced(panel, tested, ["y"], "scrambled", rng)
+        other = replaced(panel, tested, ["y"], "scrambled", rng)
         nobody = np.zeros_like(tested)  # no value may know it, not even that of the row itself
         yield Changed("the remaining life of the tested rows is scrambled", other, fold, nobody)
         cell = ids[tested][0]
         own = np.flatnonzero((ids == cell) & tested)
         late = np.zeros(len(frame), dtype=bool)
         late[own[len(own) // 2 :]] = True
-        other = _replaced(panel, late, list(panel.covariates), "shifted", rng)
+        other = replaced(panel, late, list(panel.covariates), "shifted", rng)
         yield Changed(f"the second half of cell {cell} is shifted", other, fold, late)
         held = np.asarray(fold.role == VALIDATION)
         if held.any():
-            other = _replaced(panel, held, everything, "scrambled", rng)
+            other = replaced(panel, held, everything, "scrambled", rng)
             yield Changed("the validation rows are scrambled", other, fold, held)
         other = replace(panel, frame=frame[~late].reset_index(drop=True))
         name = f"the second half of cell {cell} is left out"
@@ -308,16 +308,8 @@ class RUL(OfCells):
     def past_replaced(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Changed:
         """Return the panel with every covariate scrambled: inputs that stay as they were are not made of them."""
         everything = np.ones(len(panel.frame), dtype=bool)
-        other = _replaced(panel, everything, list(panel.covariates), "scrambled", rng)
+        other = replaced(panel, everything, list(panel.covariates), "scrambled", rng)
         return Changed("every covariate is replaced by another", other, fold, everything)
-
-    def explained(self, finding: Finding, windows: Windows) -> Finding:
-        """Return the finding as it is."""
-        return finding
-
-    def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
-        """Return the number of features."""
-        return int(scaling["mean"].size)
 
     @property
     def any_file(self) -> str:
@@ -384,11 +376,6 @@ class RUL(OfCells):
         ]
 
 
-def as_table(panel: Panel) -> pd.DataFrame:
-    """Return the covariates of a panel as floats with the index (``unique_id``, ``ds``)."""
-    return panel.frame.set_index(["unique_id", "ds"])[list(panel.covariates)].astype(np.float64)
-
-
 def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> FloatArray:
     """Return forecasts ``(n, 1)``, cells in cycle order, that are not negative and, if asked, never rise."""
     positive: FloatArray = np.maximum(forecast, 0.0)
@@ -396,37 +383,3 @@ def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> 
         by_cell = pd.Series(positive[:, 0]).groupby(cells, sort=False)
         positive[:, 0] = by_cell.cummin()
     return positive
-
-
-def cell_overlap(panel: Panel, folds: Sequence[Fold]) -> Finding:
-    """Find tested rows whose cell, or whose future, was learnt from."""
-    ids, cycles = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
-    checked = shared = earlier = 0
-    cells: set[str] = set()
-    for fold in folds:
-        learnt, tested = np.isin(fold.role, (TRAIN, VALIDATION)), fold.role == TEST
-        checked += int(tested.sum())
-        for cell in np.unique(ids[tested]):
-            own = ids == cell
-            if (own & learnt).any():
-                cells.add(str(cell))
-                shared += int((own & tested).sum())
-                earlier += int((cycles[own & tested] < cycles[own & learnt].max()).sum())
-    if earlier:
-        detail = f"{earlier} of {checked} tested rows lie before rows of the same cell that were learnt from"
-        return Finding("split", "LEAKS", checked, earlier, detail)
-    if shared:
-        detail = (
-            f"{shared} of {checked} tested rows are of cells that were learnt from ({', '.join(sorted(cells))}), whose "
-            f"end of life is thereby known"
-        )
-        return Finding("split", "LEAKS", checked, shared, detail)
-    return Finding("split", "causal", checked, 0, f"no cell of {checked} tested rows was learnt from")
-
-
-def _replaced(panel: Panel, rows: BoolArray, columns: Sequence[str], how: How, rng: np.random.Generator) -> Panel:
-    """Return the panel with some columns of some rows replaced."""
-    frame = panel.frame.copy()
-    for column in columns:
-        frame[column] = replacement(frame[column].to_numpy(dtype=np.float64), rows, how, rng)
-    return replace(panel, frame=frame)

@@ -13,7 +13,7 @@ from torch import nn
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import Standard
-from models.allocation import Ensemble, Joint, Quantiles
+from models.allocation import Branches, Ensemble, Joint, Quantiles
 from models.best_weights import BestWeights
 from models.forecaster import Forecaster
 from models.model import Inputs
@@ -69,6 +69,14 @@ def test_every_component_shares_windows_out_and_brings_forecasts_together(name):
     assert component.restore(learnt.numpy(), windows, SCALING).shape == (4, 2)
     for ends in component.intervals(learnt.numpy(), windows, SCALING).values():  # none where means are learnt
         assert [end.shape for end in ends] == [(4, 2)] * 2
+
+
+def test_a_branch_sees_every_component_and_learns_its_own():
+    past, target = torch.randn(4, 6, 3), torch.randn(4, 2, 4)
+    branches = zip(Branches().inputs(past), Branches().targets(target), strict=True)
+    for number, (seen, learnt) in enumerate(branches):
+        assert torch.equal(seen, past)
+        assert torch.equal(learnt, target[..., number])
 
 
 # Ensemble

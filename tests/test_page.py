@@ -201,6 +201,23 @@ def test_nothing_is_loaded_and_only_the_two_scripts_of_the_page_may_run(series_p
             assert f"'sha256-{digest}'" in policy.replace("&#39;", "'")
 
 
+def test_the_pages_of_a_sweep_share_one_script_that_says_nothing_but_what_the_page_allows(tmp_path: Path) -> None:
+    sweep, policies = tmp_path / "sweep", set()
+    for seed in (0, 1):
+        page = write_page(series_run(sweep / "model-lstm_1234abcd" / f"seed-{seed}"), sweep)
+        assert page.stat().st_size < MEGABYTE
+        outline = Outline(page.read_text(encoding="utf-8"))
+        (script,) = sweep.glob("plotly-*.js")
+        assert [load for load in outline.loads if not load.startswith(("#", "data:"))] == [f"../../{script.name}"]
+        policies |= set(re.findall(r"'sha256-([^']*)'", page.read_text(encoding="utf-8")))
+    handed = re.fullmatch(r'globalThis.packedPlotly = "([^"]*)";\n', script.read_text())
+    assert handed is not None
+    library = gzip.decompress(base64.b64decode(handed[1]))
+    assert base64.b64encode(hashlib.sha256(library).digest()).decode() in policies
+    assert len(policies) == 2  # the page's own script is the other one
+    assert write_page(page.parent).stat().st_size > MEGABYTE  # made again, it stands alone
+
+
 def evil_run(folder: Path) -> Path:
     """A run whose every text is hostile, but for the title."""
     renamed = {"model": {"Drift": EVIL}, "other": {"Drift": EVIL}}

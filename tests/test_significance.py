@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from arch.bootstrap import MCS, SPA, IIDBootstrap, StationaryBootstrap, optimal_block_length
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from data.contracts import CELLS, SERIES
 from evaluation.inference.bootstrap import Blocks, block_length, metric_intervals, resamples
@@ -85,6 +86,13 @@ def test_cases_without_variance_or_rows(differences: np.ndarray, p: float) -> No
 def test_holm_is_that_of_a_worked_example_and_skips_what_is_missing() -> None:
     corrected = holm(pd.Series([0.01, np.nan, 0.04, 0.03, 0.005]))
     np.testing.assert_allclose(corrected, [0.03, np.nan, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_that_of_statsmodels_also_with_ties_ones_and_nothing_to_correct() -> None:
+    drawn = np.random.default_rng(0).uniform(0, 0.3, 20).round(2)
+    for p in (drawn, np.r_[drawn, 0.9, 1.0, 1.0], np.array([0.2])):
+        np.testing.assert_allclose(holm(pd.Series(p)), multipletests(p, method="holm")[1])
+    assert np.isnan(holm(pd.Series([np.nan, np.nan]))).all()
 
 
 def against(forecasts: pd.DataFrame, loss: Loss = "absolute") -> pd.DataFrame:
