@@ -7,7 +7,7 @@ n row, D width of a row, K condition, B batch, Z noise
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -85,6 +85,8 @@ class ConditionalWganGP:
     ValueError
         If a setting cannot work; all faults at once.
     """
+
+    fewest: ClassVar[int] = MIN_ROWS
 
     def __init__(
         self,

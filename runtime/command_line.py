@@ -160,6 +160,8 @@ def sentence(error: BaseException, go_on: str) -> str | None:
         return f"The process of a job was killed, most likely because the memory did not suffice.  {go_on}".strip()
     if isinstance(error, MemoryError):
         return f"The memory is not enough ({error}).  Take a smaller batch_size, model or part of the data."
+    if isinstance(error, OmegaConfBaseException) and str(error).startswith("Missing key"):
+        return f"The configuration lacks {getattr(error, 'full_key', None) or str(error).split()[2]}."
     if isinstance(error, OmegaConfBaseException):
         return f"The configuration cannot be used: {' '.join(str(error).split())}"
     return str(error) if is_ours(error) or isinstance(error, OSError) else None

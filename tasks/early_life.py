@@ -17,7 +17,7 @@ from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
 from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
-from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, once_each
+from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
 MEAN = OmegaConf.create({"_target_": "models.early_life.MeanLife", "label": "Mean life"})
 FEWEST = 10  # [cycles] of which a life can be told
@@ -93,6 +93,10 @@ class EarlyLife(OfCells):
         life = pd.Series((panel.ages() + panel.frame["y"]).to_numpy()[early], index=table.index)
         features: Chain = build(self.cfg.features).fit(table[role == TRAIN], life[role == TRAIN])
         return Prepared(self._windows(panel, early, features.transform(table), candidate), features)
+
+    def learnable(self, panel: Panel, fold: Fold) -> int:
+        """Return how many cells are learnt from."""
+        return int(panel.frame["unique_id"][np.asarray(fold.role == TRAIN)].nunique())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows of the cells that have the role."""
@@ -222,8 +226,8 @@ class EarlyLife(OfCells):
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read the first cycles of cells, and refuse what the model was not trained on."""
         panel: Panel = source.read()
-        there, medians = panel.frame, card["medians"]
-        absent = [name for name in card["covariates"] if name not in panel.covariates]
+        there, medians = panel.frame, fact(card, "medians")
+        absent = [name for name in fact(card, "covariates") if name not in panel.covariates]
         if absent:
             raise DataError(
                 f"The file lacks {len(absent)} columns on which the model was trained, such as {absent[0]!r}.  Give "
@@ -231,12 +235,12 @@ class EarlyLife(OfCells):
             )
         odd = [
             f"{name} is about {there[name].median():.4g}, but {medians[name]:.4g} in training"
-            for name in card["covariates"]
+            for name in fact(card, "covariates")
             if medians[name] and not 1 / FAR < abs(there[name].median() / medians[name]) < FAR
         ]
         if len(odd) > len(medians) / 2:  # single voltages may hold nothing yet
             raise DataError(f"The file is of other cells or in other units: {odd[0]}.")
-        return replace(panel, covariates=card["covariates"])
+        return replace(panel, covariates=fact(card, "covariates"))
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return a window for every cell whose first cycles are on record."""
@@ -251,7 +255,7 @@ class EarlyLife(OfCells):
         label = next(iter(forecasts))
         table = panel.frame[["unique_id", "ds"]].iloc[windows.origin].reset_index(drop=True)
         table = table.assign(step=0, **{label: forecasts[label][:, 0]})
-        low, high = card["lives"]
+        low, high = fact(card, "lives")
         odd = table.loc[~table[label].between(low, high), "unique_id"]
         notes = [f"No training cell lived as {listed(list(map(str, odd)))} would ({low:.0f} to {high:.0f} cycles)."]
         left = sorted(set(panel.frame["unique_id"].astype(str)) - set(table["unique_id"].astype(str)))

@@ -21,7 +21,7 @@ from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
 from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
-from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, once_each
+from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
@@ -173,6 +173,10 @@ class RUL(OfCells):
             table, lookback = as_table(panel), self.cfg.lookback
             yield from later_windows(panel, table, prepared.features, unseen, self.tested_from, lookback)
 
+    def learnable(self, panel: Panel, fold: Fold) -> int:
+        """Return how many rows of training cells are learnt from."""
+        return -(-int((fold.role == TRAIN).sum()) // self.train_every)
+
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows whose last row has the role; of training windows one in ``train_every``."""
         return select_rows(windows, fold, role, self.train_every if role == TRAIN else 1)
@@ -319,7 +323,7 @@ class RUL(OfCells):
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read cells, whose end need not be known, and refuse what the model was not trained on."""
         panel: Panel = source.read()
-        frame, covariates = panel.frame, list(card["covariates"])
+        frame, covariates = panel.frame, list(fact(card, "covariates"))
         absent = [name for name in covariates if name not in panel.covariates]
         if absent:
             raise DataError(
@@ -328,12 +332,12 @@ class RUL(OfCells):
             )
         faults = [
             f"{name} is about {frame[name].median():.4g}, but {median:.4g} in training"
-            for name, median in card["medians"].items()
+            for name, median in fact(card, "medians").items()
             if median and not 1 / FAR < abs(frame[name].median() / median) < FAR
         ]
         if faults:
             raise DataError(f"The file is of other cells or in other units: {'; '.join(faults)}.")
-        return replace(panel, covariates=card["covariates"])
+        return replace(panel, covariates=fact(card, "covariates"))
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return a window for every cycle that has ``lookback`` cycles of its cell up to it."""
@@ -349,7 +353,7 @@ class RUL(OfCells):
         table = table.assign(step=0, **{label: forecasts[label][:, 0]})
         notes = list(short_cells(panel, self.cfg.lookback))
         notes += self._protocol(panel)
-        longest = float(card["longest_life"])
+        longest = float(fact(card, "longest_life"))
         if (panel.ages() > longest).any():
             notes.append(
                 f"The file has cycles beyond {longest:.0f}, older than any cell the model has learned from: what it "

@@ -14,7 +14,12 @@ from evaluation.inference.bootstrap import Blocks, block_length, metric_interval
 from evaluation.inference.diebold_mariano import against_reference, diebold_mariano, pairwise
 from evaluation.inference.direction import direction, pesaran_timmermann
 from evaluation.inference.losses import Loss, losses_by_origin
-from evaluation.inference.model_confidence_set import model_confidence_set, standard_errors, superior_predictive_ability
+from evaluation.inference.model_confidence_set import (
+    _p_values,
+    model_confidence_set,
+    standard_errors,
+    superior_predictive_ability,
+)
 from evaluation.inference.significance import holm
 from evaluation.rows import CLOCK, PERSISTENCE, Facts, enriched
 from evaluation.scores import aggregate, scores_of
@@ -506,3 +511,11 @@ def test_what_a_page_imports_is_there(page: str) -> None:
     assert imports
     for line in imports:
         exec(line, {})
+
+
+@pytest.mark.parametrize("third", [[], [3.0, 3.5]], ids=["two", "three"])
+def test_models_that_err_exactly_as_much_on_the_whole_have_a_p_value_each(third):
+    losses = np.array([[1.0, 2.0, *third[:1]], [2.0, 1.0, *third[1:]]] * 20)
+    found = _p_values(losses, 2, 100, seed=0)
+    assert sorted(found.index) == list(range(losses.shape[1]))
+    assert found.notna().all()

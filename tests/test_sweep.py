@@ -24,6 +24,7 @@ from runtime.sweep import (
     job_ended,
     job_failed,
     refuse_to_repeat,
+    seeds_last,
 )
 from tests.commands import heed_ctrl_c
 from tests.conftest import ROOT
@@ -109,7 +110,7 @@ def test_the_same_command_goes_on_with_what_is_missing_also_with_values_added(sc
 
 def test_a_run_is_known_again_whatever_words_led_to_it(script):
     assert swept(script, "lookback=10", "seed=0")[1] == ["10 0"]
-    assert swept(script, "lookback=10,20", "horizon=1", "seed=0,1")[1] == ["10 1", "20 0", "20 1"]
+    assert swept(script, "lookback=10,20", "horizon=1", "seed=0,1")[1] == ["20 0", "10 1", "20 1"]
     assert swept(script, "lookback=20,10", "trainer.max_epochs=2,3")[1] == ["20 0", "10 0"]  # 2 is the default
     names = {name.split("/")[0].rpartition("_")[2] for name in folders(script)}
     assert len(names) == 4
@@ -251,6 +252,21 @@ def test_every_job_has_a_log_of_its_own_without_colours(script):
         print("\x1b[31mred\x1b[0m", end="")
         assert not sys.stdout.isatty()
     assert (script.parent / "own.txt").read_text() == "red"
+
+
+@pytest.mark.parametrize("seeds", ["0,1", "range(2)", "3"])
+def test_the_seed_varies_slowest_whatever_the_order_of_the_words(seeds):
+    sweeper = {"params": {"model": "lstm,mlp"}}
+    hydra = {"overrides": {"task": [f"seed={seeds}", "lookback=1,2", "season=null"]}, "sweeper": sweeper}
+    config = OmegaConf.create({"hydra": hydra})
+    before = how_many(config)
+    seeds_last(config)
+    assert list(config.hydra.sweeper.params.items()) == [("seed", seeds), ("model", "lstm,mlp")]
+    assert config.hydra.overrides.task == ["lookback=1,2", "season=null"]
+    assert how_many(config) == before
+    config.hydra.sweeper.params = {"model": "lstm,mlp", "seed": seeds}  # as a file of conf/sweep has it
+    seeds_last(config)
+    assert list(config.hydra.sweeper.params) == ["seed", "model"]
 
 
 def test_the_number_of_jobs_is_known_before_they_begin():

@@ -245,7 +245,7 @@ def test_other_choices_run_to_the_end(tmp_path, more):
     ("arguments", "said"),
     [
         (["experiment=smoke", "+model.network.chanels=8"], "Did you mean 'channels'?"),
-        (["experiment=smoke", "source.n_steps=100"], "has 100 steps, but one window needs"),
+        (["experiment=smoke", "source.n_steps=100"], "has 100 rows, but 513 are needed"),
         (["experiment=csv"], "source.path is required"),
         (["experiment=csv", "source.path=nowhere.csv"], "There is no file nowhere.csv"),
         (["resume=nowhere"], "is not the folder of a run"),
@@ -294,7 +294,7 @@ def test_predict_goes_on_after_the_end_of_a_file(smoke, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.head(100), "has 100 steps, but a forecast needs 128"),
+        (lambda t: t.head(100), "has 100 rows, but 128 are needed (scope.history 128)"),
         (lambda t: t.assign(close=t["close"] * 1000), "another series or another unit"),
         (
             lambda t: t.assign(date=pd.date_range("1960-01-01", periods=len(t), freq="MS")),

@@ -191,10 +191,10 @@ class CellsCSV:
         if cycle is None and cell is None and self.cell is not None and self.eol is not None and self.capacity in frame:
             capacity = pd.to_numeric(frame[self.capacity], errors="coerce").iloc[np.argsort(ds.to_numpy())]
             _refuse_rising(table.name, str(self.capacity), capacity, self.eol)
-        elif cell is None:
+        elif cell is None and cycle is not None:
             _refuse_restarts(table, cycle, ds)
         taken = [column for column in (cell, cycle) if column is not None]
-        counters = row_counters(table, [column for column in frame if column not in taken])
+        counters = row_counters(table, [str(column) for column in frame if column not in taken])
         if counters:
             notes.append(f"Column {counters[0]!r} counts the rows and is left out.")
         return frame.drop(columns=[*taken, *counters]).assign(unique_id=ids, ds=ds)
