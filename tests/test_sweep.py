@@ -318,8 +318,9 @@ def test_no_job_outlives_a_sweep_that_is_killed_with_9(script):
     (mark,) = script.parent.rglob("lookback-7*/**/running.json")
     job = json.loads(mark.read_text())["process"]
     process.kill()
-    process.communicate()
+    process.wait()
     end = time.monotonic() + 30  # the job would sleep for a minute
     while not ended(job):
         assert time.monotonic() < end, "the job works on"
         time.sleep(0.1)
+    process.communicate()
