@@ -45,6 +45,7 @@ LIBRARIES = frozenset(
 )
 """Classes of libraries a configuration may name: none of them opens a connection or runs what it is given."""
 
+PLAIN = ("data.", "evaluation.")  # whose constructors store
 BASELINES, MODEL = "baselines", "model"  # a group whose entries are choices of another
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.[A-Z][A-Za-z0-9]*", re.ASCII)
 _WORDS: Mapping[str, tuple[Any, ...]] = {
@@ -160,7 +161,7 @@ def faults_of(cfg: DictConfig, live: Mapping[str, set[str]] | None, stages: Coll
             plain = OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
             fault = size_fault(f"{key}.{name}", plain)
             faults += [fault] if fault else []
-    return faults
+    return faults + [fault for name, node in _children("", cfg) for fault in _refused(name, node, faults)]
 
 
 def _nodes(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
@@ -217,6 +218,33 @@ def _strays(group: str, node: Any) -> list[str]:
         names = [name for name, value in _children(group, node) if value is not None]
         return [f"{group}.{name} is given, but no {group} is chosen: add {group}=..." for name in names]
     return _misspelt(group, node)
+
+
+def _refused(key: str, node: Any, known: Collection[str]) -> list[str]:
+    """Say what the constructor of an object refuses that needs nothing but its settings, and has no other fault.
+
+    So a value that cannot be is told together with all other faults; constructors store, and read nothing.
+    """
+    if not isinstance(node, DictConfig) or not _is_plain(node) or any(f"{key}." in fault for fault in known):
+        return []
+    required = [
+        name for name, p in inspect.signature(class_of(node._target_)).parameters.items() if p.default is p.empty
+    ]
+    if any(name not in node or OmegaConf.is_missing(node, name) for name in required):
+        return []
+    try:
+        build(node)
+    except ConfigError as error:
+        return str(error).splitlines()
+    except OSError:
+        pass  # told where it is read
+    return []
+
+
+def _is_plain(node: DictConfig) -> bool:
+    """Tell whether a node is of a class of ours that holds data or numbers alone: nothing is started by making one."""
+    target = None if OmegaConf.is_missing(node, "_target_") else node.get("_target_")
+    return isinstance(target, str) and target.startswith(PLAIN) and not node.get("_partial_")
 
 
 def _misplaced(group: str, node: Any) -> list[str]:

@@ -147,6 +147,15 @@ def test_all_faults_of_a_command_line_come_at_once():
         assert sum(name in line for line in told) == 1, told
 
 
+def test_values_a_constructor_refuses_come_with_all_other_faults():
+    words = ["experiment=csv", "source.path=x.csv", "source.decimal=semicolon", "split.validation=2", "split.tset=0.1"]
+    with pytest.raises(ConfigError) as caught:
+        prepared([*words, "intervals.levels=[80,200]", "lokback=3"])
+    told = str(caught.value)
+    for named in ("source.decimal=semicolon", "split.tset", "intervals.levels=[80, 200]", "'lookback'"):
+        assert named in told
+
+
 def test_a_stage_that_cannot_leak_is_refused_where_the_stages_are_known():
     said = fault_of("expected_leaks", ["decomp"], ["split", "decomposition"])
     assert (
