@@ -74,7 +74,7 @@ def main() -> None:
             errors += _errors(name, train, together, test, seed)
             found = augmentation_quality(train, test, extra, CLUSTERS, seed)
             record = {"augmentation": name, "windows": len(extra.past), "cpu seconds": seconds}
-            for part in ("mmd", "transfer", "memory"):
+            for part in ("mmd", "transfer", "memory", "fidelity"):
                 record |= {f"{part}: {key}": value for key, value in found[part].items()}
             quality.append(record)
     print(f"{given.cells} training cells, {given.seeds} seeds, {time.process_time() - start:.0f} s of CPU\n")

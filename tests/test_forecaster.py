@@ -505,10 +505,11 @@ def test_networks_see_their_components(component):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_training_learns_a_wave(name):
     time = np.arange(400.0)
-    cut = sliding_window_view(np.sin(time / 3)[:, None], LOOKBACK + 1, axis=0).transpose(0, 2, 1)
-    data = Batch(cut[:, :LOOKBACK], cut[:, LOOKBACK:].repeat(2, axis=2))
+    wave = np.stack([np.sin(time / 3), np.cos(time / 3)], axis=1)  # a network may see the newest step alone
+    cut = sliding_window_view(wave, LOOKBACK + 1, axis=0).transpose(0, 2, 1)
+    data = Batch(cut[:, :LOOKBACK], cut[:, LOOKBACK:, :1].repeat(3, axis=2))
     train, validation = (data.take(part) for part in (slice(300), slice(300, None)))
-    model, history = make(name, "joint", n_components=1, lookback=LOOKBACK, horizon=1, hidden=16).train(), History()
+    model, history = make(name, "joint", n_components=2, lookback=LOOKBACK, horizon=1, hidden=16).train(), History()
     model.make_optimizer = partial(model.make_optimizer, lr=0.01)
     trainer(history, BestWeights(None), max_epochs=8).fit(model, FoldData(train, validation, 16, seed=0))
     losses = [epoch["val/loss"] for epoch in history.epochs]

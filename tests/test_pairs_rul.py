@@ -13,7 +13,7 @@ FIXED = [
 ]
 SETTINGS = {"seeds": ["1", "2"], "audit": ["sampled", "none"]}
 
-SHARE = 16  # python -m tests.pairs runs all rows, for some ten minutes
+SHARE = 32  # python -m tests.pairs runs all rows, for some ten minutes
 
 
 def test_every_pair_of_choices_works_or_is_refused(configure, tmp_path, monkeypatch):

@@ -21,12 +21,13 @@ SMALL = [
     "split.cells=[cell 02]",
 ]
 MODEL = "BiLSTM-Hybrid"
+NARROW = "model.network.hidden=[8,4]"
 
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     folder = tmp_path_factory.mktemp("smoke_battery") / "run"
-    return folder, run("train.py", "experiment=smoke_battery", f"hydra.run.dir={folder}")
+    return folder, run("train.py", "experiment=smoke_battery", NARROW, f"hydra.run.dir={folder}")
 
 
 def new_cell(path: Path, change=lambda table: table) -> Path:
@@ -183,7 +184,7 @@ def test_forecasts_are_not_negative_and_monotone_ones_do_not_rise():
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
-    more = [*SMALL, "trainer.max_epochs=6", "audit=none"]
+    more = [*SMALL, NARROW, "trainer.max_epochs=6", "audit=none"]
     whole = run("train.py", *more, f"hydra.run.dir={tmp_path}/whole")
     assert whole.returncode == 0, whole.stderr
     killed = stopped_at_a_checkpoint(tmp_path / "broken", signal.SIGKILL, *more)
@@ -199,12 +200,13 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
     "more",
     [
         [
+            NARROW,
             "augmentation=auto",
             "augmentation.inner.generator.max_steps=20",
             "features=paper2",
             "features.steps.codes.autoencoder.epochs=1",
         ],
-        ["model/component=quantiles"],
+        [NARROW, "model/component=quantiles"],
         ["model=ridge"],
     ],
     ids=["auto", "quantiles", "ridge"],
@@ -219,7 +221,7 @@ def test_other_choices_run_to_the_end(tmp_path, more):
 @pytest.mark.slow
 def test_within_cells_the_last_known_life_is_among_the_baselines_and_all_of_it_leaks(tmp_path):
     cells = ["source.n_cells=3", "source.life=[120,200]", "source.longest=260", "intervals=none"]
-    choices = ["experiment=battery", "split=within_cell", "trainer.max_epochs=1", *cells]
+    choices = ["experiment=battery", NARROW, "split=within_cell", "trainer.max_epochs=1", *cells]
     done = run("train.py", *choices, f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     scores = {row["model"]: row for row in json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]}

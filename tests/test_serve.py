@@ -122,7 +122,7 @@ def test_eight_clients_at_once_get_each_their_own(served):
         (b'[{"y": {"a": 1}}]', "application/json", "", 422, "more than numbers"),
         (b"", "text/csv", "", 422, "no rows|empty|nothing|header"),
         (csv(table(1).assign(y=lambda df: 1000 * df["y"])), "text/csv", "", 422, "another series or another unit"),
-        (csv(table(1, 20)), "text/csv", "", 422, "but a forecast needs 30"),
+        (csv(table(1, 20)), "text/csv", "", 422, "but 30 are needed"),
         (records(table(1).assign(y=lambda df: df["y"].where(df.index != 3))), "application/json", "", 422, "missing"),
         (csv(table(1)), "text/csv", "?horizon=4", 422, "forecasts 1 step, not 4"),
         (csv(table(1, 1500)) + b" " * 90_000, "text/csv", "", 413, "more than 100000 bytes"),

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from runtime.files import write_json
 from runtime.job_log import said_in
+from runtime.processes import ended
 from runtime.sweep import (
     RUNNING,
     NotRepeated,
@@ -306,3 +307,20 @@ def test_a_job_that_is_told_to_end_ends_alone(script):
     assert process.returncode == 1, err
     assert "2 finished, 1 failed" in out
     assert "Terminated; what was finished is kept." in out
+
+
+def test_no_job_outlives_a_sweep_that_is_killed_with_9(script):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the extra `sweeps` is not installed")
+    process = begun(script, "lookback=7,10", "hydra/launcher=joblib")
+    while "runs 7 0" not in in_logs(script):
+        assert process.poll() is None
+        time.sleep(0.1)
+    (mark,) = script.parent.rglob("lookback-7*/**/running.json")
+    job = json.loads(mark.read_text())["process"]
+    process.kill()
+    process.wait()
+    end = time.monotonic() + 30  # the job would sleep for a minute
+    while not ended(job):
+        assert time.monotonic() < end, "the job works on"
+        time.sleep(0.1)
+    process.communicate()
