@@ -40,12 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     paths, faults = found(options.folders)
     if paths:
-        from rich.console import Console
-
         from report.comparison import compare, print_comparison
+        from runtime.quiet import PlainConsole
 
         runs = readable(paths, faults)
-        console, comparisons = Console(), compare(runs)
+        console, comparisons = PlainConsole(), compare(runs)
         for comparison in comparisons:
             print_comparison(console, comparison)
             console.print()

@@ -35,7 +35,7 @@ def main(composed: DictConfig) -> float | None:
         run(cfg, folder, out, Verdicts(*shared, f"{folder.parent.name}/{folder.name}") if shared else None)
         print_table(out, RunFolder(folder).metrics)
         write_tables(folder)
-        write_page(folder)
+        write_page(folder, sweep_folder())
         for tracker in trackers:
             out.print(
                 f"Tracked in {tracker.keep(record(folder, sweep_folder()), folder)}", highlight=False, markup=False
@@ -43,7 +43,7 @@ def main(composed: DictConfig) -> float | None:
         out.print(f"Written to {folder}; look at report.html", highlight=False, markup=False)
     else:
         if not (folder / "report.html").exists():
-            write_page(folder)
+            write_page(folder, sweep_folder())
         out.print(f"{folder} holds this run, finished: nothing to do.", highlight=False, markup=False)
     if cfg.figures == "png":
         from report.figures.png import write_pngs

@@ -11,7 +11,7 @@ USAGE = Usage(
     "Further words are those of train.py, and hold for every trial.  The same command goes on with a study that was\n"
     "stopped or killed; a larger number of trials adds to it.  Several machines can share one storage.",
     {
-        "search": "<a choice of conf/search: which settings are tried, from what range; default>",
+        "search": "<a choice of conf/search: what is tried, from what range; default is what fits the model>",
         "trials": "<number of trials that are to end by themselves; 30>",
         "jobs": "<trials side by side, one thread each; -1 is one per core; 1>",
         "storage": "<address of the data base; sqlite:///outputs/EXPERIMENT/tune/study.db>",

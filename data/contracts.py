@@ -300,6 +300,11 @@ class Augmentation(Protocol):
         """Whether its windows have covariates of their own; False refuses those of a run, before it begins."""
         ...
 
+    @property
+    def fewest(self) -> int:
+        """Training windows that it needs at least; a run with fewer is refused before it begins."""
+        ...
+
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Return synthetic windows that resemble the scaled training windows; maybe none.
 

@@ -12,6 +12,8 @@ from data.panel import listed, shown_date
 USUAL = 1000.0  # [usual moves] beyond which a value is worth a look
 EARLY = 0.1  # [fraction] of the dates of a panel that a series may end before it
 FEW = 20  # [dates] that it may end before it in any case
+STAND_INS = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0)
+"""Numbers that files write where nothing was measured."""
 
 
 def remarked(panel: Panel) -> Panel:
@@ -20,7 +22,7 @@ def remarked(panel: Panel) -> Panel:
     Series that end early are left out: they have no row to be judged by, and their next date has passed.
     """
     panel = _current(panel)
-    notes = [*_holes(panel), *_jumps(panel)]
+    notes = [*_holes(panel), *_stand_ins(panel), *_jumps(panel)]
     return replace(panel, notes=(*panel.notes, *notes))
 
 
@@ -53,6 +55,26 @@ def _holes(panel: Panel) -> list[str]:
         shown = listed([f"{name} {int(n)}" for name, n in lacking.items()])
         notes.append(f"Dates that other series have are missing in {len(lacking)}: {shown}.")
     return [note for note in notes if note]
+
+
+def _stand_ins(panel: Panel) -> list[str]:
+    """Name numbers such as -999 that lie further from all others of their series than these from each other."""
+    y, ids = panel.frame["y"].to_numpy(), panel.frame["unique_id"].to_numpy()
+    alike = np.isin(y, STAND_INS)
+    found = []
+    for label in dict.fromkeys(ids[alike]):
+        own = ids == label
+        rest = y[own & ~alike]
+        span = np.ptp(rest) if rest.size else np.inf
+        odd = y[own & alike]
+        odd = odd[(odd < rest.min(initial=np.inf) - span) | (odd > rest.max(initial=-np.inf) + span)]
+        found += [f"{label}: {value:g}, {int((odd == value).sum())} times" for value in np.unique(odd)]
+    if not found:
+        return []
+    return [
+        f"Values that often stand for missing ones lie far from all others ({listed(found)}) and count as measured.  "
+        f"Where they are none, empty these cells and set source.missing."
+    ]
 
 
 def _jumps(panel: Panel) -> list[str]:

@@ -216,6 +216,11 @@ def origins(panel: Panel, horizon: int, first: int, stride: int = 1) -> IntArray
     return np.concatenate(found).astype(np.int64)
 
 
+def window_rows(first: int, horizon: int, stride: int = 1) -> int:
+    """Return how many steps a series needs for one window and its targets; parameters as of ``origins``."""
+    return int(_origins(first + stride + horizon, horizon, first, stride)[0]) + 1 + horizon
+
+
 def _origins(size: int, horizon: int, first: int, stride: int) -> IntArray:
     """Return the origins of a series of some length: neither first, nor lookback, nor what comes later moves them."""
     return np.arange(first + (-first - 1) % stride, size - horizon, stride)
@@ -258,10 +263,10 @@ def cut(
     counts = [_origins(series.size, horizon, first, stride).size for series in all_series]
     if not any(counts):
         longest = max(series.size for series in all_series)
-        needed = int(_origins(first + stride + horizon, horizon, first, stride)[0]) + 1 + horizon
+        needed = window_rows(first, horizon, stride)
         raise DataError(
             f"The longest series of {panel.name} has {longest} steps, but one window needs {needed} "
-            f"({_why(first, lookback)}, + horizon).  {_remedy(first, lookback)}"
+            f"({why_first(first, lookback)}, + horizon).  {_remedy(first, lookback)}"
         )
     kept = [(start, series) for start, series, count in zip(starts, all_series, counts, strict=True) if count]
     every = EveryEnd(scope, decomposition, lookback, first, stride, horizon if stride > 1 else 0)
@@ -483,7 +488,7 @@ def latest(
         if series.size <= first:
             raise DataError(
                 f"Series {panel.frame['unique_id'].iloc[start]} has {series.size} steps, but a forecast needs "
-                f"{first + 1} ({_why(first, lookback)}).  Give a longer file."
+                f"{first + 1} ({why_first(first, lookback)}).  Give a longer file."
             )
     ends = [np.array([start + series.size - 1]) for start, series in zip(starts, every, strict=True)]
     places = [(start, end - start) for start, end in zip(starts, ends, strict=True)]
@@ -544,7 +549,8 @@ def _rows(rows: IntArray) -> IntArray | slice:
     return rows
 
 
-def _why(first: int, lookback: int) -> str:
+def why_first(first: int, lookback: int) -> str:
+    """Return the setting by which the first window ends where it does."""
     return "lookback" if first < lookback else "scope.history"
 
 

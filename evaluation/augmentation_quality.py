@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
 from sklearn.neighbors import NearestNeighbors
 
@@ -18,6 +18,7 @@ from data.contracts import Batch, FloatArray, IntArray
 MOST = 500  # windows compared of each kind
 FEWEST = 20  # windows of each kind that say something
 WIDTHS = (0.25, 1.0, 4.0)  # squared widths of the kernels over the median squared distance of real windows
+NEIGHBOURS = 5  # whose farthest bounds what counts as near a window
 COPIES = 0.01  # share of held-out windows that lie as close to training as a near copy
 
 
@@ -65,6 +66,12 @@ def augmentation_quality(
         share of near copies: synthetic windows nearer than all but 1 % of the held-out ones, so that 0.01 is
         what real windows have.
 
+        ``fidelity``, of synthetic and of held-out windows: ``precision``, the share that lies near a training window
+        (Kynkaanniemi et al., 2019); ``coverage``, the share of training windows that one of them lies near (Naeem et
+        al., 2020); near is nearer than the fifth nearest training window of its condition is.  ``told_apart``: how
+        often trees that see half of them tell the other half from training windows, 0.5 being chance (Yoon et al.,
+        2019).
+
         ``pca``: places ``(n, 2)`` on the first two components of the training windows; ``condition``: the
         condition of each; ``explained``: their shares of the variance.
 
@@ -97,6 +104,11 @@ def augmentation_quality(
         "memory": {
             "distance_over_held_out": float(np.median(near_drawn) / max(np.median(near_other), 1e-12)),
             "share_of_near_copies": float((near_drawn < np.quantile(near_other, COPIES)).mean()),
+        },
+        "fidelity": {
+            f"{measure}_of_{name}": value
+            for name, kind in (("synthetic", drawn), ("held_out", other))
+            for measure, value in _fidelity(real, kind, seed).items()
         },
         "pca": {name: _places(plane, kind.rows) for name, kind in kinds.items()},
         "explained": plane.explained_variance_ratio_.round(4).tolist(),
@@ -194,6 +206,29 @@ def _error(learnt: _Kind, judged: _Kind, seed: int) -> float:
     forest = ExtraTreesRegressor(100, max_features=0.33, random_state=seed, n_jobs=1)
     forecast = forest.fit(learnt.rows, np.squeeze(learnt.target)).predict(judged.rows)
     return float(np.abs(forecast.reshape(judged.target.shape) - judged.target).mean())
+
+
+def _fidelity(real: _Kind, other: _Kind, seed: int) -> dict[str, float]:
+    """Return precision and coverage, means over conditions, and how often trees tell other windows from real ones."""
+    near_any, covered = [], []
+    for k in np.unique(real.condition):
+        own, theirs = real.rows[real.condition == k], other.rows[other.condition == k]
+        within = np.sort(euclidean_distances(own), axis=1)[:, min(NEIGHBOURS, len(own) - 1)]  # (n,) itself left out
+        near = euclidean_distances(own, theirs) <= within[:, None]  # (n, m)
+        near_any.append(near.any(axis=0).mean())
+        covered.append(near.any(axis=1).mean())
+    rows = np.concatenate([np.column_stack([one.rows, one.condition]) for one in (real, other)])
+    kind = np.repeat([0, 1], [len(real.rows), len(other.rows)])
+    half = np.random.default_rng(seed).permutation(len(rows)) % 2 == 0
+    hits = []
+    for learnt in (half, ~half):
+        forest = ExtraTreesClassifier(100, random_state=seed, n_jobs=1).fit(rows[learnt], kind[learnt])
+        hits.append(forest.predict(rows[~learnt]) == kind[~learnt])
+    return {
+        "precision": float(np.mean(near_any)),
+        "coverage": float(np.mean(covered)),
+        "told_apart": float(np.concatenate(hits).mean()),
+    }
 
 
 def _places(plane: PCA, rows: FloatArray) -> list[list[float]]:

@@ -87,6 +87,27 @@ class Separate:
         return {}
 
 
+class Branches(Separate):
+    """One network a component, each of which sees them all: K = C networks that see F = C features.
+
+    A branch a mode, as VMDNet (arXiv 2509.15394) has it.  What is left of each may cancel in the sum, so that all of
+    them keep the weights of one epoch: the loss of each is the mean of all, whose gradients are those of its own.
+    """
+
+    def n_features(self, n_components: int) -> int:
+        """Return F."""
+        return n_components
+
+    def inputs(self, past: Array) -> Array:
+        """Map ``(B, L, C)`` to what each network sees, ``(K, B, L, F)``: everything."""
+        return _for_each(past, past.shape[-1])
+
+    def losses(self, forecast: Tensor, target: Tensor, penalty: Penalty) -> Tensor:
+        """Map forecasts and targets ``(K, B, H)`` to the mean penalty of all networks, ``(K,)``."""
+        own = super().losses(forecast, target, penalty)
+        return own.mean().expand_as(own)
+
+
 class Joint:
     """One network for all components: K = 1 network that sees F = C features."""
 

@@ -51,6 +51,7 @@ class CNNLSTMAttention(nn.Module):
     ) -> None:
         super().__init__()
         n_steps = pooled_length(lookback, kernel, pool)
+        self.kernel, self.pooled = kernel, pool
         self.conv = Conv1d(n_networks, n_features, channels, kernel)
         self.pool = MaxPool(pool)
         self.lstm = LSTM(n_networks, channels, hidden, n_layers)
@@ -67,3 +68,17 @@ class CNNLSTMAttention(nn.Module):
         """Map the past ``(K, B, L, F)`` to a forecast ``(K, B, H)``."""
         weighted = self.attention(self.hidden_map(past))  # (K, B, T, D)
         return self.head(weighted.flatten(2))  # (K, B, H)
+
+    def step_weights(self, past: Tensor) -> dict[str, Tensor]:
+        """Return how much the attention looks at each step of the past ``(K, B, L, F)``.
+
+        The weights ``(K, B, L)`` sum to one over L, oldest step first: those of a hidden state, over its channels, are
+        spread evenly over the steps that the convolution and the pooling have made it of.
+        """
+        weights = self.attention.weights(self.hidden_map(past)).sum(dim=3)  # (K, B, T)
+        n_steps, reach = weights.shape[2], self.pooled + self.kernel - 1
+        found = past.new_zeros(*past.shape[:3])  # (K, B, L)
+        for step in range(n_steps):
+            end = past.shape[2] - (n_steps - 1 - step) * self.pooled
+            found[:, :, end - reach : end] += weights[:, :, step, None] / reach
+        return {"map": found}

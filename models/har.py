@@ -43,12 +43,7 @@ class HAR:
     component: None = None
 
     def __init__(self, label: str, lags: Sequence[int], n_components: int, lookback: int, horizon: int) -> None:
-        longest = max(lookback, MONTH)
-        if not lags or min(lags) < 1 or max(lags) > longest:
-            raise ValueError(
-                f"model.lags={list(lags)} must be numbers of steps from 1 up to {longest}, what a window shows; "
-                f"{label} takes means over them.  Raise lookback, or lower model.lags."
-            )
+        _refuse_spans(label, "lags", lags, max(lookback, MONTH))
         self.label, self.lags = label, list(lags)
         self._weight: FloatArray = np.empty(0)  # (P + 1, H), the intercept last
 
@@ -99,24 +94,51 @@ class LHAR(HAR):
         As of ``HAR``.
     covariates : bool
         Whether the newest value of every further covariate is a regressor (LHAR-X).
+    returns : sequence of int or None
+        Spans over which negative returns, and returns, are averaged [steps]; None takes ``lags``, without the mean
+        return over a single day.
+
+    Raises
+    ------
+    ValueError
+        If the windows do not hold the longest lag, or the longest span of returns.
     """
 
     needs: ClassVar[Needs] = HAR.needs._replace(returns=True)
 
     def __init__(
-        self, label: str, lags: Sequence[int], n_components: int, lookback: int, horizon: int, covariates: bool = False
+        self,
+        label: str,
+        lags: Sequence[int],
+        n_components: int,
+        lookback: int,
+        horizon: int,
+        covariates: bool = False,
+        returns: Sequence[int] | None = None,
     ) -> None:
         super().__init__(label, lags, n_components, lookback, horizon)
+        if returns is not None:
+            _refuse_spans(label, "returns", returns, max(lookback, MONTH))
         self.covariates = covariates
+        self.falls = list(lags if returns is None else returns)
+        self.moves = [lag for lag in lags if lag > 1] if returns is None else list(returns)
 
     def _regressors(self, rows: FloatArray) -> FloatArray:
         """Map series with their covariates ``(n, L, 1 + X)`` to regressors ``(n, P)``."""
         moves = rows[:, :, 1]
-        longer = [lag for lag in self.lags if lag > 1]
-        parts = [super()._regressors(rows), means_of(np.minimum(moves, 0.0), self.lags), means_of(moves, longer)]
+        parts = [super()._regressors(rows), means_of(np.minimum(moves, 0.0), self.falls), means_of(moves, self.moves)]
         if self.covariates:
             parts.append(rows[:, -1, 2:])
         return np.concatenate(parts, axis=1)
+
+
+def _refuse_spans(label: str, name: str, spans: Sequence[int], longest: int) -> None:
+    """Refuse spans that a window of so many steps does not show."""
+    if not spans or min(spans) < 1 or max(spans) > longest:
+        raise ValueError(
+            f"model.{name}={list(spans)} must be numbers of steps from 1 up to {longest}, what a window shows; "
+            f"{label} takes means over them.  Raise lookback, or lower model.{name}."
+        )
 
 
 def joined(windows: Windows) -> FloatArray:
@@ -126,5 +148,13 @@ def joined(windows: Windows) -> FloatArray:
 
 
 def means_of(values: FloatArray, lags: Sequence[int]) -> FloatArray:
-    """Return the means of the last so many values of ``(n, L)``: ``(n, lag)``."""
-    return np.stack([values[:, -lag:].mean(axis=1) for lag in lags], axis=1)
+    """Return the means of the last so many values of ``(n, L)``: ``(n, lag)``.
+
+    Raises
+    ------
+    ValueError
+        If a window is shorter than a lag: its mean would be one over less, in silence.
+    """
+    if max(lags, default=0) > values.shape[1]:
+        raise ValueError(f"Windows of {values.shape[1]} steps do not show a mean over {max(lags)}.  Raise lookback.")
+    return np.stack([values[:, -lag:].mean(axis=1) for lag in lags], axis=1) if lags else np.empty((len(values), 0))

@@ -2,7 +2,7 @@
 
 Shapes
 ------
-n window, L lookback, H horizon, C component, K network
+n window, L lookback, S step the network sees, H horizon, C component, K network
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -42,11 +42,14 @@ class Residual(Forecaster):
         As of ``Forecaster``; components must be ``Joint`` or ``Ensemble``, which forecast the sum.
     blocks : int
         Blocks whose residuals are learnt; the windows before the first of them are as many as in one block.
+    sees : int or None
+        Newest steps of a window that the network sees [steps]; None: all, as the core does.
 
     Raises
     ------
     ValueError
-        If there is no block, the core is a network, or a network of its own sees each component.
+        If there is no block, the network sees no step, the core is a network, or a network of its own sees each
+        component.
     """
 
     needs: ClassVar[Needs] = Forecaster.needs._replace(kinds=(SERIES,), real=True)
@@ -66,17 +69,20 @@ class Residual(Forecaster):
         loss: str = "squared",
         decay: float = 1.0,
         n_extra: int = 0,
+        sees: int | None = None,
     ) -> None:
+        bounds = {"blocks": blocks, "sees": lookback if sees is None else min(sees, lookback)}
+        self.sees = bounds["sees"]
         super().__init__(
-            label, network, optimizer, component, n_components + 1, lookback, horizon, compile, loss, decay, n_extra
+            label, network, optimizer, component, n_components + 1, self.sees, horizon, compile, loss, decay, n_extra
         )
         self.core = core(n_components=n_components, lookback=lookback, horizon=horizon)
         self.blocks = blocks
         self._made_core = lambda: core(n_components=n_components, lookback=lookback, horizon=horizon)
         self._centre, self._spread = np.zeros(n_components + 1), np.ones(n_components + 1)  # (C + 1,)
         self._size = np.ones(1)  # of a residual [scaled units]
-        if blocks < 1:
-            raise ValueError(f"model.blocks={blocks} must be at least 1.")
+        if faults := [f"model.{name}={n} must be at least 1." for name, n in bounds.items() if n < 1]:
+            raise ValueError("  ".join(faults))
         if self.core.needs.gradients:
             raise ValueError(f"model.core={self.core.label} is a network; choose a model without a training loop.")
         if not isinstance(component, Joint | Ensemble):
@@ -95,22 +101,22 @@ class Residual(Forecaster):
             raise ValueError(f"{self.label} learns from real windows alone; set augmentation=identity.")
         rows, residual = self._out_of_sample(train, validation)
         self._size = np.maximum(np.sqrt(np.square(residual).mean(keepdims=True).ravel()), np.finfo(np.float32).tiny)
-        seen = self._raw_channels(train)
-        self._centre, spread = seen.mean(axis=(0, 1)), seen.std(axis=(0, 1))
+        raw = self._raw_channels(train)
+        self._centre, spread = raw.mean(axis=(0, 1)), raw.std(axis=(0, 1))
         self._spread = np.where(spread > 0, spread, 1.0)
         self.core.fit(train, validation)
-        beside = None if batch.extra is None else batch.extra[rows]
-        learnt = Batch(self._channels(train)[rows], residual[:, :, None] / self._size, beside)
-        held_out = scaled_batch(validation)
+        seen = self._seen(train)
+        beside = None if seen.extra is None else seen.extra[rows]
+        learnt = Batch(seen.past[rows], residual[:, :, None] / self._size, beside)
+        held_out = self._seen(validation)
         if not len(held_out.past):
-            return learnt, Batch(self._channels(validation), held_out.target[..., -1:], held_out.extra)
+            return learnt, held_out._replace(target=held_out.target[..., -1:])
         left = held_out.target[..., -1] - _scaled_forecast(self.core, validation)  # (n, H)
-        return learnt, Batch(self._channels(validation), left[:, :, None] / self._size, held_out.extra)
+        return learnt, held_out._replace(target=left[:, :, None] / self._size)
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``: of the core, and what each network adds."""
-        given = inputs._replace(batch=scaled_batch(inputs)._replace(past=self._channels(inputs)))
-        return self.whole(super().predict(given), inputs)
+        return self.whole(super().predict(inputs._replace(batch=self._seen(inputs))), inputs)
 
     def whole(self, given: FloatArray, inputs: Inputs) -> FloatArray:
         """Return scaled forecasts ``(K, n, H)``: of the core, and what each network adds."""
@@ -155,14 +161,16 @@ class Residual(Forecaster):
             residuals.append(batch.target[own, :, -1] - _scaled_forecast(core, _take(train, own)))
         return np.concatenate(rows), np.concatenate(residuals)
 
-    def _channels(self, inputs: Inputs) -> FloatArray:
-        """Return what the network sees, standardised ``(n, L, C + 1)``."""
-        return ((self._raw_channels(inputs) - self._centre) / self._spread).clip(-CLIP, CLIP)
+    def _seen(self, inputs: Inputs) -> Batch:
+        """Return the newest steps as the network sees them: standardised channels ``(n, S, C + 1)``, covariates."""
+        batch = scaled_batch(inputs)
+        channels = ((self._raw_channels(inputs) - self._centre) / self._spread).clip(-CLIP, CLIP)
+        return batch._replace(past=channels, extra=None if batch.extra is None else batch.extra[:, -self.sees :])
 
     def _raw_channels(self, inputs: Inputs) -> FloatArray:
         """Return the scaled components and, last, their sum on its scale."""
         total = _scaled(inputs.windows.past.sum(axis=2), inputs.windows, _scaling(inputs))
-        return np.concatenate([scaled_batch(inputs).past, total[:, :, None]], axis=2)
+        return np.concatenate([scaled_batch(inputs).past, total[:, :, None]], axis=2)[:, -self.sees :]
 
 
 def _scaled_forecast(core: Model, inputs: Inputs) -> FloatArray:

@@ -7,11 +7,12 @@ n row, D width of a row, K condition, B batch, Z noise
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from sklearn.metrics.pairwise import euclidean_distances, rbf_kernel
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from data.contracts import FloatArray, IntArray, TooFewWindows
@@ -39,7 +40,9 @@ class ConditionalWganGP:
     """Learn the rows that belong to a condition, and draw new ones.
 
     Both networks are dense with leaky rectifiers and see the condition beside their input; the critic has
-    no batch normalisation, because the penalty is of each row alone.  Rows are standardised within.  Of
+    no batch normalisation, because the penalty is of each row alone.  Rows are standardised within and, below a
+    ``variance`` of 1, learnt by their principal components: steps of a window hang together, and numbers that are
+    drawn one by one are rougher than a real window is.  Of
     every condition a share is held out: the discrepancy between those rows and generated ones is watched,
     the weights at its smallest are kept, and training stops when it has not fallen for long.  The two
     networks circle about their balance rather than settle in it, so the last weights are seldom the best.
@@ -73,12 +76,17 @@ class ConditionalWganGP:
         Generator steps between two looks.
     patience : int
         Looks without a smaller discrepancy after which training stops.
+    variance : float
+        Share of the variance of standardised rows that their principal components keep [fraction]; what they leave
+        out is not drawn.  1: rows are learnt number by number.
 
     Raises
     ------
     ValueError
         If a setting cannot work; all faults at once.
     """
+
+    fewest: ClassVar[int] = MIN_ROWS
 
     def __init__(
         self,
@@ -94,6 +102,7 @@ class ConditionalWganGP:
         held_out: float,
         check_every: int,
         patience: int,
+        variance: float = 1.0,
     ) -> None:
         counts = {
             "noise": noise,
@@ -115,17 +124,20 @@ class ConditionalWganGP:
             faults.append(f"generator.betas={list(betas)} must be two numbers from 0 to below 1.")
         if not 0 < held_out <= 0.5:
             faults.append(f"generator.held_out={held_out} must be above 0 and at most 0.5.")
+        if not 0 < variance <= 1:
+            faults.append(f"generator.variance={variance} must be above 0 and at most 1.")
         if faults:
             raise ValueError("  ".join(faults))
         self.noise, self.hidden = noise, list(hidden)
         self.batch_size, self.epochs, self.max_steps = batch_size, epochs, max_steps
         self.critic_steps, self.penalty = critic_steps, penalty
         self.lr, self.betas = lr, (betas[0], betas[1])
-        self.held_out, self.check_every, self.patience = held_out, check_every, patience
+        self.held_out, self.check_every, self.patience, self.variance = held_out, check_every, patience, variance
         self.history: list[Check] = []
         """One record a look, of the last fit."""
         self._generator: nn.Module | None = None
         self._mean = self._deviation = np.empty(0)  # (D,)
+        self._axes: FloatArray | None = None  # (P, D) principal components, each times its deviation
         self._known = np.empty((0, 0))  # (conditions, K)
 
     def fit(self, rows: FloatArray, conditions: FloatArray, seed: int) -> "ConditionalWganGP":
@@ -143,6 +155,9 @@ class ConditionalWganGP:
         # A quantity that never moves, but for rounding, is always drawn as its mean.
         self._deviation = np.where(self._deviation > 1e-9 * np.abs(rows).max(axis=0), self._deviation, 0.0)
         standardised = (rows - self._mean) / np.where(self._deviation > 0, self._deviation, 1.0)
+        self._axes = None
+        if self.variance < 1:
+            standardised, self._axes = _principal(standardised, self.variance)
         self._known, condition = np.unique(conditions, axis=0, return_inverse=True)
         learnt, watched = _divided(condition.ravel(), self.held_out, np.random.default_rng(seed))
         if len(watched) < 2:
@@ -181,7 +196,10 @@ class ConditionalWganGP:
             )
         noise = torch.randn(len(conditions), self.noise, generator=torch.Generator().manual_seed(seed))
         with _one_thread():
-            drawn = _generated(self._generator, noise, _tensor(conditions))  # (m, D)
+            drawn = _generated(self._generator, noise, _tensor(conditions))  # (m, D), or (m, P)
+            if self._axes is not None:
+                with threadpool_limits(1):
+                    drawn = drawn @ self._axes
         return self._mean + self._deviation * drawn
 
     def _trained(
@@ -236,6 +254,19 @@ class ConditionalWganGP:
                     break
         generator.load_state_dict(kept)
         return generator
+
+
+def _principal(rows: FloatArray, variance: float) -> tuple[FloatArray, FloatArray]:
+    """Map centred rows ``(n, D)`` to P components of deviation 1, ``(n, P)``, and return the axes ``(P, D)`` as well.
+
+    Components times axes are the rows, but for what the first P components leave out.
+    """
+    with threadpool_limits(1):  # whose last bits do not depend on how many threads there are
+        left, size, right = np.linalg.svd(rows, full_matrices=False)
+    share = np.cumsum(size**2) / max(float(np.square(size).sum()), np.finfo(np.float64).tiny)
+    n_kept = int(np.searchsorted(share, variance)) + 1
+    spread = size[:n_kept] / np.sqrt(len(rows))  # (P,) deviation of each component
+    return left[:, :n_kept] * np.sqrt(len(rows)), spread[:, None] * right[:n_kept]
 
 
 def gradient_penalty(

@@ -1,5 +1,6 @@
 """What a run keeps for its report page, besides the forecasts."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -8,7 +9,10 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from data.contracts import Panel, Windows
+from data.augmentation.gaussian import ConditionalGaussian
+from data.augmentation.jitter import Jitter
+from data.augmentation.synthetic import SyntheticWindows
+from data.contracts import Augmentation, Panel, Windows
 from evaluation.augmentation_quality import augmentation_quality
 from models.allocation import seen_by_each
 from models.forecaster import Forecaster
@@ -19,7 +23,14 @@ from runtime.files import atomic, write_json
 from tasks.task import Prepared, Task
 
 PREFIX = "artifact_"
+MEASURES = ("mmd", "fidelity", "transfer", "memory")
+RIVALS: Mapping[str, Callable[[], Augmentation]] = {
+    "gaussian": lambda: SyntheticWindows(ConditionalGaussian(), 200, "joint", "window"),
+    "jitter": lambda: Jitter(std=0.05, share=0.5),
+}
+"""What any synthetic windows are measured beside: they cost nothing.  Settings are those of conf/augmentation."""
 ENOUGH = 200  # windows of a kind from which on their likeness is measured
+KEPT = 0.2  # share of the training windows that is kept to compare with, where there are no validation windows
 MAPPED = 120  # windows whose attention is kept
 BOUNDS = ("lo_", "hi_")
 LARGEST_LIST = 1 << 28  # [bytes] of the different values of a column, beyond which each is written where it stands
@@ -46,15 +57,47 @@ def keep(folder: Path, task: Task, panel: Panel, prepared: Prepared, parts: Part
 
 
 def keep_quality(folder: Path, task: Task, prepared: Prepared, parts: Parts, fitted: Fitted) -> None:
-    """Write how much synthetic windows are like real ones, where there are enough of both to say."""
+    """Write how much synthetic windows are like real ones, where there are enough of both to say.
+
+    Without validation windows some training windows are kept from what the samples are made of, to compare with.
+    """
     cfg, conditions = task.cfg, prepared.n_conditions
-    if len(parts.validation.origin) < ENOUGH:
+    own = len(parts.validation.origin) == 0
+    learnt, other = _divided(parts.train, cfg.seed) if own else (parts.train, parts.validation)
+    if len(other.origin) < ENOUGH:
         return
-    train, held_out = (fitted.scaling.transform(windows) for windows in (parts.train, parts.validation))
-    samples = build(cfg.augmentation).samples(train, conditions, cfg.seed)
-    if len(samples.past) >= ENOUGH:
-        quality = augmentation_quality(train, held_out, samples, conditions, cfg.seed)
-        write_json(folder / f"{PREFIX}augmentation.json", quality)
+    train, held_out = (fitted.scaling.transform(windows) for windows in (learnt, other))
+    augmentation = build(cfg.augmentation)
+    samples = augmentation.samples(train, conditions, cfg.seed)
+    if len(samples.past) < ENOUGH:
+        return
+    quality = augmentation_quality(train, held_out, samples, conditions, cfg.seed)
+    beside = {}
+    for name, make in RIVALS.items():
+        try:
+            others = make().samples(train, conditions, cfg.seed)
+            found = augmentation_quality(train, held_out, others, conditions, cfg.seed)
+        except ValueError:  # too few windows for this one
+            continue
+        beside[name] = {measure: found[measure] for measure in MEASURES}
+    told = {"beside": beside, "held_out_of_training": own} | _steps_of(augmentation)
+    write_json(folder / f"{PREFIX}augmentation.json", quality | told)
+
+
+def _divided(windows: Windows, seed: int) -> tuple[Windows, Windows]:
+    """Return most of the windows and a random rest, which is of the same cells."""
+    chance = np.random.default_rng(seed).random(len(windows.origin))
+    return windows.take(np.flatnonzero(chance >= KEPT)), windows.take(np.flatnonzero(chance < KEPT))
+
+
+def _steps_of(augmentation: Augmentation) -> dict[str, Any]:
+    """Return what a generator was like while it was trained, and when it was best; nothing of one that is not."""
+    history: list[Any] = getattr(getattr(augmentation, "generator", None), "history", [])
+    if not history:
+        return {}
+    best = min(history, key=lambda look: look.mmd)
+    looks = [look._asdict() for look in history]
+    return {"training": {"steps": history[-1].step, "best_step": best.step}, "history": looks}
 
 
 def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) -> None:

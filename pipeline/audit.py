@@ -120,7 +120,7 @@ def _of_group(
     whole: Task = build(cfg.task)(cfg)
     prepared = whole.prepare(panel, fold, rows[0])
     if not prove:
-        windows = task.prepare(panel, fold, rows[0], origins, cached=False).windows
+        windows = whole.prepare(panel, fold, rows[0], origins, cached=False).windows
         again = _used(whole, panel, fold, rows, prepared, windows, learnt_from)
         return [accused for finding in again for accused in _accused(finding, task, rows)], []
     with TemporaryDirectory() as folder:
@@ -137,6 +137,8 @@ def _of_group(
 
         found = _together(compare(before, changes(), ids))
     found = [whole.explained(finding, prepared.windows) for finding in found]
+    if short.get("features") != cfg.get("features"):  # features that are trained were cut short
+        windows = whole.prepare(panel, fold, rows[0], origins, cached=False).windows
     again = _used(whole, panel, fold, rows, prepared, windows, learnt_from)
     first, second = (
         [accused for finding in findings for accused in _accused(finding, task, rows)] for findings in (again, found)

@@ -1,6 +1,7 @@
 """A model that forecasts, and how it is kept in a file that can run no code."""
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -8,8 +9,9 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from safetensors.numpy import save_file
+from torch import nn
 
 from data.contracts import FloatArray, Panel, Scaling, Windows
 from data.gathered import newest_steps
@@ -19,7 +21,7 @@ from evaluation.rows import PERSISTENCE
 from models.allocation import Quantiles
 from models.blend import Blend, blended
 from models.model import Inputs, Model
-from runtime.build import build, class_of
+from runtime.build import ConfigError, build, class_of
 from runtime.files import atomic
 from runtime.tensors import read_tensors
 from tasks.task import Task
@@ -28,6 +30,7 @@ if TYPE_CHECKING:  # scikit-learn, which a network does not need
     from data.features.chain import Chain
 
 Tensors = Mapping[str, NDArray[Any]]
+PARAMETERS = 500_000_000  # of a network, 2 GB
 BLEND_WEIGHT = "blend/weight"
 """Under this name a state holds the weight of a blend; without it the forecasts are the model's alone."""
 LOOKBACK = "chosen/lookback"
@@ -154,8 +157,46 @@ def unfitted(
     """
     kind: Any = class_of(model._target_)
     beside = {"n_extra": n_extra} if n_extra and kind.needs.gradients else {}
+    if issubclass(kind, nn.Module):
+        node = OmegaConf.to_yaml(model, resolve=True)
+        _refuse_huge(node, n_components, lookback or cfg.lookback, cfg.horizon, n_extra)
     built = build(model, n_components=n_components, lookback=lookback or cfg.lookback, horizon=cfg.horizon, **beside)
     return Fitted(built, scaling_of(cfg))
+
+
+def check_model(cfg: DictConfig, model: DictConfig, lookback: int | None) -> None:
+    """Build a model in vain: what its constructor refuses is told before anything is trained.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if not issubclass(class_of(model._target_), nn.Module):
+        unfitted(cfg, model, 1, lookback)
+        return
+    _refuse_huge(OmegaConf.to_yaml(model, resolve=True), 1, lookback or cfg.lookback, cfg.horizon, 0)
+
+
+@cache
+def _refuse_huge(model: str, n_components: int, lookback: int, horizon: int, n_extra: int) -> None:
+    """Count the parameters of a network before memory is asked for: its sizes may be somebody else's.
+
+    Raises
+    ------
+    ConfigError
+        If they are more than any network here has.
+    """
+    node = OmegaConf.create(model)
+    assert isinstance(node, DictConfig)
+    beside = {"n_extra": n_extra} if n_extra else {}
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        built = build(node, n_components=n_components, lookback=lookback, horizon=horizon, **beside)
+        n_parameters = sum(weight.numel() for weight in built.parameters())
+    if n_parameters > PARAMETERS:
+        raise ConfigError(
+            f"{node.label} has {n_parameters:.3g} parameters by its settings, and at most {PARAMETERS:.0e} are built.  "
+            f"Lower model.network."
+        )
 
 
 def scaling_of(cfg: DictConfig) -> WithCovariates:

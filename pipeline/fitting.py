@@ -20,7 +20,7 @@ from data.datamodule import FoldData
 from data.gathered import behind, blocks_of
 from data.panel import DataError
 from models.allocation import Quantiles
-from models.blend import Blend, blending_weight
+from models.blend import Blend, blended, blending_weight
 from models.forecaster import Forecaster
 from models.model import Inputs, Refittable
 from models.restored_error import RestoredError
@@ -66,6 +66,8 @@ class Learnt(NamedTuple):
     models that take windows as they are."""
     digest: str
     """Of the real windows it was fitted on and of those it was chosen by."""
+    held_out: FloatArray | None = None
+    """``(m, H)`` forecasts of the validation windows, once everything is chosen; refitting does not change them."""
     augmented: bool | None = None
     """Whether synthetic windows were kept, where they were on trial."""
 
@@ -102,8 +104,8 @@ def evaluated(
     began = time.perf_counter()
     parts = parts_of(task, panel, fold, prepared)
     learnt = learn(task, panel, fold, candidate, prepared, parts, checkpoint, extra)
-    fitted = learnt.fitted
-    held_out = finished(task, panel, fitted, parts.validation)
+    fitted, held_out = learnt.fitted, learnt.held_out
+    assert held_out is not None
     fitted = refit(task, panel, fold, candidate, prepared, learnt, checkpoint) or fitted
     tested = finished(task, panel, fitted, parts.test)
     ends = fitted.own_intervals(parts.test, rows_of(panel, parts.test))
@@ -161,12 +163,10 @@ def validated(
         if not len(windows.origin):
             raise DataError(f"{panel.name} leaves no {role} window in the fold {fold.name!r} to choose settings by.")
     nothing = held_out.take(np.zeros(len(held_out.origin), dtype=bool))
-    fitted, losses, *_ = learn(
-        task, panel, fold, candidate, prepared, Parts(train, held_out, nothing), checkpoint, extra
-    )
-    forecast = finished(task, panel, fitted, held_out)
-    error = float(np.abs(forecast - held_out.y).mean())
-    return Validated(error, losses, time.perf_counter() - began)
+    learnt = learn(task, panel, fold, candidate, prepared, Parts(train, held_out, nothing), checkpoint, extra)
+    assert learnt.held_out is not None
+    error = float(np.abs(learnt.held_out - held_out.y).mean())
+    return Validated(error, learnt.losses, time.perf_counter() - began)
 
 
 def learn(
@@ -248,30 +248,31 @@ def _augmented(
 
 def _settled(task: Task, panel: Panel, fold: Fold, candidate: Candidate, parts: Parts, learnt: Learnt) -> Learnt:
     """Choose on validation rows what is done to forecasts: their share, and how far back they are averaged."""
-    learnt = _blended(task, panel, fold, parts, learnt)
-    held_out, fitted = parts.validation, learnt.fitted
-    memory = task.memory(panel, held_out, candidate.label, fitted.forecast(held_out, rows_of(panel, held_out)))
-    return learnt._replace(fitted=fitted._replace(memory=memory))
+    held_out = parts.validation
+    own = learnt.fitted.forecast(held_out, rows_of(panel, held_out))
+    fitted, forecast = _blended(task, panel, fold, parts, learnt.fitted, own)
+    memory = task.memory(panel, held_out, candidate.label, forecast)
+    settled = task.finish(panel, held_out, forecast, memory)
+    return learnt._replace(fitted=fitted._replace(memory=memory), held_out=settled)
 
 
-def _blended(task: Task, panel: Panel, fold: Fold, parts: Parts, learnt: Learnt) -> Learnt:
-    """Weigh a model that has learnt from scaled windows against the reference, on validation rows.
+def _blended(
+    task: Task, panel: Panel, fold: Fold, parts: Parts, fitted: Fitted, own: FloatArray
+) -> tuple[Fitted, FloatArray]:
+    """Weigh a model that has learnt from scaled windows against the reference, by its ``own`` validation forecasts.
 
     Left alone: naive models, quantiles (whose intervals are their own), and all where nothing is held out.
     """
-    fitted, held_out = learnt.fitted, parts.validation
+    held_out = parts.validation
     if task.cfg.blend == "none" or not fitted.model.needs.scaled or isinstance(fitted.model.component, Quantiles):
-        return learnt
+        return fitted, own
     if not len(held_out.origin):
-        return learnt
-    reference = reference_of(task)
-    reference.fit(
-        Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, rows_of(panel, held_out))
-    )
-    asked = rows_of(panel, held_out)
-    own, simple = fitted.forecast(held_out, asked), reference.predict(Inputs(held_out, None, asked))
+        return fitted, own
+    reference, asked = reference_of(task), rows_of(panel, held_out)
+    reference.fit(Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, asked))
+    simple = reference.predict(Inputs(held_out, None, asked))
     blend = Blend(blending_weight(held_out.y, own, simple), reference)
-    return learnt._replace(fitted=fitted._replace(blend=blend))
+    return fitted._replace(blend=blend), blended(own, simple, blend.weight)
 
 
 def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
@@ -314,7 +315,8 @@ def _retrained(
     model = unfitted(cfg, candidate.model, known.past.shape[2], lookback, n_extra).model
     assert isinstance(model, Forecaster)
     fresh = fitted._replace(model=model)
-    batch = _with_synthetic(cfg, fresh.scaling.transform(known), prepared.n_conditions)
+    scaled = fresh.scaling.transform(known)
+    batch = _with_synthetic(cfg, scaled, prepared.n_conditions, scaled)
     nobody = fresh.inputs(known.take(slice(0)), rows_of(panel, known.take(slice(0))))
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
     given = model.before(Inputs(known, batch, rows_of(panel, known), fresh.scaling), nobody)
@@ -348,14 +350,15 @@ def _real(cfg: DictConfig, batch: Batch, n_train: int) -> Batch:
     return batch.take(slice(n_train))
 
 
-def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int) -> Batch:
-    """Fit the scaling on training windows and return them scaled, with synthetic ones behind them."""
-    return _with_synthetic(cfg, fitted.scaling.fit(train).transform(train), n_conditions)
+def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions: int, of: Windows) -> Batch:
+    """Fit the scaling on training windows and return them scaled, with synthetic ones made of some behind them."""
+    scaled = fitted.scaling.fit(train).transform(train)
+    return _with_synthetic(cfg, scaled, n_conditions, scaled if of is train else fitted.scaling.transform(of))
 
 
-def _with_synthetic(cfg: DictConfig, scaled: Batch, n_conditions: int) -> Batch:
-    """Return scaled windows with synthetic ones behind them."""
-    drawn = build(cfg.augmentation).samples(scaled, n_conditions, cfg.seed)
+def _with_synthetic(cfg: DictConfig, scaled: Batch, n_conditions: int, of: Batch) -> Batch:
+    """Return scaled windows with synthetic ones, which are made of some, behind them."""
+    drawn = build(cfg.augmentation).samples(of, n_conditions, cfg.seed)
     return Batch(*(None if one is None else behind(one, new) for one, new in zip(scaled, drawn, strict=True)))
 
 
@@ -379,7 +382,8 @@ def _fit(
     if not needs.scaled:
         model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
-    batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions)
+    of = task.synthetic_from(prepared.windows, parts.train)
+    batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions, of)
     held_out = fitted.inputs(parts.validation, rows_of(panel, parts.validation))
     assert held_out.batch is not None
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)

@@ -11,10 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 
 from data.contracts import FloatArray, Panel, Windows
-from data.panel import DataError
+from data.panel import DataError, listed
 from data.scaling import MEAN
 from evaluation.intervals.bounds import OWN
-from evaluation.intervals.offsets import extend
+from evaluation.intervals.offsets import ANY, extend, is_offset
 from models.blend import Blend
 from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, weighted
 from pipeline.combination import members as combined_rows
@@ -25,8 +25,9 @@ from report.run_folder import RunFolder
 from runtime.build import ConfigError, build, check
 from runtime.record import WEIGHTS
 from runtime.settings import CONF
-from tasks.task import NO_AUGMENTATION, Prediction, Task, needs_of
+from tasks.task import NO_AUGMENTATION, Prediction, Task, fact, needs_of
 
+OFFSETS = 1_000_000  # intervals that a run keeps at most
 TRAINS, FORECASTS = "models.forecaster.Forecaster", "models.trained.Trained"
 
 
@@ -86,8 +87,9 @@ class Loaded(NamedTuple):
             told.setdefault(reference.label, naive.forecast(seen, rows_of(panel, seen)))
         together, beside = _combination(task, panel, self.folder)
         found = task.predicted(panel, windows, told | together, data)
-        table = task.restored_ahead(panel, _with_intervals(found.table, label, ends, self.offsets), self.errors)
-        notes = [*panel.notes, *found.notes, *beside, *_leak_note(label, self.card)]
+        offsets, scaled = _for_file(self.offsets, panel, data, label) if not ends else (self.offsets, [])
+        table = task.restored_ahead(panel, _with_intervals(found.table, label, ends, offsets), self.errors)
+        notes = [*panel.notes, *found.notes, *scaled, *beside, *_leak_note(label, self.card)]
         kept = {column: name for column, name in found.columns.items() if name}
         dropped = [column for column, name in found.columns.items() if not name]
         return found._replace(table=table.drop(columns=dropped).rename(columns=kept), notes=notes)
@@ -102,12 +104,15 @@ def loaded(cfg: DictConfig, card: Mapping[str, Any], folder: Path) -> Loaded:
     """Return the model of a finished run, whose settings have been checked."""
     task: Task = build(cfg.task)(cfg)
     run = RunFolder(folder)
+    offsets = run.artifact("intervals.json") or []
+    if not isinstance(offsets, list) or len(offsets) > OFFSETS or not all(map(is_offset, offsets)):
+        raise DataError(f"{folder}/artifacts/intervals.json is damaged: it holds no intervals.  Train the run again.")
     return Loaded(
         task,
         card,
         folder,
         trained(task, folder),
-        run.artifact("intervals.json") or [],
+        offsets,
         run.artifact(ERRORS, ["model", "fold", "step", "error"]),
     )
 
@@ -117,8 +122,9 @@ def without_training(cfg: DictConfig) -> DictConfig:
     settings: Any = OmegaConf.to_container(cfg)
     settings |= {"trainer": None, "callbacks": None}
     settings["augmentation"] = {"_target_": NO_AUGMENTATION}
-    for node in (settings["model"], *(settings.get("baselines") or {}).values()):
-        if node.get("_target_") == TRAINS:
+    baselines = settings.get("baselines")
+    for node in (settings.get("model"), *(baselines.values() if isinstance(baselines, dict) else ())):
+        if isinstance(node, dict) and node.get("_target_") == TRAINS:
             node["_target_"] = FORECASTS
     kept = OmegaConf.create(settings)
     assert isinstance(kept, DictConfig)
@@ -188,6 +194,40 @@ def _loaded(task: Task, tensors: Mapping[str, Any]) -> Fitted:
     return fresh._replace(features=features, blend=blend).load_state(tensors)
 
 
+def _for_file(
+    offsets: list[dict[str, Any]], panel: Panel, data: Mapping[str, Any], label: str
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the reach of intervals around the series of a file, and say where it is not taken from its own errors.
+
+    Of a run on one series the errors are known, those on a file of another name are not: their size goes with that of
+    the moves of a series, which both files tell.
+    """
+    own = [offset for offset in offsets if offset["model"] == label]
+    names = {offset["unique_id"] for offset in own}
+    moves = panel.frame.groupby("unique_id", sort=False)["y"].agg(lambda y: float(np.abs(np.diff(y)).mean()))
+    strangers = [str(name) for name in moves.index if name not in names]
+    if not own or ANY in names or not strangers:
+        return offsets, []
+    if len(names) > 1:
+        return offsets, [f"There is no interval of {listed(strangers)}: the run knows no errors on series so called."]
+    (known,) = names
+    factors = {str(name): change / float(fact(data, "change")) for name, change in moves.items()}
+    made = [
+        offset
+        | {
+            "unique_id": name,
+            "lo": [factor * end for end in offset["lo"]],
+            "hi": [factor * end for end in offset["hi"]],
+        }
+        for name, factor in factors.items()
+        for offset in own
+    ]
+    told = listed(f"{factors[name]:.2f} for {name}" for name in strangers)
+    return made, [
+        f"The intervals rest on the errors of the run on {known}, times how much more a series moves in a step: {told}."
+    ]
+
+
 def _with_intervals(
     table: pd.DataFrame, label: str, ends: Mapping[str, FloatArray], offsets: list[dict[str, Any]]
 ) -> pd.DataFrame:
@@ -201,9 +241,10 @@ def _with_intervals(
 def _leak_note(label: str, card: Mapping[str, Any]) -> list[str]:
     if card["audit"]["verdict"] != "LEAKS":
         return []
+    said = card["audit"].get("sentence", "")
     return [
         f"{label} was trained under a protocol that leaks, on inputs a forecast cannot have: expect far larger errors "
-        f"than its table shows.  ({card['audit']['sentence']})"
+        f"than its table shows.  ({said})"
     ]
 
 

@@ -18,7 +18,7 @@ from pipeline.audit import leaking
 from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, members
 from pipeline.fitted import gather
 from pipeline.outcome import ERRORS, Outcome, averaged, best_simple, by_seed, of_last_fold, validation_mae
-from pipeline.work import unit_path
+from pipeline.work import left_out, unit_path
 from report.run_folder import Metrics, RunFolder, write_metrics
 from runtime.build import build
 from runtime.files import write_json
@@ -67,7 +67,13 @@ def write_results(
         groups=found.groups,
         coverage=found.coverage,
         pairwise=found.pairwise,
-        notes=[*found.notes, *blend_notes(task, outcomes), *intervals.notes(calibration), *panel.notes],
+        notes=[
+            *found.notes,
+            *left_out(task, panel, folds),
+            *blend_notes(task, outcomes),
+            *intervals.notes(calibration),
+            *panel.notes,
+        ],
         tests=[*found.tests, *memory_sentences(task.candidates(), found, outcomes)],
         audit=audit.to_json(),
         validation={} if error is None else {"mae": error},

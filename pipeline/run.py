@@ -8,14 +8,15 @@ from rich.console import Console
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
 from data.panel import fingerprint, shown_date
+from evaluation.leakage.prove import STAGES
 from pipeline.audit import audit
 from pipeline.combination import combined
 from pipeline.outcome import Outcome
 from pipeline.results import write_results
 from pipeline.settings import LIVE, check_task
 from pipeline.verdicts import Verdicts
+from pipeline.work import check_data, left_out, work_units
 from pipeline.work import outcomes as evaluated_units
-from pipeline.work import work_units
 from runtime.build import build, check
 from runtime.record import same_data, tidy
 from tasks.task import NO_AUGMENTATION, Task, needs_of
@@ -32,7 +33,7 @@ def run(cfg: DictConfig, folder: Path, out: Console, verdicts: Verdicts | None =
     task, panel, folds = opened(cfg)
     same_data(folder, fingerprint(panel))
     out.print(opening(panel, folds), markup=False, highlight=False)
-    for note in panel.notes:
+    for note in (*panel.notes, *left_out(task, panel, folds)):
         out.print(f"  {note}", style="dim", markup=False, highlight=False)
 
     found = {}
@@ -52,11 +53,12 @@ def run(cfg: DictConfig, folder: Path, out: Console, verdicts: Verdicts | None =
 
 def opened(cfg: DictConfig) -> tuple[Task, Panel, list[Fold]]:
     """Check the settings, read the data and split them."""
-    check(cfg, LIVE)
+    check(cfg, LIVE, STAGES)
     task: Task = build(cfg.task)(cfg)
     check_task(task)
     panel = task.load(build(cfg.source))
     folds: list[Fold] = build(cfg.split).folds(panel, task.reach)
+    check_data(task, panel, folds)
     return task, panel, folds
 
 

@@ -35,7 +35,7 @@ def check_task(task: Task) -> None:
     """
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
-    faults += _combination(task) + _augmented(cfg)
+    faults += _combination(task) + _augmented(cfg) + _quantiles(cfg)
     faults += _beside(task)
     if faults:
         raise ConfigError(as_message(faults))
@@ -116,6 +116,14 @@ def _augmented(cfg: DictConfig) -> list[str]:
     nodes = [cfg.model, *(cfg.baselines or {}).values()]
     named = dict.fromkeys(str(node.label) for node in nodes if cast(Any, class_of(node._target_)).needs.real)
     return [f"{label} learns from real windows alone; set augmentation=identity." for label in named]
+
+
+def _quantiles(cfg: DictConfig) -> list[str]:
+    """Find models that are asked for quantiles and learn means: only a network learns by the pinball loss."""
+    nodes = [cfg.model, *(cfg.baselines or {}).values()]
+    asked = [node for node in nodes if node.get("component") and class_of(node.component._target_) is Quantiles]
+    named = dict.fromkeys(str(node.label) for node in asked if not cast(Any, class_of(node._target_)).needs.gradients)
+    return [f"{label} learns means, no quantiles: choose a network, or model/component=joint." for label in named]
 
 
 def _unheld(cfg: DictConfig) -> list[str]:

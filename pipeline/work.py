@@ -12,15 +12,16 @@ import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, Fold, Panel
+from data.panel import DataError
 from pipeline import artifacts
-from pipeline.fitted import Fitted, save, unfitted
+from pipeline.fitted import Fitted, check_model, save, unfitted
 from pipeline.fitting import evaluated, parts_of
 from pipeline.outcome import Outcome
-from runtime.build import build
+from runtime.build import ConfigError, build
 from runtime.files import write_json
 from runtime.quiet import quiet
 from runtime.record import UNFINISHED
-from tasks.task import Candidate, Prepared, Task, inputs_of, needs_of
+from tasks.task import Candidate, Prepared, Task, inputs_of, needs_of, windows_for_blocks
 
 TABLES = ("forecasts", "calibration", "later")
 
@@ -155,9 +156,64 @@ def _bundles(units: Sequence[WorkUnit], task: Task) -> list[list[WorkUnit]]:
     return [*([unit] for unit in networks), *([others] if others else [])]
 
 
+def check_data(task: Task, panel: Panel, folds: Sequence[Fold]) -> None:
+    """Refuse, before anything is fitted, models that cannot be built, and data they cannot learn from.
+
+    Raises
+    ------
+    ConfigError
+        Naming every model whose settings cannot be.
+    DataError
+        Naming every fault.
+    """
+    cfg, faults = task.cfg, []
+    fold = min(folds, key=lambda fold: task.learnable(panel, fold))
+    n_windows = task.learnable(panel, fold)
+    for row in task.candidates():
+        try:
+            check_model(cfg, row.model, row.lookback)
+        except ConfigError as error:
+            faults.append(str(error))
+        least = windows_for_blocks(row.model, cfg.horizon)
+        if 0 < n_windows < least:
+            faults.append(
+                f"{row.label} needs at least {least} training windows for its blocks, and {panel.name} leaves "
+                f"{n_windows} in the fold {fold.name!r}.  Give more data, or lower model.blocks."
+            )
+    if faults:
+        raise ConfigError("\n  ".join(dict.fromkeys(faults)))
+    if not any(applies(task, task.candidates()[0], panel, fold) for fold in folds):
+        faults.append(f"{_unfit(task, task.candidates()[0], folds)}  Choose another model.")
+    fewest = build(cfg.augmentation).fewest
+    if 0 < n_windows < fewest:
+        faults.append(
+            f"augmentation={cfg.names.augmentation} needs at least {fewest} training windows, and {panel.name} leaves "
+            f"{n_windows} in the fold {fold.name!r}.  Give more data, or choose augmentation=gaussian, jitter or mixup."
+        )
+    if faults:
+        raise DataError("\n  ".join(faults))
+
+
+def left_out(task: Task, panel: Panel, folds: Sequence[Fold]) -> list[str]:
+    """Say which rows of the table are not there, and why."""
+    return [
+        f"{_unfit(task, row, folds)}  It is left out."
+        for row in task.candidates()
+        if not any(applies(task, row, panel, fold) for fold in folds)
+    ]
+
+
+def _unfit(task: Task, row: Candidate, folds: Sequence[Fold]) -> str:
+    most = row.model.get("most_windows")
+    if most is None:
+        return f"{row.label} is not made for these series, or for this split."
+    n_rows = min(int((fold.role == TRAIN).sum()) for fold in folds)
+    return f"{row.label} learns from at most {most} training rows (most_windows), and there are {n_rows}."
+
+
 def applies(task: Task, candidate: Candidate, panel: Panel, fold: Fold) -> bool:
     """Say whether a split gives a model what it needs: the last known RUL of a cell that is tested, say."""
-    if needs_of(candidate).scaled:
+    if needs_of(candidate).gradients:
         return True
     rows = panel.frame.assign(ds=panel.ages())
     train, test = (rows.loc[fold.role == role, ["unique_id", "ds", "y"]] for role in (TRAIN, TEST))

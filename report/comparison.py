@@ -393,6 +393,11 @@ def _about_the_paper(paper: pd.DataFrame, rows: pd.DataFrame, run: Metrics) -> l
                 f"The published MSE of {row['model']}, {row['mse_scaled']:.4f}, is not the square of its RMSE, "
                 f"{square:.4f}: a misprint."
             )
+    for _, row in paper.dropna(subset=["mae_again"]).iterrows() if "mae_again" in paper else ():
+        sentences.append(
+            f"The paper contradicts itself: the MAE of {row['model']} is {row['mae_scaled']:.4f} in its own tables and "
+            f"{row['mae_again']:.4f} where it is set beside others."
+        )
     if "rmse_without_unit" in paper:
         told = paper.dropna(subset=["rmse_without_unit"])
         listed = ", ".join(f"{row['model']} {row['rmse_without_unit']:g}" for _, row in told.iterrows())

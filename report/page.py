@@ -3,7 +3,8 @@
 ``python -m report.page outputs/sp500/20260101-120000-000000`` makes it again.
 
 The page may load nothing and runs no script but its own: its content security policy allows two
-scripts by their hashes, so text from data or settings could not run even if it were not escaped.
+scripts by their hashes, so text from data or settings could not run even if it were not escaped.  The
+pages of a sweep also load one script from the folder of the sweep, which holds the second of them for all.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import base64
 import gzip
 import hashlib
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -39,8 +41,13 @@ BREAKS = re.compile(r" (?=%)|(?<=\bp) (?=[=<])|(?<=\bp [=<]) ")  # spaces at whi
 WORDS = {"better": "is better than", "worse": "is worse than", "same": "is no better than"}
 
 
-def write_page(folder: Path) -> Path:
+def write_page(folder: Path, sweep: Path | None = None) -> Path:
     """Make report.html of the files of a run folder and return where it is.
+
+    Parameters
+    ----------
+    sweep : Path or None
+        Folder of the sweep the run is a job of: its pages share one copy of what draws the figures, 2 MB, in there.
 
     Raises
     ------
@@ -49,14 +56,27 @@ def write_page(folder: Path) -> Path:
     """
     run = RunFolder(folder)
     path = folder / "report.html"
-    write_text(path, render(_title(run), [verdict(run)], _facts(run), sections(run)))
+    library = None if sweep is None else Path(os.path.relpath(_shared(sweep), folder)).as_posix()
+    write_text(path, render(_title(run), [verdict(run)], _facts(run), sections(run), library))
     return path
 
 
-def render(title: str, first_lines: Sequence[Verdict], facts: Sequence[str], parts: Sequence[Section]) -> str:
-    """Return the page as HTML, its scripts and styles within."""
+def render(
+    title: str,
+    first_lines: Sequence[Verdict],
+    facts: Sequence[str],
+    parts: Sequence[Section],
+    library: str | None = None,
+) -> str:
+    """Return the page as HTML, its scripts and styles within.
+
+    Parameters
+    ----------
+    library : str or None
+        Where the packed plotly.js is that several pages share, seen from the page; None puts it into the page.
+    """
     drawn = any(section.figures for section in parts)
-    plotly, packed = _library() if drawn else (b"", "")
+    plotly = _plotly() if drawn else b""
     own = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -79,7 +99,8 @@ def render(title: str, first_lines: Sequence[Verdict], facts: Sequence[str], par
         allowed=[Markup(f"'sha256-{_digest(script)}'") for script in (own.encode(), plotly) if script],
         css=Markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         js=Markup(own),
-        packed=Markup(packed),
+        packed=Markup(_packed() if drawn and library is None else ""),
+        library=library if drawn else None,
     )
 
 
@@ -199,10 +220,25 @@ def _facts(run: RunFolder) -> list[str]:
 
 
 @cache
-def _library() -> tuple[bytes, str]:
-    """Return plotly.js, and how it stands in the page: packed, as letters."""
-    script = files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
-    return script, base64.b64encode(gzip.compress(script, 9, mtime=0)).decode()
+def _plotly() -> bytes:
+    return files("plotly").joinpath("package_data/plotly.min.js").read_bytes()
+
+
+@cache
+def _packed() -> str:
+    """Return plotly.js as it stands in a page: packed, as letters."""
+    return base64.b64encode(gzip.compress(_plotly(), 9, mtime=0)).decode()
+
+
+def _shared(sweep: Path) -> Path:
+    """Return the script that hands the packed plotly.js to the pages of a sweep; its name follows from its content.
+
+    It is no more than a text: a page still runs it only if it is the plotly.js whose hash the page allows.
+    """
+    path = sweep / f"plotly-{hashlib.sha256(_plotly()).hexdigest()[:8]}.js"
+    if not path.exists():
+        write_text(path, f'globalThis.packedPlotly = "{_packed()}";\n')
+    return path
 
 
 def _digest(script: bytes) -> str:

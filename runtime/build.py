@@ -8,6 +8,7 @@ import importlib
 import inspect
 import re
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache, partial
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runtime.faults import ConfigError, as_message, meant, shown
 from runtime.files import ROOT
-from runtime.settings import fault_of, groups
+from runtime.settings import CONF, fault_of, groups, size_fault
 
 __all__ = ["ConfigError", "as_message", "build", "check", "class_of", "faults_of"]
 
@@ -44,6 +45,8 @@ LIBRARIES = frozenset(
 )
 """Classes of libraries a configuration may name: none of them opens a connection or runs what it is given."""
 
+PLAIN = ("data.", "evaluation.")  # whose constructors store
+BASELINES, MODEL = "baselines", "model"  # a group whose entries are choices of another
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.[A-Z][A-Za-z0-9]*", re.ASCII)
 _WORDS: Mapping[str, tuple[Any, ...]] = {
     "_partial_": (True, False),
@@ -148,13 +151,17 @@ def faults_of(cfg: DictConfig, live: Mapping[str, set[str]] | None, stages: Coll
         fault = fault_of(name, plain, stages)
         faults += [fault] if fault else []
         if name in groups() and value is not None:
-            faults += _strays(name, value)
+            faults += _strays(name, value) + _misplaced(name, value)
     if live is not None:
         faults += [f"{key} is required but not set." for key in sorted(OmegaConf.missing_keys(cfg))]
     for key, node in _nodes(cfg):
         given_later = {name for pattern, names in (live or {}).items() if fnmatch(key, pattern) for name in names}
         faults += _faults(key, node, given_later, live is not None)
-    return faults
+        for name, value in _children(key, node):
+            plain = OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
+            fault = size_fault(f"{key}.{name}", plain)
+            faults += [fault] if fault else []
+    return faults + [fault for name, node in _children("", cfg) for fault in _refused(name, node, faults)]
 
 
 def _nodes(node: Any, key: str = "") -> Iterator[tuple[str, DictConfig]]:
@@ -213,6 +220,59 @@ def _strays(group: str, node: Any) -> list[str]:
     return _misspelt(group, node)
 
 
+def _refused(key: str, node: Any, known: Collection[str]) -> list[str]:
+    """Say what the constructor of an object refuses that needs nothing but its settings, and has no other fault.
+
+    So a value that cannot be is told together with all other faults; constructors store, and read nothing.
+    """
+    if not isinstance(node, DictConfig) or not _is_plain(node) or any(f"{key}." in fault for fault in known):
+        return []
+    required = [
+        name for name, p in inspect.signature(class_of(node._target_)).parameters.items() if p.default is p.empty
+    ]
+    if any(name not in node or OmegaConf.is_missing(node, name) for name in required):
+        return []
+    try:
+        build(node)
+    except ConfigError as error:
+        return str(error).splitlines()
+    except OSError:
+        pass  # told where it is read
+    return []
+
+
+def _is_plain(node: DictConfig) -> bool:
+    """Tell whether a node is of a class of ours that holds data or numbers alone: nothing is started by making one."""
+    target = None if OmegaConf.is_missing(node, "_target_") else node.get("_target_")
+    return isinstance(target, str) and target.startswith(PLAIN) and not node.get("_partial_")
+
+
+def _misplaced(group: str, node: Any) -> list[str]:
+    """Say where a class stands in the place of another kind of thing: a scaling that is a model."""
+    if group == BASELINES:
+        return [fault for name, child in _children(group, node) for fault in _of_group(f"{group}.{name}", MODEL, child)]
+    return _of_group(group, group, node)
+
+
+def _of_group(key: str, group: str, node: Any) -> list[str]:
+    given = isinstance(node, DictConfig) and not OmegaConf.is_missing(node, "_target_")
+    target = node.get("_target_") if given else None
+    homes = _homes(group)
+    module = target.rpartition(".")[0] if isinstance(target, str) else ""
+    if not isinstance(target, str) or not homes or {module, module.rpartition(".")[0]} & homes:
+        return []
+    return [f"{key}._target_={shown(target)} is no {group}: a {group} is of {' or '.join(sorted(homes))}."]
+
+
+@cache
+def _homes(group: str) -> frozenset[str]:
+    """Return the modules that the choices of a group are of, and the packages that several of them are of."""
+    texts = [path.read_text(encoding="utf-8") for path in Path(CONF, group).glob("*.yaml")]
+    modules = {name.rpartition(".")[0] for text in texts for name in re.findall(r"(?m)^_target_: *([\w.]+)", text)}
+    packages = Counter(module.rpartition(".")[0] for module in modules)
+    return frozenset(modules | {package for package, n in packages.items() if package and n > 1})
+
+
 def _misspelt(key: str, node: Any) -> list[str]:
     built = _built(node) if isinstance(node, DictConfig) and "_target_" not in node else []
     faults = []
@@ -236,11 +296,16 @@ def _modules() -> list[str]:
     return [name for name in map(".".join, (path.parts for path in files)) if f"{name}.".startswith(OURS)]
 
 
+_sound: dict[str, Any] = {}  # modules that were found to be ours: a run asks a thousand times
+
+
 def _module(target: str, name: str) -> Any:
     """Import a module of the project, and no other that has its name.
 
     A folder ``data/`` in the working directory, or anywhere else Python looks, would be imported in its stead.
     """
+    if name in _sound and sys.modules.get(name) is _sound[name]:
+        return _sound[name]
     path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
     if not path.is_file() or path.resolve() != path:
         hint = meant(name, _modules())
@@ -254,6 +319,7 @@ def _module(target: str, name: str) -> Any:
     found = importlib.import_module(name)
     if Path(str(found.__file__)).resolve() != path:
         raise TargetError(f"={target} was imported from {found.__file__}, not from {path}.")
+    _sound[name] = found
     return found
 
 

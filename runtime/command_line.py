@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runtime.faults import is_ours, meant, printable, shown
 from runtime.job_log import said_in
 from runtime.overrides import Usage, parse, prepared
+from runtime.parallel import end_with
 from runtime.settings import CONF, groups
 from runtime.sweep import (
     OUTPUT,
@@ -122,6 +123,7 @@ def _as_job(main: Callable[[DictConfig], Result], cfg: DictConfig, folder: Path,
     alone = parent_process() is not None  # a job in a process of its own
     if alone:
         _heed_sigterm()
+        end_with(os.getppid())  # else it would work on in a folder that the same command, given again, works in
     try:
         job = job_began(folder)
         with said_in(folder / OUTPUT, aloud=not alone):
@@ -160,6 +162,8 @@ def sentence(error: BaseException, go_on: str) -> str | None:
         return f"The process of a job was killed, most likely because the memory did not suffice.  {go_on}".strip()
     if isinstance(error, MemoryError):
         return f"The memory is not enough ({error}).  Take a smaller batch_size, model or part of the data."
+    if isinstance(error, OmegaConfBaseException) and str(error).startswith("Missing key"):
+        return f"The configuration lacks {getattr(error, 'full_key', None) or str(error).split()[2]}."
     if isinstance(error, OmegaConfBaseException):
         return f"The configuration cannot be used: {' '.join(str(error).split())}"
     return str(error) if is_ours(error) or isinstance(error, OSError) else None

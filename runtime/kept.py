@@ -127,6 +127,34 @@ def entry(content: dict[str, Any], key: str, kind: type | tuple[type, ...], path
     return found
 
 
+def refuse_unlike(content: dict[str, Any], key: str, fits: Callable[[Any], bool], path: Path) -> None:
+    """Refuse an entry under a dotted key that is there, and not of the kind a run writes.
+
+    Raises
+    ------
+    FolderError
+    """
+    parent, _, name = key.rpartition(".")
+    holder = content.get(parent) if parent else content
+    if isinstance(holder, dict) and name in holder and not fits(holder[name]):
+        raise FolderError(f"{path} is damaged: {key} is {shown(holder[name])!r}.  Train the run again.")
+
+
+def is_size(value: Any) -> bool:
+    """Tell whether a value is a number above 0."""
+    return type(value) in (int, float) and 0 < value < math.inf
+
+
+def are_numbers(value: Any) -> bool:
+    """Tell whether a value is a list of numbers."""
+    return isinstance(value, list) and all(type(one) in (int, float) for one in value)
+
+
+def names_to(kind: type | tuple[type, ...]) -> Callable[[Any], bool]:
+    """Return what tells whether a value is a mapping to values of a type."""
+    return lambda value: isinstance(value, dict) and all(isinstance(one, kind) for one in value.values())
+
+
 def _refuse_tricks(path: Path, text: str) -> None:
     """Refuse aliases, tags, endless nesting and endless lists before anything is built from them."""
     depth = 0

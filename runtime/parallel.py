@@ -148,7 +148,7 @@ class _Work:
         self.asked_by = asked_by
 
     def __call__(self, item: Any) -> Any:
-        _end_with(self.asked_by)
+        end_with(self.asked_by)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
         try:
@@ -162,7 +162,7 @@ class _Work:
 _watching = False
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this worker when its parent does, however that ends: a killed one says goodbye to nobody."""
     global _watching
     if _watching or os.getppid() != parent:

@@ -3,8 +3,12 @@
 import logging
 import sys
 import warnings
+from collections.abc import Iterable
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from runtime.faults import printable
 
 WIDE = 120  # columns where nobody's terminal sets them
 
@@ -19,4 +23,13 @@ def quiet() -> None:
 
 def console() -> Console:
     """Return where a run speaks: as wide as the terminal, or wide enough for its table."""
-    return Console(width=None if sys.stdout.isatty() else WIDE, soft_wrap=False)
+    return PlainConsole(width=None if sys.stdout.isatty() else WIDE, soft_wrap=False)
+
+
+class PlainConsole(Console):
+    """A terminal that obeys nothing in the text it is given: names come from files of strangers."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield the segments with escapes and direction marks replaced."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))

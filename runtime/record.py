@@ -12,11 +12,22 @@ from omegaconf import DictConfig, OmegaConf
 
 from runtime.faults import FolderError
 from runtime.files import ROOT, write_text
-from runtime.kept import entry, read_config, read_json, read_text
+from runtime.kept import are_numbers, entry, is_size, names_to, read_config, read_json, read_text, refuse_unlike
 from runtime.settings import defaults
 
 PACKAGES = ["torch", "pytorch-lightning", "numpy", "pandas", "numba", "scikit-learn", "PyWavelets", "hydra-core"]
 UNFINISHED = "unfinished"  # folder of parts and checkpoints while a run goes on
+FACTS = {
+    "data.spacing": is_size,
+    "data.change": is_size,
+    "data.longest_life": is_size,
+    "data.lives": are_numbers,
+    "data.covariates": names_to(str),
+    "data.medians": names_to((int, float, type(None))),
+    "audit.sentence": lambda value: isinstance(value, str),
+    "learnt_from": names_to((str, type(None))),
+}
+"""What a card says of its data, where it does: what predict.py and audit.py reckon with."""
 CONFIG, CARD, METRICS, WEIGHTS = "config.yaml", "run.json", "metrics.json", "model.safetensors"
 
 
@@ -96,6 +107,8 @@ def load_run(folder: Path) -> tuple[DictConfig, dict[str, Any]]:
     entry(card, "data.name", str, folder / CARD)
     entry(card, "data.sha256", str, folder / CARD)
     entry(card, "audit.verdict", str, folder / CARD)
+    for key, fits in FACTS.items():
+        refuse_unlike(card, key, fits, folder / CARD)
     return cfg, card
 
 

@@ -103,6 +103,37 @@ RULES: Mapping[str, Rule] = {
 }
 
 
+SIZES: Mapping[str, int] = {
+    "hidden": 65_536,
+    "channels": 65_536,
+    "kernel": 65_536,
+    "n_layers": 1_000,
+    "n_members": 1_000,
+    "n_components": 10_000,
+    "n_clusters": 10_000,
+    "n_trees": 100_000,
+    "trials": 100_000,
+    "history": 10_000_000,
+    "epochs": 10_000_000,
+    "max_epochs": 10_000_000,
+    "max_steps": 100_000_000,
+    "n_per_condition": 10_000_000,
+    "n_series": 1_000_000,
+    "n_cells": 1_000_000,
+    "n_steps": 100_000_000,
+}
+"""Parameters that memory or time goes with, wherever they stand, and more than which no run of ours has."""
+
+
+def size_fault(key: str, value: Any) -> str | None:
+    """Say where a size is so large that to build it would fill the memory, by the last name of its key."""
+    most = SIZES.get(key.rpartition(".")[2])
+    sizes = value if isinstance(value, list) else [value]
+    if most is None or not any(type(size) in (int, float) and size > most for size in sizes):
+        return None
+    return f"{key}={shown(value)} is more than is built: at most {most}."
+
+
 BEFORE: Mapping[str, Any] = {"zero_heads": False, "blend": "none", "equal_memory": "none"}
 """What runs did before there was a setting, where that is not today's default."""
 

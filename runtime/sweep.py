@@ -205,6 +205,7 @@ class Outcomes(Callback):
         """Give the sweep a name its jobs can log under, in whatever process they run."""
         os.environ[_SWEEP] = f"{os.getpid()}-{time.time_ns()}"
         Outcomes.folder = Path(str(config.hydra.sweep.dir))
+        seeds_last(config)
         if "basic" not in str(config.hydra.launcher.get("_target_", "")):  # whose jobs speak for themselves
             Outcomes.teller = Teller(Outcomes.folder, os.environ[_SWEEP], how_many(config))
 
@@ -225,6 +226,20 @@ class Outcomes(Callback):
         print_outcomes(folder, jobs)
         if any(job["outcome"] == "failed" for job in jobs):
             raise SystemExit(FAILED)
+
+
+def seeds_last(config: DictConfig) -> None:
+    """Let the seed vary slowest: runs that differ by it alone then find a verdict, where they would wait for it."""
+    words = [str(word) for word in config.hydra.overrides.task]
+    params = dict(config.hydra.sweeper.get("params") or {})
+    typed = [word for word in words if word.startswith("seed=")]
+    seeds = typed[-1].partition("=")[2] if typed else params.get("seed")
+    if seeds is None:
+        return
+    others = {key: value for key, value in params.items() if key != "seed"}
+    with open_dict(config.hydra):
+        config.hydra.overrides.task = [word for word in words if word not in typed]
+        config.hydra.sweeper.params = {"seed": seeds, **others}
 
 
 def how_many(config: DictConfig) -> int:

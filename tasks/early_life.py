@@ -12,13 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 from data.contracts import TEST, TOTAL, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
-from evaluation.leakage.perturb import WAYS, replacement
+from evaluation.leakage.perturb import WAYS
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
-from tasks.cells import OfCells, learning_from_validation
-from tasks.rul import as_table, cell_overlap
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
+from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
+from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
 MEAN = OmegaConf.create({"_target_": "models.early_life.MeanLife", "label": "Mean life"})
 FEWEST = 10  # [cycles] of which a life can be told
@@ -94,6 +93,10 @@ class EarlyLife(OfCells):
         life = pd.Series((panel.ages() + panel.frame["y"]).to_numpy()[early], index=table.index)
         features: Chain = build(self.cfg.features).fit(table[role == TRAIN], life[role == TRAIN])
         return Prepared(self._windows(panel, early, features.transform(table), candidate), features)
+
+    def learnable(self, panel: Panel, fold: Fold) -> int:
+        """Return how many cells are learnt from."""
+        return int(panel.frame["unique_id"][np.asarray(fold.role == TRAIN)].nunique())
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows of the cells that have the role."""
@@ -196,14 +199,14 @@ class EarlyLife(OfCells):
         tested, held = np.asarray(fold.role == TEST), np.asarray(fold.role == VALIDATION)
         late = (panel.ages() > self.cycles).to_numpy()
         for how in WAYS:
-            other = _replaced(panel, tested, list(panel.covariates), how, rng)
+            other = replaced(panel, tested, list(panel.covariates), how, rng)
             yield Changed(f"the tested cells are {how}", other, fold, tested)
-            other = _replaced(panel, late, list(panel.covariates), how, rng)
+            other = replaced(panel, late, list(panel.covariates), how, rng)
             yield Changed(f"the cycles after {self.cycles} are {how}", other, fold, late)
         other = replace(panel, frame=frame.assign(y=frame["y"].where(~tested, frame["y"] + 500.0)))
         yield Changed("the tested cells live on", other, fold, np.zeros_like(tested))  # nobody may know
         if held.any():
-            other = _replaced(panel, held, list(panel.covariates), "scrambled", rng)
+            other = replaced(panel, held, list(panel.covariates), "scrambled", rng)
             yield Changed("the validation cells are scrambled", other, fold, held)
         other = replace(panel, frame=frame[~late].reset_index(drop=True))
         name = f"the cycles after {self.cycles} are left out"
@@ -212,16 +215,8 @@ class EarlyLife(OfCells):
     def past_replaced(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Changed:
         """Return the panel with every covariate of the first cycles scrambled: inputs must be made of them."""
         early = (panel.ages() <= self.cycles).to_numpy()
-        other = _replaced(panel, early, list(panel.covariates), "scrambled", rng)
+        other = replaced(panel, early, list(panel.covariates), "scrambled", rng)
         return Changed("every covariate of the first cycles is replaced by another", other, fold, early)
-
-    def explained(self, finding: Finding, windows: Windows) -> Finding:
-        """Return the finding as it is."""
-        return finding
-
-    def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
-        """Return the number of features."""
-        return int(scaling["mean"].size)
 
     @property
     def any_file(self) -> str:
@@ -231,8 +226,8 @@ class EarlyLife(OfCells):
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read the first cycles of cells, and refuse what the model was not trained on."""
         panel: Panel = source.read()
-        there, medians = panel.frame, card["medians"]
-        absent = [name for name in card["covariates"] if name not in panel.covariates]
+        there, medians = panel.frame, fact(card, "medians")
+        absent = [name for name in fact(card, "covariates") if name not in panel.covariates]
         if absent:
             raise DataError(
                 f"The file lacks {len(absent)} columns on which the model was trained, such as {absent[0]!r}.  Give "
@@ -240,12 +235,12 @@ class EarlyLife(OfCells):
             )
         odd = [
             f"{name} is about {there[name].median():.4g}, but {medians[name]:.4g} in training"
-            for name in card["covariates"]
+            for name in fact(card, "covariates")
             if medians[name] and not 1 / FAR < abs(there[name].median() / medians[name]) < FAR
         ]
         if len(odd) > len(medians) / 2:  # single voltages may hold nothing yet
             raise DataError(f"The file is of other cells or in other units: {odd[0]}.")
-        return replace(panel, covariates=card["covariates"])
+        return replace(panel, covariates=fact(card, "covariates"))
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return a window for every cell whose first cycles are on record."""
@@ -260,7 +255,7 @@ class EarlyLife(OfCells):
         label = next(iter(forecasts))
         table = panel.frame[["unique_id", "ds"]].iloc[windows.origin].reset_index(drop=True)
         table = table.assign(step=0, **{label: forecasts[label][:, 0]})
-        low, high = card["lives"]
+        low, high = fact(card, "lives")
         odd = table.loc[~table[label].between(low, high), "unique_id"]
         notes = [f"No training cell lived as {listed(list(map(str, odd)))} would ({low:.0f} to {high:.0f} cycles)."]
         left = sorted(set(panel.frame["unique_id"].astype(str)) - set(table["unique_id"].astype(str)))
@@ -310,9 +305,3 @@ def _last_rows(panel: Panel, early: IntArray) -> IntArray:
 def _is_line(values: FloatArray, life: FloatArray) -> bool:
     """Say whether the values of all cells lie on a line of their lives."""
     return bool(values.std() and life.std()) and abs(float(np.corrcoef(values, life)[0, 1])) > TOLD
-
-
-def _replaced(panel: Panel, rows: BoolArray, columns: Sequence[str], how: Any, rng: np.random.Generator) -> Panel:
-    """Return the panel with some columns of some rows replaced."""
-    made = {name: replacement(panel.frame[name].to_numpy(dtype=np.float64), rows, how, rng) for name in columns}
-    return replace(panel, frame=panel.frame.assign(**made))

@@ -26,10 +26,21 @@ from data.contracts import (
     Target,
     Windows,
 )
-from data.panel import DataError, shown_date
+from data.panel import DataError, listed, long_enough, shown_date
 from data.targets.level import Level
 from data.targets.log_range import LogRange
-from data.windows import all_of_role, chosen, cut, cut_at, first_end, latest, origins, select
+from data.windows import (
+    all_of_role,
+    chosen,
+    cut,
+    cut_at,
+    first_end,
+    latest,
+    origins,
+    select,
+    why_first,
+    window_rows,
+)
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
@@ -50,9 +61,11 @@ from tasks.task import (
     Knowledge,
     Prediction,
     Prepared,
+    fact,
     inputs_of,
     needs_of,
     once_each,
+    windows_for_blocks,
 )
 
 if TYPE_CHECKING:  # scikit-learn, which a network does not need
@@ -62,6 +75,8 @@ IDENTITY = OmegaConf.create({"_target_": "data.decomposition.identity.Identity"}
 PERSISTENCE = OmegaConf.create({"_target_": "models.naive.Persistence", "label": "Persistence"})
 NO_MOVE = OmegaConf.create({"_target_": "models.naive.NoMove", "label": "Persistence"})  # of the level
 SEASONAL = "models.seasonal.SeasonalNaive"
+SPANS = ("lags", "returns")
+"""Parameters of models that tell over how many of the newest steps they average."""
 FAR = 10.0  # ratio of mean changes beyond which a file is of something else
 SAMPLED = {TRAIN: 10, VALIDATION: 3, TEST: 4}
 """Origins the audit rebuilds unless it is asked for all of them, by the role of their targets."""
@@ -124,18 +139,25 @@ class Forecast:
         return max(int(self.cfg.horizon), self.target.over)
 
     def load(self, source: Source) -> Panel:
-        """Read a source, turn its values into what is forecast, and join what is known beside them."""
-        return with_beside(self.cfg, self.target.transform(source.load()))
+        """Read a source, turn its values into what is forecast, and join what is known beside them.
+
+        Series too short for one window are left out by name: they would be in no part of a table.
+        """
+        panel = with_beside(self.cfg, self.target.transform(source.load()))
+        first = self._first_end
+        why = f"{why_first(first, int(self.cfg.lookback))} {first + 1} + horizon {self.reach}"
+        return long_enough(panel, window_rows(first, self.reach, self.cfg.stride), why)
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
-        prefix = "" if name == "identity" or naive else f"{name.upper().replace('_', '-')}-"
-        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, _own_lookback(cfg.model))
+        method = name.removesuffix("_paper").upper().replace("_", "-")  # the settings of a paper are no other method
+        prefix = "" if name == "identity" or naive else f"{method}-"
+        first = Candidate(prefix + cfg.model.label, cfg.model, cfg.decomposition, self._own_lookback(cfg.model))
         others = [*(cfg.baselines or {}).values(), *([] if cfg.season in (None, 1) else [self._seasonal()])]
-        baselines = [Candidate(node.label, node, IDENTITY, _own_lookback(node)) for node in others]
+        baselines = [Candidate(node.label, node, IDENTITY, self._own_lookback(node)) for node in others]
         twin = [] if naive else self._equal_memory(first)
         last = Candidate(LAST_VALUE, NO_MOVE if self.target.adds else PERSISTENCE, IDENTITY)
         rows = once_each([first, *twin, *baselines, last])
@@ -185,7 +207,7 @@ class Forecast:
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
         first = self._first_end
-        lookback = self._lookback(candidate)
+        lookback = self.lookback_of(candidate)
         return Prepared(self._averaged(cut_at(panel, decomposition, scope, lookback, self.reach, origins, first)))
 
     def _cut(self, panel: Panel, candidate: Candidate, cached: bool, work: Any = map) -> Windows:
@@ -195,7 +217,7 @@ class Forecast:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
         windows = cut(
-            panel, build(node), scope, self._lookback(candidate), self.reach, work, self._first_end, cfg.stride
+            panel, build(node), scope, self.lookback_of(candidate), self.reach, work, self._first_end, cfg.stride
         )
         return self._averaged(windows)
 
@@ -206,7 +228,22 @@ class Forecast:
         target = windows.each(lambda some: some.target.mean(axis=1, keepdims=True))
         return windows._replace(target=target, y=windows.y.mean(axis=1, keepdims=True))
 
-    def _lookback(self, candidate: Candidate) -> int:
+    def _own_lookback(self, model: DictConfig) -> int | None:
+        """Return how many steps a model looks back upon that says so; None: as many as the others.
+
+        By a memory, a season, or spans longer than the lookback of the run: its own, or those of its core.
+        """
+        if "memory" in model:
+            return int(model.memory)
+        if "season" in model:
+            return steps_needed(model.season)
+        if "core" in model:
+            return self._own_lookback(model.core)
+        longest = max((int(span) for name in SPANS for span in model.get(name) or ()), default=0)
+        return longest if longest > self.cfg.lookback else None
+
+    def lookback_of(self, candidate: Candidate) -> int:
+        """Return how many steps the windows of a candidate show."""
         return max(candidate.lookback or int(self.cfg.lookback), needs_of(candidate).lookback)
 
     @cached_property
@@ -214,7 +251,11 @@ class Forecast:
         """The step at which the first window ends: the same for all candidates, so that rows compare."""
         scope: Scope = build(self.cfg.scope)
         rows = {inputs_of(row): row for row in self.candidates()}
-        return max(first_end(scope, build(row.decomposition), self._lookback(row)) for row in rows.values())
+        return max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in rows.values())
+
+    def learnable(self, panel: Panel, fold: Fold) -> int:
+        """Return how many windows have all their targets in training."""
+        return int(self._known_origins(panel, fold)[TRAIN].size)
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows all of whose targets have the role."""
@@ -231,6 +272,10 @@ class Forecast:
         """Return training and validation windows; none whose targets are of both parts."""
         both = [chosen(windows, fold, role, self.reach) for role in (TRAIN, VALIDATION)]
         return windows.take(np.concatenate(both))
+
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the training windows."""
+        return train
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Sequence[Windows]:
         """Return nothing: a series has no beginning that counts."""
@@ -392,7 +437,9 @@ class Forecast:
         if self.cfg.audit == "full":
             return None
         known = self._known_origins(panel, fold)
-        sizes = SAMPLED if self.cfg.augmentation._target_ == NO_AUGMENTATION else SAMPLED | {TRAIN: ENOUGH}
+        augmented = 0 if self.cfg.augmentation._target_ == NO_AUGMENTATION else ENOUGH
+        least = max(windows_for_blocks(row.model, self.cfg.horizon) for row in self.candidates())
+        sizes = SAMPLED | {TRAIN: max(SAMPLED[TRAIN], augmented, least)}
         chosen = [rng.choice(rows, min(sizes[role], rows.size), replace=False) for role, rows in known.items()]
         ends = [rows[[0, -1]] for rows in known.values() if rows.size]
         there = origins(panel, self.cfg.horizon, self._first_end, self.cfg.stride)
@@ -458,26 +505,34 @@ class Forecast:
 
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read series, and refuse those that move in other steps or at another scale than in training."""
-        panel = self.target.transform(source.load())
+        panel = self._forecastable(self.target.transform(source.load()))
         spacing, change = pace(panel)
-        if abs(spacing - card["spacing"]) > 0.5 * card["spacing"]:
+        if abs(spacing - fact(card, "spacing")) > 0.5 * fact(card, "spacing"):
             raise DataError(
                 f"{panel.name} has a value every {spacing:g} days (or steps), but the model was trained on one every "
-                f"{card['spacing']:g}.  Give a file of that frequency, or train on this one."
+                f"{fact(card, 'spacing'):g}.  Give a file of that frequency, or train on this one."
             )
-        if not 1 / FAR < change / card["change"] < FAR:
+        if not 1 / FAR < change / fact(card, "change") < FAR:
             raise DataError(
                 f"{panel.name} moves by {change:.3g} a step, but the model was trained on moves of "
-                f"{card['change']:.3g}: this is another series or another unit.  Train on this one."
+                f"{fact(card, 'change'):.3g}: this is another series or another unit.  Train on this one."
             )
         panel = with_beside(self.cfg, panel, refuse=False)
         refuse_other_columns(panel, card)
         return panel
 
+    def _forecastable(self, panel: Panel) -> Panel:
+        """Leave out, by name, the series that are too short for the rows that are forecast after a run."""
+        rows = self.candidates()
+        asked = [row for row in rows if row is rows[0] or row.label == self.reference or self.cfg.combination != "none"]
+        scope: Scope = build(self.cfg.scope)
+        first = max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in asked)
+        return long_enough(panel, first + 1, f"{why_first(first, int(self.cfg.lookback))} {first + 1}")
+
     def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
         ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.reach)
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self._lookback(candidate), ahead)
+        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.lookback_of(candidate), ahead)
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]
@@ -486,30 +541,28 @@ class Forecast:
         ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"]
         codes = pd.factorize(dates)[0]
         rhythms: dict[bytes, Any] = {}  # of series with the same dates the next ones are the same
+        doubts: dict[str, list[str]] = {}
+        told: dict[bytes, str | None] = {}
         ahead, steps = [], self._steps()
         for last in windows.origin:
             own = slice(first_row(ids, last), last + 1)
             known, key = dates.iloc[own], codes[own].tobytes()
             if key not in rhythms:
                 rhythms[key] = upcoming(known, self.reach, panel.calendar)[steps - 1]
+                told[key] = unknown_ahead(known, panel.calendar)
             ahead.append(rhythms[key])
+            if doubt := told[key]:
+                doubts.setdefault(doubt, []).append(str(ids[last]))
         n = len(windows.origin)
         columns = {
             "unique_id": np.repeat(ids[windows.origin], steps.size),
             "ds": ahead[0].append(ahead[1:]),
             "step": np.tile(steps, n),
         }
-        doubt = unknown_ahead(known, panel.calendar)  # of the last series: what a calendar lacks is the same for all
+        notes = [doubt if len(own) == n else f"{listed(own)}: {doubt}" for doubt, own in doubts.items()]
         title = f"{panel.name} in {panel.unit}, after {shown_date(panel.frame['ds'].max())}"
         table = pd.DataFrame(columns | {label: forecast.ravel() for label, forecast in forecasts.items()})
-        return Prediction(table, title, [doubt] if doubt else [])
-
-
-def _own_lookback(model: DictConfig) -> int | None:
-    """Return how many steps a model looks back upon that says so, by a memory or a season; None: as the others."""
-    if "memory" in model:
-        return int(model.memory)
-    return steps_needed(model.season) if "season" in model else None
+        return Prediction(table, title, notes)
 
 
 def _spread(rows: IntArray, n: int) -> IntArray:

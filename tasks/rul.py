@@ -15,13 +15,13 @@ from data.cells.starts import later_windows, together
 from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
-from evaluation.leakage.perturb import WAYS, How, replacement
+from evaluation.leakage.perturb import WAYS
 from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
-from tasks.cells import OfCells, learning_from_validation
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, once_each
+from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
+from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
@@ -59,6 +59,10 @@ class RUL(OfCells):
     tested_from : sequence of int
         How much is hidden from the tested cells for further rows of the report, beside none [cycles].
 
+    before_split : bool
+        Whether features and synthetic windows are learnt from all rows, the tested ones too, as where a paper makes
+        them before it splits.  It LEAKS, and the audit says so.
+
     Raises
     ------
     ConfigError
@@ -83,6 +87,7 @@ class RUL(OfCells):
         "calibration",
         "training.attention",
         "features.factors",
+        "features.bands",
         "features.clusters",
         "features.synthetic",
         "training.losses",
@@ -99,6 +104,7 @@ class RUL(OfCells):
         start: str = "birth",
         hidden: Sequence[int] = (),
         tested_from: Sequence[int] = (),
+        before_split: bool = False,
     ) -> None:
         if cfg.horizon != 1:
             raise ConfigError(f"horizon={cfg.horizon}: task=rul asks for the life left at one cycle; set horizon=1.")
@@ -114,7 +120,7 @@ class RUL(OfCells):
             raise ConfigError(
                 f"task.hidden={list(hidden)} and task.tested_from={list(tested_from)} must hide at least 1 cycle each."
             )
-        self.cfg, self.train_every, self.monotone = cfg, train_every, monotone
+        self.cfg, self.train_every, self.monotone, self.before_split = cfg, train_every, monotone, before_split
         self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
         self.memories = {"none": [], "bounded": sorted(filter_cycles), "from_birth": [WHOLE]}[filter]
 
@@ -141,7 +147,7 @@ class RUL(OfCells):
     ) -> Prepared:
         """Fit the features on the training rows of a fold and cut every cell into sequences."""
         table = as_table(panel)
-        learnt = np.asarray(fold.role == TRAIN)
+        learnt = np.asarray(fold.role == TRAIN) | self.before_split
         target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
         features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
         windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
@@ -154,6 +160,10 @@ class RUL(OfCells):
         """Return the windows of training and validation cells, as few of a cell as in training."""
         return self.select(windows, learning_from_validation(fold), TRAIN)
 
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the training windows or, as a paper had it before its split, all there are."""
+        return windows if self.before_split else train
+
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterator[Windows]:
         """Yield the test windows as if the record of their cell began later; none where a cell was learnt from."""
         ids, tested = panel.frame["unique_id"], np.asarray(fold.role == TEST)
@@ -162,6 +172,10 @@ class RUL(OfCells):
         if unseen.any():
             table, lookback = as_table(panel), self.cfg.lookback
             yield from later_windows(panel, table, prepared.features, unseen, self.tested_from, lookback)
+
+    def learnable(self, panel: Panel, fold: Fold) -> int:
+        """Return how many rows of training cells are learnt from."""
+        return -(-int((fold.role == TRAIN).sum()) // self.train_every)
 
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows whose last row has the role; of training windows one in ``train_every``."""
@@ -276,20 +290,20 @@ class RUL(OfCells):
         tested = np.asarray(fold.role == TEST)
         everything = [*panel.covariates, "y"]
         for how in WAYS:
-            other = _replaced(panel, tested, everything, how, rng)
+            other = replaced(panel, tested, everything, how, rng)
             yield Changed(f"the tested rows are {how}", other, fold, tested)
-        other = _replaced(panel, tested, ["y"], "scrambled", rng)
+        other = replaced(panel, tested, ["y"], "scrambled", rng)
         nobody = np.zeros_like(tested)  # no value may know it, not even that of the row itself
         yield Changed("the remaining life of the tested rows is scrambled", other, fold, nobody)
         cell = ids[tested][0]
         own = np.flatnonzero((ids == cell) & tested)
         late = np.zeros(len(frame), dtype=bool)
         late[own[len(own) // 2 :]] = True
-        other = _replaced(panel, late, list(panel.covariates), "shifted", rng)
+        other = replaced(panel, late, list(panel.covariates), "shifted", rng)
         yield Changed(f"the second half of cell {cell} is shifted", other, fold, late)
         held = np.asarray(fold.role == VALIDATION)
         if held.any():
-            other = _replaced(panel, held, everything, "scrambled", rng)
+            other = replaced(panel, held, everything, "scrambled", rng)
             yield Changed("the validation rows are scrambled", other, fold, held)
         other = replace(panel, frame=frame[~late].reset_index(drop=True))
         name = f"the second half of cell {cell} is left out"
@@ -298,16 +312,8 @@ class RUL(OfCells):
     def past_replaced(self, panel: Panel, fold: Fold, rng: np.random.Generator) -> Changed:
         """Return the panel with every covariate scrambled: inputs that stay as they were are not made of them."""
         everything = np.ones(len(panel.frame), dtype=bool)
-        other = _replaced(panel, everything, list(panel.covariates), "scrambled", rng)
+        other = replaced(panel, everything, list(panel.covariates), "scrambled", rng)
         return Changed("every covariate is replaced by another", other, fold, everything)
-
-    def explained(self, finding: Finding, windows: Windows) -> Finding:
-        """Return the finding as it is."""
-        return finding
-
-    def n_channels(self, scaling: Mapping[str, FloatArray]) -> int:
-        """Return the number of features."""
-        return int(scaling["mean"].size)
 
     @property
     def any_file(self) -> str:
@@ -317,7 +323,7 @@ class RUL(OfCells):
     def read(self, source: Any, card: Mapping[str, Any]) -> Panel:
         """Read cells, whose end need not be known, and refuse what the model was not trained on."""
         panel: Panel = source.read()
-        frame, covariates = panel.frame, list(card["covariates"])
+        frame, covariates = panel.frame, list(fact(card, "covariates"))
         absent = [name for name in covariates if name not in panel.covariates]
         if absent:
             raise DataError(
@@ -326,12 +332,12 @@ class RUL(OfCells):
             )
         faults = [
             f"{name} is about {frame[name].median():.4g}, but {median:.4g} in training"
-            for name, median in card["medians"].items()
+            for name, median in fact(card, "medians").items()
             if median and not 1 / FAR < abs(frame[name].median() / median) < FAR
         ]
         if faults:
             raise DataError(f"The file is of other cells or in other units: {'; '.join(faults)}.")
-        return replace(panel, covariates=card["covariates"])
+        return replace(panel, covariates=fact(card, "covariates"))
 
     def asked(self, panel: Panel, candidate: Candidate, features: Chain | None) -> Windows:
         """Return a window for every cycle that has ``lookback`` cycles of its cell up to it."""
@@ -347,7 +353,7 @@ class RUL(OfCells):
         table = table.assign(step=0, **{label: forecasts[label][:, 0]})
         notes = list(short_cells(panel, self.cfg.lookback))
         notes += self._protocol(panel)
-        longest = float(card["longest_life"])
+        longest = float(fact(card, "longest_life"))
         if (panel.ages() > longest).any():
             notes.append(
                 f"The file has cycles beyond {longest:.0f}, older than any cell the model has learned from: what it "
@@ -374,11 +380,6 @@ class RUL(OfCells):
         ]
 
 
-def as_table(panel: Panel) -> pd.DataFrame:
-    """Return the covariates of a panel as floats with the index (``unique_id``, ``ds``)."""
-    return panel.frame.set_index(["unique_id", "ds"])[list(panel.covariates)].astype(np.float64)
-
-
 def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> FloatArray:
     """Return forecasts ``(n, 1)``, cells in cycle order, that are not negative and, if asked, never rise."""
     positive: FloatArray = np.maximum(forecast, 0.0)
@@ -386,37 +387,3 @@ def monotone_clip(forecast: FloatArray, cells: NDArray[Any], monotone: bool) -> 
         by_cell = pd.Series(positive[:, 0]).groupby(cells, sort=False)
         positive[:, 0] = by_cell.cummin()
     return positive
-
-
-def cell_overlap(panel: Panel, folds: Sequence[Fold]) -> Finding:
-    """Find tested rows whose cell, or whose future, was learnt from."""
-    ids, cycles = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
-    checked = shared = earlier = 0
-    cells: set[str] = set()
-    for fold in folds:
-        learnt, tested = np.isin(fold.role, (TRAIN, VALIDATION)), fold.role == TEST
-        checked += int(tested.sum())
-        for cell in np.unique(ids[tested]):
-            own = ids == cell
-            if (own & learnt).any():
-                cells.add(str(cell))
-                shared += int((own & tested).sum())
-                earlier += int((cycles[own & tested] < cycles[own & learnt].max()).sum())
-    if earlier:
-        detail = f"{earlier} of {checked} tested rows lie before rows of the same cell that were learnt from"
-        return Finding("split", "LEAKS", checked, earlier, detail)
-    if shared:
-        detail = (
-            f"{shared} of {checked} tested rows are of cells that were learnt from ({', '.join(sorted(cells))}), whose "
-            f"end of life is thereby known"
-        )
-        return Finding("split", "LEAKS", checked, shared, detail)
-    return Finding("split", "causal", checked, 0, f"no cell of {checked} tested rows was learnt from")
-
-
-def _replaced(panel: Panel, rows: BoolArray, columns: Sequence[str], how: How, rng: np.random.Generator) -> Panel:
-    """Return the panel with some columns of some rows replaced."""
-    frame = panel.frame.copy()
-    for column in columns:
-        frame[column] = replacement(frame[column].to_numpy(dtype=np.float64), rows, how, rng)
-    return replace(panel, frame=frame)

@@ -19,10 +19,11 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from data.contracts import FloatArray, Fold, IntArray, Panel, Source, Windows
+from data.panel import DataError
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, Question
 from models.model import Needs
-from runtime.build import class_of
+from runtime.build import ConfigError, class_of
 
 if TYPE_CHECKING:  # scikit-learn, which a network does not need
     from data.features.chain import Chain
@@ -150,6 +151,10 @@ class Task(Protocol):
         """Whether the candidates of one fold and seed share inputs that are dear to prepare."""
         ...
 
+    def learnable(self, panel: Panel, fold: Fold) -> int:
+        """Return how many training windows a fold has, at most: told before anything is cut."""
+        ...
+
     def select(self, windows: Windows, fold: Fold, role: int) -> Windows:
         """Return the windows whose targets have a role; of training windows those that are learnt from."""
         ...
@@ -173,6 +178,10 @@ class Task(Protocol):
 
     def known(self, windows: Windows, fold: Fold) -> Windows:
         """Return what is learnt from once validation has chosen the settings: training and validation windows."""
+        ...
+
+    def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
+        """Return the windows that synthetic ones are made of: training windows, but where a paper had it otherwise."""
         ...
 
     def later(self, panel: Panel, fold: Fold, prepared: Prepared) -> Iterable[Windows]:
@@ -265,6 +274,28 @@ class Task(Protocol):
         ...
 
 
+def fact(card: Mapping[str, Any], name: str) -> Any:
+    """Return what the card of a run says of its data; of which type it is has been checked.
+
+    Raises
+    ------
+    DataError
+        If it says nothing.
+    """
+    if name not in card:
+        raise DataError(f"The run.json of the run lacks data.{name}: it is damaged.  Train the run again.")
+    return card[name]
+
+
+def windows_for_blocks(model: DictConfig, horizon: int) -> int:
+    """Return how many training windows a model needs that learns from them block by block; 0 where it does not.
+
+    The first block must be longer than a forecast, so that its targets have come when the next one begins.
+    """
+    blocks = model.get("blocks")
+    return (int(blocks) + 1) * (horizon + 1) if blocks else 0
+
+
 def once_each(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Return the candidates, the first of each label, in their order."""
     unique: dict[str, Candidate] = {}
@@ -279,6 +310,14 @@ def inputs_of(candidate: Candidate) -> str:
 
 
 def needs_of(candidate: Candidate) -> Needs:
-    """Return what the model of a candidate needs."""
+    """Return what the model of a candidate needs.
+
+    Raises
+    ------
+    ConfigError
+        If its class is no model.
+    """
     model: Any = class_of(candidate.model._target_)
+    if not isinstance(getattr(model, "needs", None), Needs):
+        raise ConfigError(f"{candidate.model._target_} is no model: choose one of conf/model.")
     return cast(Needs, model.needs)

@@ -13,7 +13,7 @@ from torch import nn
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import Standard
-from models.allocation import Ensemble, Joint, Quantiles
+from models.allocation import Branches, Ensemble, Joint, Quantiles, Separate
 from models.best_weights import BestWeights
 from models.forecaster import Forecaster
 from models.model import Inputs
@@ -64,11 +64,26 @@ def test_every_component_shares_windows_out_and_brings_forecasts_together(name):
     assert (component.losses(learnt, learnt, torch.square) == torch.zeros(k)).all()
     off = torch.zeros(k, 1, 1)
     off[-1] = 1.0  # the last network alone
-    assert (component.losses(learnt + off, learnt, torch.square) > 0).tolist() == [False] * (k - 1) + [True]
+    shared = isinstance(component, Branches)  # they end together, each with the gradients of its own
+    assert (component.losses(learnt + off, learnt, torch.square) > 0).tolist() == [shared] * (k - 1) + [True]
     windows = NOTHING._replace(target=np.empty((4, 2, 3)))
     assert component.restore(learnt.numpy(), windows, SCALING).shape == (4, 2)
     for ends in component.intervals(learnt.numpy(), windows, SCALING).values():  # none where means are learnt
         assert [end.shape for end in ends] == [(4, 2)] * 2
+
+
+def test_a_branch_sees_every_component_and_learns_its_own():
+    past, target = torch.randn(4, 6, 3), torch.randn(4, 2, 4)
+    branches = zip(Branches().inputs(past), Branches().targets(target), strict=True)
+    for number, (seen, learnt) in enumerate(branches):
+        assert torch.equal(seen, past)
+        assert torch.equal(learnt, target[..., number])
+    forecast = torch.randn(3, 4, 2, requires_grad=True)
+    gradients = [
+        torch.autograd.grad(one.losses(forecast, one.targets(target), torch.square).sum(), forecast)[0]
+        for one in (Branches(), Separate())
+    ]
+    torch.testing.assert_close(*gradients)
 
 
 # Ensemble

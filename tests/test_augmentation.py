@@ -323,6 +323,26 @@ def test_windows_of_the_wrong_cluster_are_found_out():
     assert found["mmd"]["synthetic"] > 3 * found["mmd"]["held_out"]
 
 
+def test_fidelity_tells_fresh_windows_from_copies_of_one_and_from_windows_elsewhere():
+    fresh = quality(windows(300, seed=2))["fidelity"]
+    assert fresh["precision_of_synthetic"] > 0.7
+    assert fresh["coverage_of_synthetic"] > 0.7
+    assert 0.35 < fresh["told_apart_of_synthetic"] < 0.65
+    one = windows(300, seed=2)
+    one.past[:] = windows(300).past[np.array([0, 1, 2])][
+        np.arange(300) % 3
+    ]  # a window of each cluster, again and again
+    collapsed = quality(one)["fidelity"]
+    assert collapsed["precision_of_synthetic"] > 0.9
+    assert collapsed["coverage_of_synthetic"] < 0.2
+    made = windows(300, seed=2)
+    made.past[:, :, :CHANNELS] += 2.0
+    elsewhere = quality(made)["fidelity"]
+    assert elsewhere["precision_of_synthetic"] < 0.1
+    assert elsewhere["coverage_of_synthetic"] < 0.1
+    assert elsewhere["told_apart_of_synthetic"] > 0.9
+
+
 @pytest.mark.parametrize("n_conditions", [0, CLUSTERS])
 def test_the_quality_is_plain_json_with_points_for_every_kind(n_conditions):
     found = quality(windows(200, n_conditions=n_conditions, seed=2), n_conditions=n_conditions)

@@ -491,6 +491,32 @@ def test_one_file_without_a_column_of_cycles_is_one_cell_whose_rows_are_counted(
     assert lives_of(tmp_path / "B0005.csv") == {"B0005": 65.0}
 
 
+def test_rows_that_are_counted_are_of_one_cell_and_in_the_order_of_time(tmp_path: Path) -> None:
+    table = fading(*LIVES).drop(columns="cycle").assign(date=pd.date_range("2020-01-01", periods=270).astype(str))
+    table[::-1].to_csv(tmp_path / "x.csv", index=False)
+    assert lives_of(tmp_path / "x.csv") == {"c0": 65.0, "c1": 80.0, "c2": 95.0}
+    table[["capacity", "ir"]].to_csv(tmp_path / "x.csv", index=False)
+    with pytest.raises(DataError, match=r"comes back after it was lost, at row 7\d: does it hold several cells"):
+        lives_of(tmp_path / "x.csv")
+    table[["capacity", "ir"]][71::-1].to_csv(tmp_path / "x.csv", index=False)
+    with pytest.raises(DataError, match="rises along its rows: are they newest first"):
+        lives_of(tmp_path / "x.csv")
+
+
+def test_a_column_that_counts_the_rows_of_the_file_is_no_input(tmp_path: Path) -> None:
+    fading(*LIVES).to_csv(tmp_path / "x.csv")
+    panel = CellsCSV(str(tmp_path / "x.csv")).load()
+    assert list(panel.covariates) == ["capacity", "ir"]
+    assert any("counts the rows and is left out" in note for note in panel.notes)
+
+
+def test_a_table_of_many_columns_is_read_without_a_warning(tmp_path: Path) -> None:
+    table = fading(*LIVES)
+    more = pd.DataFrame(np.tile(table[["ir"]], 300), columns=[f"v{k}" for k in range(300)])
+    pd.concat([table, more], axis=1).to_csv(tmp_path / "x.csv", index=False)
+    assert len(CellsCSV(str(tmp_path / "x.csv")).load().covariates) == 302
+
+
 @pytest.mark.parametrize("names", [["007", "7", "070"], ["1", "2", "10"], ["1.0", "1e2", "0x1"], ["a b", "c,d", "é"]])
 def test_a_cell_keeps_the_name_its_file_gives_it(tmp_path: Path, names: list[str]) -> None:
     table = fading(*LIVES)

@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from rich.table import Table
+from rich.text import Text
 
 from runtime.command_line import CONF, Usage, run_command, sentence
 from runtime.faults import ConfigError, FolderError
 from runtime.overrides import RENAMED, parse, prepared
+from runtime.quiet import PlainConsole
 from runtime.settings import RULES, fault_of, known_settings
 from tests.conftest import ROOT
 
@@ -143,6 +147,15 @@ def test_all_faults_of_a_command_line_come_at_once():
         assert sum(name in line for line in told) == 1, told
 
 
+def test_values_a_constructor_refuses_come_with_all_other_faults():
+    words = ["experiment=csv", "source.path=x.csv", "source.decimal=semicolon", "split.validation=2", "split.tset=0.1"]
+    with pytest.raises(ConfigError) as caught:
+        prepared([*words, "intervals.levels=[80,200]", "lokback=3"])
+    told = str(caught.value)
+    for named in ("source.decimal=semicolon", "split.tset", "intervals.levels=[80, 200]", "'lookback'"):
+        assert named in told
+
+
 def test_a_stage_that_cannot_leak_is_refused_where_the_stages_are_known():
     said = fault_of("expected_leaks", ["decomp"], ["split", "decomposition"])
     assert (
@@ -238,6 +251,21 @@ def test_faults_of_ours_keep_their_traceback_and_those_of_a_user_have_none(capsy
             run_command(fail(error), USAGE, ["run=x"])
         assert caught.value.code == 2
         assert "yours" in capsys.readouterr().err
+
+
+def test_a_table_of_a_terminal_obeys_nothing_in_it():
+    out = StringIO()
+    table = Table(title="\x1b[2Jtitle")
+    table.add_column("\u202ecolumn")
+    table.add_row(Text("\x1b]0;cell\x07"))
+    console = PlainConsole(file=out, force_terminal=True)
+    console.print(table)
+    console.print("[bold]note[/bold] \x1b[31m", markup=False, highlight=False)
+    said = out.getvalue()
+    for obeyed in ("\x1b[2J", "\x1b]0", "\u202e", "\x07", "\x1b[31m"):
+        assert obeyed not in said
+    assert "title" in said
+    assert "[bold]note[/bold]" in said
 
 
 def test_what_a_file_says_is_text_for_a_terminal_too(capsys):

@@ -186,6 +186,7 @@ def test_what_is_strange_about_the_published_numbers_is_said() -> None:
     assert PUBLISHED_LEAKS["paper2"] in notes
     assert any("0.0111, is not the square of its RMSE, 0.0010" in note for note in notes)
     assert not any("MSE of BiLSTM," in note for note in notes)
+    assert any("BiLSTM-Hybrid is 0.0211 in its own tables and 0.0080 where" in note for note in notes)
     assert any("beside 0.5173 to 0.9970 cycles of others; in cycles its own is 1.4" in note for note in notes)
     calce = only(on_cells(dataset="calce")).notes
     assert any("RMSEs the paper quotes without a unit" in note and "MsDCNN-Informer 0.0037" in note for note in calce)

@@ -78,6 +78,13 @@ def test_a_model_is_shown_with_and_without_its_decomposition(configure):
     assert {"CEEMDAN-LSTM", "LSTM", "Persistence", "Drift"} == set(labels)
 
 
+@pytest.mark.parametrize("experiment", ["sp500", "csi300", "csi500", "csi300_overnight"])
+def test_on_closes_the_walk_with_drift_which_loses_is_a_row_for_those_who_ask(configure, experiment):
+    words = [f"experiment={experiment}"]
+    assert "Drift" not in [row.label for row in candidates(configure(*words))]
+    assert "Drift" in [row.label for row in candidates(configure(*words, "+model@baselines.drift=drift"))]
+
+
 def test_a_naive_model_is_not_called_decomposed(configure):
     assert [c.label for c in candidates(configure("experiment=sp500", "model=drift", "baselines=naive"))] == [
         "Drift",

@@ -1,9 +1,13 @@
 """What the documentation shows is what runs."""
 
 import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from inspect import getsource
+from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -13,13 +17,16 @@ import tasks.forecast
 import tasks.rul
 import tasks.target_audit
 from evaluation.leakage import proxies
-from evaluation.leakage.prove import WAYS
+from evaluation.leakage.prove import STAGES, WAYS
+from runtime.compose import settled
+from runtime.overrides import parse, prepared
 from tests.conftest import ROOT
 from tests.test_audit import LABELS, PLANTED
 from tests.test_imports import MAY_IMPORT
 
 LEAKAGE = (ROOT / "docs" / "leakage.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "docs" / "examples" / "audit_pyemd.py"
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
 def test_the_code_on_the_page_is_that_of_the_example():
@@ -48,7 +55,7 @@ def test_the_stages_on_the_page_are_those_of_the_audit():
     tasks_read = (tasks.early_life, tasks.forecast, tasks.rul, tasks.target_audit)
     made = [getsource(module) for module in (pipeline.audit, *tasks_read, proxies)]
     named = {name for source in made for name in re.findall(r'(?:Stage|Finding)\(\s*"([\w ]+)"', source)}
-    assert {name for name, _ in rows} == named
+    assert {name for name, _ in rows} == named == set(STAGES)
 
 
 def test_every_planted_leak_is_on_the_page_with_its_stage_and_its_rows():
@@ -71,9 +78,10 @@ def test_the_ways_to_replace_are_on_the_page():
 
 
 def test_the_experiments_that_expect_leaks_are_on_the_page():
-    for path in (ROOT / "conf" / "experiment").glob("*_paper.yaml"):
+    files = [path for name in ("paper", "leaky") for path in (ROOT / "conf" / "experiment").glob(f"*_{name}.yaml")]
+    for path in files:
         (stages,) = re.findall(r"^expected_leaks: \[(.*)\]", path.read_text(encoding="utf-8"), re.MULTILINE)
-        (said,) = re.findall(rf"((?:`[^`]+`(?: and )?)+) for (?:`\w+` and )?`{path.stem}`", LEAKAGE)
+        (said,) = re.findall(rf"((?:`[^`]+`(?: and )?)+) for (?:`\w+` and )?`{path.stem}`", " ".join(LEAKAGE.split()))
         assert re.findall(r"`(\w+)`", said) == stages.split(", "), path.stem
 
 
@@ -82,10 +90,67 @@ def test_every_file_a_page_names_is_there():
     folders = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."))
     for page in ("architecture.md", "leakage.md", "contributing.md"):
         text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-        links = [ROOT / "docs" / link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)]
         named = [ROOT / path for path in re.findall(rf"`((?:{folders})/[\w./]+)`", text) if "outputs" not in path]
-        assert links
-        assert not [str(path) for path in [*links, *named] if not path.exists()], page
+        assert named
+        assert not [str(path) for path in named if not path.exists()], page
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what can be linked to within a page: its headings, as GitHub and mkdocs spell them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S), re.M)
+    plain = [re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading) for heading in headings]
+    return {re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip()) for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_leads_somewhere(page):
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", link):
+            continue
+        name, _, place = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not place or place in anchors(target), link
+
+
+def test_the_site_has_every_page_once_and_no_other():
+    """``mkdocs.yml`` is read as text: a site is built elsewhere."""
+    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
+    named = re.findall(r": ([\w/]+\.md)$", nav, re.MULTILINE)
+    assert len(named) == nav.count(".md")
+    assert sorted(named) == sorted(page.relative_to(ROOT / "docs").as_posix() for page in PAGES)
+
+
+def test_what_the_reference_documents_is_there():
+    for block in re.findall(r"^::: (.+(?:\n +.+)*)", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.M):
+        name, *options = block.splitlines()
+        module = import_module(name)
+        listed = re.findall(r"members: \[(.*)\]", "".join(options))
+        assert all(getattr(module, member).__doc__ for names in listed for member in names.split(", "))
+
+
+def test_links_that_leave_the_pages_become_names_on_the_site():
+    hook = run_path(str(ROOT / "docs" / "site_links.py"))["on_page_markdown"]
+    text = "[`a.py`](../models/a.py), [b](../paper1.md)\n```md\n[c](../c.py)\n```\n[d](x.md#y)"
+    assert hook(text, None) == text.replace("[`a.py`](../models/a.py)", "`a.py`")
+
+
+def test_the_commands_of_the_tutorial_are_understood():
+    """Words behind train.py go together, and those of the other commands are known to them."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"), re.DOTALL)
+    lines = [shlex.split(line) for block in blocks for line in block.splitlines()]
+    assert len(lines) == 9
+    for python, command, *words in lines:
+        assert python == "python"
+        if command == "train.py" and "--help" not in words:
+            first = [word.partition(",")[0] for word in words if word != "-m"]
+            assert prepared(first)
+            assert settled(first)
+        elif command in ("tune.py", "predict.py", "serve.py"):
+            parse(words, vars(import_module(command.removesuffix(".py")))["USAGE"])
+        else:
+            assert (ROOT / command).exists()
 
 
 def test_what_may_import_what_is_on_the_page():

@@ -22,8 +22,8 @@ from models.early_life import LogLinear, MeanLife
 from models.model import Inputs
 from pipeline.audit import audit
 from runtime.build import ConfigError, build
+from tasks.cells import as_table
 from tasks.early_life import EarlyLife
-from tasks.rul import as_table
 from tests.commands import run
 
 SMALL = [

@@ -100,10 +100,10 @@ def test_blocks_go_on_from_the_end_at_the_beginning_and_draw_every_step_alike():
     assert np.corrcoef(drawn[:, 0], drawn[:, 25])[0, 1] < 0.1
 
 
-def section_of(folder, cost="5.0", leaking=(), choices=None):
+def section_of(folder, cost="5.0", leaking=(), choices=None, decided="{day: origin, at: close}"):
     metrics = replace(series_metrics(leaking=leaking), choices=choices or {})
     leave(folder, metrics, series_table())
-    (folder / "config.yaml").write_text(f"seed: 0\ncost_bps: {cost}\n", encoding="utf-8")
+    (folder / "config.yaml").write_text(f"seed: 0\ncost_bps: {cost}\ndecided_at: {decided}\n", encoding="utf-8")
     return section(RunFolder(folder))
 
 
@@ -122,6 +122,14 @@ def test_a_model_that_uses_the_future_trades_nothing(tmp_path):
     found = section_of(tmp_path / "run", leaking=(NET,))
     assert not [row for row in found.tables[0].rows if row.cells[0].text.startswith(NET)]
     assert f"{NET}: left out, its forecasts use the future." in found.notes
+
+
+def test_nobody_earns_a_night_that_had_passed_when_the_forecast_was_made(tmp_path, configure):
+    found = section_of(tmp_path / "run", decided='{day: next, at: "09:25"}')
+    assert (found.heading, found.tables) == ("Economic value: not told by closes", [])
+    assert "made on the day it is for (decided_at: 09:25)" in found.paragraphs[0]
+    cfg = configure("experiment=csi300_overnight")
+    assert (cfg.cost_bps, cfg.decided_at.day) == (5, "next"), "the experiment whose page must say so"
 
 
 @pytest.mark.parametrize(("cost", "choices"), [("null", {}), ("5.0", {"target": "log_range"})])

@@ -181,7 +181,14 @@ def test_a_chain_tells_what_its_steps_found():
     assert [row["factor"] for row in told["factors"]] == FACTORS
     assert [row["n_clusters"] for row in told["clusters"]["table"]] == [2, 3]
     assert told["clusters"]["chosen"] == chain.n_conditions == 3
-    assert {"epoch", "train/loss", "val/loss"} <= set(told["losses"]["autoencoder"][0])
+    assert {"epoch", "train/loss", "val/loss"} <= set(told["autoencoder"]["autoencoder"][0])
+    bands = told["bands"]
+    X, _ = cells()
+    first = X.index.get_level_values("unique_id")[0]
+    assert (bands["cell"], bands["column"]) == (first, f"{FACTORS[0]} mean15")
+    assert bands["ds"] == X.loc[first].index.tolist()
+    smooth = X.loc[first, FACTORS[0]].rolling(15, min_periods=1).mean()
+    np.testing.assert_allclose(np.sum(bands["bands"], axis=0), smooth, rtol=1e-9)
     assert build(committed("features/paper2")).load_state(chain.state()).evidence() == {}
 
 

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import compare as verb
+from report.figures.sweep.leaderboard import coordinates
 from report.leaderboard.board import Board, QuestionError, best, boards, filtered, grouped, importance, ordered
 from report.leaderboard.shown import board_csv, board_latex, board_section, board_table
 from report.run_folder import RunFolder
@@ -150,3 +152,13 @@ def test_the_command_prints_the_board_and_warns_of_a_choice_by_test(tmp_path, ca
     assert "Leaderboard" in (tmp_path / "compare.html").read_text()
     assert verb.main([str(tmp_path), "--sort", "nothing"]) == 2
     assert "There is no column nothing" in capsys.readouterr().err
+
+
+def test_every_axis_of_the_parallel_coordinates_says_what_it_goes_through():
+    table = pd.DataFrame(
+        {"model": ["ridge", "lstm", "ridge"], "lookback": [10, 60, 30], "x": list("abc"), "validation": [1.5, 2.0, 1.0]}
+    )
+    table = pd.concat([table, table.assign(x=list("def"))])
+    (panel,) = coordinates(table, ["model", "lookback", "x"], "validation", "points").panels
+    assert panel.x.labels == ["model: lstm, ridge", "lookback: 10 to 60", "x: a to f", "MAE: 1 to 2 points"]
+    assert list(panel.marks[0].y) == [1.0, 0.0, 0.0, 0.5]

@@ -326,6 +326,20 @@ def test_attention_weights_sum_to_one_over_time_and_channels():
 
 
 @pytest.mark.usefixtures("double")
+def test_the_weights_of_a_map_lie_on_the_steps_that_its_states_are_made_of():
+    network = CNNLSTMAttention(2, 3, lookback=12, horizon=1, channels=4, kernel=3, pool=2, hidden=5, n_layers=1)
+    found = network.step_weights(torch.randn(2, 6, 12, 3))["map"]
+    assert found.shape == (2, 6, 12)
+    torch.testing.assert_close(found.sum(dim=2), torch.ones(2, 6))
+    with torch.no_grad():
+        network.attention.score[:] = 0.0  # even weights: a fifth for each of five states, of four steps each
+    even = network.step_weights(torch.randn(2, 6, 12, 3))["map"][0, 0]
+    torch.testing.assert_close(even * 20, torch.tensor([1.0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1]))
+    late = network.step_weights(torch.randn(2, 6, 13, 3))["map"][0, 0]  # pooling leaves the oldest step out
+    torch.testing.assert_close(late * 20, torch.tensor([0.0, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1]))
+
+
+@pytest.mark.usefixtures("double")
 def test_even_attention_leaves_the_states_as_they_are():
     attention = MapAttention(2, 3)
     nn.init.zeros_(attention.score)
@@ -362,3 +376,15 @@ def test_a_network_without_hidden_layers_is_a_line():
 def test_networks_are_forecasters():
     assert {"cnn_lstm_attention", "cnn_lstm", "lstm", "mlp", "bilstm", "bilstm_hybrid"} <= set(NETWORKS)
     assert Forecaster.needs.gradients
+
+
+def test_a_network_of_the_newest_steps_sees_no_others():
+    past = torch.randn(1, 4, 15, 3)
+    other = past.clone()
+    other[:, :, :-2] += 1.0
+    network = MLP(n_networks=1, n_features=3, lookback=15, horizon=1, hidden=8, n_layers=1, newest=2)
+    assert torch.equal(network(past), network(other))
+    other[:, :, -2] += 1.0
+    assert not torch.equal(network(past), network(other))
+    with pytest.raises(ValueError, match=r"model\.network\.newest=16"):
+        MLP(n_networks=1, n_features=3, lookback=15, horizon=1, hidden=8, n_layers=1, newest=16)

@@ -108,7 +108,7 @@ def test_a_page_of_a_series_has_all_its_parts_in_order(series_page: str) -> None
 def test_a_page_of_cells_has_all_its_parts_in_order(cell_page: str) -> None:
     assert Outline(cell_page).sections == [
         *["results", "forecast", "cells", "audit", "time", "regimes", "calibration"],
-        *["attention", "factors", "clusters", "synthetic", "losses", "reproduce"],
+        *["attention", "factors", "bands", "clusters", "synthetic", "losses", "reproduce"],
     ]
 
 
@@ -199,6 +199,23 @@ def test_nothing_is_loaded_and_only_the_two_scripts_of_the_page_may_run(series_p
         for script in (outline.scripts[0].encode(), library):
             digest = base64.b64encode(hashlib.sha256(script).digest()).decode()
             assert f"'sha256-{digest}'" in policy.replace("&#39;", "'")
+
+
+def test_the_pages_of_a_sweep_share_one_script_that_says_nothing_but_what_the_page_allows(tmp_path: Path) -> None:
+    sweep, policies = tmp_path / "sweep", set()
+    for seed in (0, 1):
+        page = write_page(series_run(sweep / "model-lstm_1234abcd" / f"seed-{seed}"), sweep)
+        assert page.stat().st_size < MEGABYTE
+        outline = Outline(page.read_text(encoding="utf-8"))
+        (script,) = sweep.glob("plotly-*.js")
+        assert [load for load in outline.loads if not load.startswith(("#", "data:"))] == [f"../../{script.name}"]
+        policies |= set(re.findall(r"'sha256-([^']*)'", page.read_text(encoding="utf-8")))
+    handed = re.fullmatch(r'globalThis.packedPlotly = "([^"]*)";\n', script.read_text())
+    assert handed is not None
+    library = gzip.decompress(base64.b64decode(handed[1]))
+    assert base64.b64encode(hashlib.sha256(library).digest()).decode() in policies
+    assert len(policies) == 2  # the page's own script is the other one
+    assert write_page(page.parent).stat().st_size > MEGABYTE  # made again, it stands alone
 
 
 def evil_run(folder: Path) -> Path:
@@ -347,7 +364,9 @@ def test_artifacts_of_cells_are_told_in_words(cell_page: str) -> None:
     assert "follows the remaining life most closely (Kendall&#39;s tau" in section(cell_page, "factors")
     assert "3 clusters were chosen among 2 to 7" in section(cell_page, "clusters")
     assert "(MMD) 0.013" in section(cell_page, "synthetic")
-    assert "1 network trained for 30 epochs" in section(cell_page, "losses")
+    assert "the slowest has" in section(cell_page, "bands")
+    assert "The weights of step 250 are kept" in section(cell_page, "synthetic")
+    assert "2 networks trained for 8 to 30 epochs" in section(cell_page, "losses")
     assert section(cell_page, "clusters").count('class="number best"') == 3
 
 
@@ -362,5 +381,5 @@ def test_samples_of_several_conditions_stand_side_by_side(tmp_path: Path) -> Non
 def test_files_of_figures_are_drawn_when_asked_for(tmp_path: Path) -> None:
     leaking = replace(cell_metrics(leaking=(HYBRID,)), sections=["forecast", "training.losses"])
     paths = write_pngs(leave(tmp_path, leaking, cell_table()))
-    assert [path.name for path in paths] == ["forecast.png", "losses.png"]
+    assert [path.name for path in paths] == ["forecast.png", "forecast_all.png", "losses.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)

@@ -175,6 +175,20 @@ def on_a_phone(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Ta
     return Tab(browser, write_page(cell_run(tmp_path_factory.mktemp("cells"), n_cells=3)), 390, phone=True)
 
 
+def test_the_page_of_a_job_draws_with_the_script_of_its_sweep_and_says_what_lacks_without(
+    browser: Browser, tmp_path: Path
+) -> None:
+    page = write_page(series_run(tmp_path / "model-lstm_1234abcd" / "seed-0"), tmp_path)
+    tab = Tab(browser, page, 1280)
+    tab.wait("document.querySelector('.canvas .main-svg')")
+    (script,) = tmp_path.glob("plotly-*.js")
+    assert tab.requests() == {page.as_uri(), script.as_uri()}
+    assert not tab.complaints()
+    script.unlink()
+    tab.call("Page.navigate", url=page.as_uri() + "?again")
+    tab.wait("document.querySelector('.canvas')?.textContent.includes('python -m report.page')")
+
+
 @pytest.fixture
 def series(on_a_desk: Tab) -> Iterator[Tab]:
     on_a_desk.call("Page.bringToFront")

@@ -54,6 +54,12 @@ AMBIGUOUS = {
         {"thousands": "point"},
         {"decimal": "point"},
     ),
+    "a walk across a thousand, its groups behind a point": (
+        rows("969", "1.007", "1.012", "978", "1.019"),
+        "source.thousands=point or source.decimal=point",
+        {"thousands": "point"},
+        {"decimal": "point"},
+    ),
     "day and month": (
         dated("01/02/2024", "02/02/2024", "03/02/2024"),
         "source.dayfirst=true or source.dayfirst=false",
@@ -165,6 +171,14 @@ FAULTS = {
     "some offsets": (dated("2024-01-01T00:00:00Z", "2024-01-02T00:00:00"), "offset from UTC in some rows"),
     "the year 9999": (dated("2024-01-01", "9999-12-31"), "a year beyond"),
     "two values at a date": (rows("1", "2", "3") + "2022-01-03,7\n", "more than one value at 2022-01-03"),
+    "a time of day apart": (
+        "date,time,close\n" + "".join(f"2024-01-0{k},{h}:00,{k * h}\n" for k in range(1, 5) for h in (9, 10)),
+        "Set source.clock=time",
+    ),
+    "tickers below each other": (
+        "date,ticker,close\n" + "".join(f"2024-01-0{k},{t},{k * ord(t)}\n" for k in range(1, 5) for t in "AB"),
+        "Set source.series=ticker",
+    ),
     "a date too few": (rows("1", "2", "3") + ",7\n", "rows without a date"),
     "infinity": (rows("1", "inf", "3"), "infinite at 2022-01-04"),
     "too large for a double": (rows("1", "1e400", "3"), "infinite"),
@@ -262,6 +276,18 @@ def test_an_option_that_cannot_be_is_refused(options, named) -> None:
 def test_an_option_that_does_not_fit_the_file_is_named(tmp_path, options, named) -> None:
     (tmp_path / "x.csv").write_text(text())
     assert named in said(tmp_path / "x.csv", **options)
+
+
+def test_what_is_odd_and_can_be_read_is_told(tmp_path) -> None:
+    """A column that stands there twice, and a number that stands for no value."""
+    (tmp_path / "x.csv").write_text(
+        rows(*(f"{-999 if k == 7 else k * k},5" for k in range(20)), head="date,close,close")
+    )
+    notes = CSV(str(tmp_path / "x.csv"), value="close").load().notes
+    assert any("more than one column called 'close'" in note and "'close.1'" in note for note in notes)
+    assert any("stand for missing ones" in note and "x: -999, 1 times" in note for note in notes)
+    (tmp_path / "x.csv").write_text(rows(*(str(-900 - 11 * k) for k in range(20))))  # one of them is -999
+    assert not any("stand for missing ones" in note for note in CSV(str(tmp_path / "x.csv")).load().notes)
 
 
 # Files that are none
@@ -370,10 +396,10 @@ def test_a_file_that_is_no_table_gets_a_sentence_and_takes_no_time(tmp_path, cas
     content, pattern = HOSTILE[case]
     path = tmp_path / "prices.csv"
     path.write_bytes(content)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(DataError) as error:
         source(str(path)).load()
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
     assert re.search(pattern if "|" in pattern else re.escape(pattern), str(error.value))
     assert len(str(error.value)) < 700
 
@@ -412,10 +438,10 @@ def test_a_table_of_five_thousand_columns_is_asked_about_or_read(tmp_path) -> No
     frame = pd.DataFrame(values, columns=[f"s{k}" for k in range(5000)])
     frame.insert(0, "date", DAYS[:30])
     frame.to_csv(tmp_path / "x.csv", index=False)
-    began = time.perf_counter()
+    began = time.process_time()
     assert "and 4990 more" in said(tmp_path / "x.csv")
     panel = CSV(str(tmp_path / "x.csv"), wide=True).load()
-    assert time.perf_counter() - began < 15
+    assert time.process_time() - began < 15
     assert panel.frame["unique_id"].nunique() == 5000
 
 
@@ -481,7 +507,7 @@ def test_a_spoilt_file_is_read_right_or_refused(tmp_path, seed) -> None:
         _, content, ending = chance.choice(VARIANTS)
         path = tmp_path / f"{number}{ending}"
         path.write_bytes(spoilt(content, chance))
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             frame = CSV(str(path)).load().frame
         except DataError:
@@ -490,4 +516,4 @@ def test_a_spoilt_file_is_read_right_or_refused(tmp_path, seed) -> None:
             strange = ~np.isclose(frame["y"].to_numpy()[:, None], PRICES, rtol=0, atol=1e-5).any(axis=1)
             assert strange.sum() <= 5, path.read_bytes()
             assert pd.api.types.is_datetime64_any_dtype(frame["ds"]), path.read_bytes()
-        assert time.perf_counter() - began < 2
+        assert time.process_time() - began < 2

@@ -105,6 +105,7 @@ def variants() -> Iterator[tuple[str, bytes, str]]:
     yield "spaces around cells", "\n".join(row.replace(",", " , ") for row in rows).encode(), ".csv"
     yield "upper case names", plain.replace("date,close", "DATE,CLOSE").encode(), ".csv"
     yield "comments", ("# made by hand\n# of prices\n" + plain).encode(), ".csv"
+    yield "many comments", ("# made by a logger\n" * 400 + plain).encode(), ".csv"
     yield "the header is a comment", ("# " + plain).encode(), ".csv"
     yield "a title", ("Prices of ABC\n\n" + plain).encode(), ".csv"
     yield "a title padded by a spreadsheet", ("Prices of ABC,\n,\n" + plain).encode(), ".csv"

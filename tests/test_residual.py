@@ -80,6 +80,20 @@ def test_the_network_learns_residuals_of_blocks_whose_core_has_not_seen_them(mon
     np.testing.assert_allclose(left.target[..., 0], expected, rtol=1e-6, atol=1e-9)
 
 
+def test_the_network_sees_its_newest_steps_and_the_core_all():
+    model, (train, held_out) = residual("model.sees=5"), halves(LastValue())
+    learnt, left = model.before(train, held_out)
+    assert (learnt.past.shape[1], left.past.shape[1]) == (5, 5)
+    torch.nn.init.normal_(model.network.head.weight)
+    earlier = held_out.batch.past.copy()
+    earlier[:, :-5] += 1.0
+    other = held_out._replace(batch=held_out.batch._replace(past=earlier))
+    added = [model.predict(one)[0] - model.core.predict(one)[0] for one in (held_out, other)]
+    assert np.abs(added[0]).max() > 0.01
+    np.testing.assert_allclose(*added, atol=1e-9)
+    assert np.abs(model.core.predict(other) - model.core.predict(held_out)).max() > 0.01
+
+
 def test_what_the_core_cannot_tell_is_learnt_and_kept():
     model, (train, held_out) = residual("model@model.core=ridge", "model.core.alpha=1e9"), halves(LastValue())
     learnt, left = model.before(train, held_out)
@@ -98,7 +112,7 @@ def test_what_the_core_cannot_tell_is_learnt_and_kept():
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["model.blocks=0"], r"model\.blocks=0 must be at least 1"),
+        (["model.blocks=0", "model.sees=0"], r"model\.blocks=0 must be at least 1\.  model\.sees=0 must be at least 1"),
         (["model@model.core=mlp"], "model.core=MLP is a network"),
         (["model/component=separate"], "forecasts the sum"),
     ],

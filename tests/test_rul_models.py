@@ -162,7 +162,7 @@ def test_trees_are_not_kept_and_say_so(trees):
 
 def test_baselines_of_a_life_are_all_there_and_see_all_features(configure):
     nodes = configure("experiment=battery").baselines
-    assert set(nodes) == {"clock", "cycle_ridge", "last_rul", "ridge", "extra_trees", "hist_boosting"}
+    assert set(nodes) == {"clock", "cycle_ridge", "last_rul", "ridge", "extra_trees", "hist_boosting", "mlp"}
     assert set(nodes) <= set(choices("model"))
     for name in ("ridge", "extra_trees", "hist_boosting"):
         assert nodes[name].component._target_ == "models.allocation.Joint"

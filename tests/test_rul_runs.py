@@ -69,7 +69,7 @@ def test_a_run_leaves_everything_it_promises(smoke):
 def test_the_clock_and_the_other_baselines_stand_beside_the_model(smoke):
     folder, done = smoke
     models = {row["model"] for row in json.loads((folder / "metrics.json").read_text())["scores"]}
-    assert models == {MODEL, "Clock", "Ridge on cycle", "Ridge", "Extra trees", "Boosting", "Filter alone"}
+    assert models == {MODEL, "Clock", "Ridge on cycle", "Ridge", "Extra trees", "Boosting", "MLP", "Filter alone"}
     assert "Clock" in done.stdout
 
 

@@ -7,13 +7,19 @@ import pandas as pd
 import pytest
 from arch.bootstrap import MCS, SPA, IIDBootstrap, StationaryBootstrap, optimal_block_length
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from data.contracts import CELLS, SERIES
 from evaluation.inference.bootstrap import Blocks, block_length, metric_intervals, resamples
 from evaluation.inference.diebold_mariano import against_reference, diebold_mariano, pairwise
 from evaluation.inference.direction import direction, pesaran_timmermann
 from evaluation.inference.losses import Loss, losses_by_origin
-from evaluation.inference.model_confidence_set import model_confidence_set, standard_errors, superior_predictive_ability
+from evaluation.inference.model_confidence_set import (
+    _p_values,
+    model_confidence_set,
+    standard_errors,
+    superior_predictive_ability,
+)
 from evaluation.inference.significance import holm
 from evaluation.rows import CLOCK, PERSISTENCE, Facts, enriched
 from evaluation.scores import aggregate, scores_of
@@ -85,6 +91,13 @@ def test_cases_without_variance_or_rows(differences: np.ndarray, p: float) -> No
 def test_holm_is_that_of_a_worked_example_and_skips_what_is_missing() -> None:
     corrected = holm(pd.Series([0.01, np.nan, 0.04, 0.03, 0.005]))
     np.testing.assert_allclose(corrected, [0.03, np.nan, 0.06, 0.06, 0.02])
+
+
+def test_holm_is_that_of_statsmodels_also_with_ties_ones_and_nothing_to_correct() -> None:
+    drawn = np.random.default_rng(0).uniform(0, 0.3, 20).round(2)
+    for p in (drawn, np.r_[drawn, 0.9, 1.0, 1.0], np.array([0.2])):
+        np.testing.assert_allclose(holm(pd.Series(p)), multipletests(p, method="holm")[1])
+    assert np.isnan(holm(pd.Series([np.nan, np.nan]))).all()
 
 
 def against(forecasts: pd.DataFrame, loss: Loss = "absolute") -> pd.DataFrame:
@@ -498,3 +511,11 @@ def test_what_a_page_imports_is_there(page: str) -> None:
     assert imports
     for line in imports:
         exec(line, {})
+
+
+@pytest.mark.parametrize("third", [[], [3.0, 3.5]], ids=["two", "three"])
+def test_models_that_err_exactly_as_much_on_the_whole_have_a_p_value_each(third):
+    losses = np.array([[1.0, 2.0, *third[:1]], [2.0, 1.0, *third[1:]]] * 20)
+    found = _p_values(losses, 2, 100, seed=0)
+    assert sorted(found.index) == list(range(losses.shape[1]))
+    assert found.notna().all()

@@ -18,7 +18,7 @@ from pipeline.fitted import rows_of
 from report.run_folder import RunFolder
 from report.table import print_table, start_table
 from runtime.build import ConfigError, build
-from tasks.rul import as_table
+from tasks.cells import as_table
 from tests.commands import run
 
 LOOKBACK = 5

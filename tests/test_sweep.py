@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from runtime.files import write_json
 from runtime.job_log import said_in
+from runtime.processes import ended
 from runtime.sweep import (
     RUNNING,
     NotRepeated,
@@ -24,6 +25,7 @@ from runtime.sweep import (
     job_ended,
     job_failed,
     refuse_to_repeat,
+    seeds_last,
 )
 from tests.commands import heed_ctrl_c
 from tests.conftest import ROOT
@@ -109,7 +111,7 @@ def test_the_same_command_goes_on_with_what_is_missing_also_with_values_added(sc
 
 def test_a_run_is_known_again_whatever_words_led_to_it(script):
     assert swept(script, "lookback=10", "seed=0")[1] == ["10 0"]
-    assert swept(script, "lookback=10,20", "horizon=1", "seed=0,1")[1] == ["10 1", "20 0", "20 1"]
+    assert swept(script, "lookback=10,20", "horizon=1", "seed=0,1")[1] == ["20 0", "10 1", "20 1"]
     assert swept(script, "lookback=20,10", "trainer.max_epochs=2,3")[1] == ["20 0", "10 0"]  # 2 is the default
     names = {name.split("/")[0].rpartition("_")[2] for name in folders(script)}
     assert len(names) == 4
@@ -253,6 +255,21 @@ def test_every_job_has_a_log_of_its_own_without_colours(script):
     assert (script.parent / "own.txt").read_text() == "red"
 
 
+@pytest.mark.parametrize("seeds", ["0,1", "range(2)", "3"])
+def test_the_seed_varies_slowest_whatever_the_order_of_the_words(seeds):
+    sweeper = {"params": {"model": "lstm,mlp"}}
+    hydra = {"overrides": {"task": [f"seed={seeds}", "lookback=1,2", "season=null"]}, "sweeper": sweeper}
+    config = OmegaConf.create({"hydra": hydra})
+    before = how_many(config)
+    seeds_last(config)
+    assert list(config.hydra.sweeper.params.items()) == [("seed", seeds), ("model", "lstm,mlp")]
+    assert config.hydra.overrides.task == ["lookback=1,2", "season=null"]
+    assert how_many(config) == before
+    config.hydra.sweeper.params = {"model": "lstm,mlp", "seed": seeds}  # as a file of conf/sweep has it
+    seeds_last(config)
+    assert list(config.hydra.sweeper.params) == ["seed", "model"]
+
+
 def test_the_number_of_jobs_is_known_before_they_begin():
     hydra = {"overrides": {"task": ["lookback=1,2", "model=mlp", "seed=range(3)"]}, "sweeper": {"params": {"x": "a,b"}}}
     assert how_many(OmegaConf.create({"hydra": hydra})) == 12
@@ -290,3 +307,19 @@ def test_a_job_that_is_told_to_end_ends_alone(script):
     assert process.returncode == 1, err
     assert "2 finished, 1 failed" in out
     assert "Terminated; what was finished is kept." in out
+
+
+def test_no_job_outlives_a_sweep_that_is_killed_with_9(script):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="the extra `sweeps` is not installed")
+    process = begun(script, "lookback=7,10", "hydra/launcher=joblib")
+    while "runs 7 0" not in in_logs(script):
+        assert process.poll() is None
+        time.sleep(0.1)
+    (mark,) = script.parent.rglob("lookback-7*/**/running.json")
+    job = json.loads(mark.read_text())["process"]
+    process.kill()
+    process.communicate()
+    end = time.monotonic() + 30  # the job would sleep for a minute
+    while not ended(job):
+        assert time.monotonic() < end, "the job works on"
+        time.sleep(0.1)

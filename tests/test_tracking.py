@@ -1,6 +1,8 @@
 """The same run, read back from every tracker: parameters, tags, scores, trainings, epochs, artefacts."""
 
-from collections.abc import Mapping
+import json
+import struct
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +135,56 @@ def test_a_run_is_read_back_from_mlflow(kept, folder, tmp_path):
     same(kept, epochs)
 
 
-@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+def kept_by_wandb(path: Path) -> Iterator[Any]:
+    """Yield the records of a run that was kept offline: the log of LevelDB, in blocks of 32 kB."""
+    from wandb.proto.wandb_internal_pb2 import Record as Kept
+
+    content, at, whole = path.read_bytes(), 7, b""
+    while at + 7 <= len(content):
+        if 32768 - at % 32768 < 7:
+            at += 32768 - at % 32768
+            continue
+        _, size, kind = struct.unpack("<IHB", content[at : at + 7])
+        whole, at = whole + content[at + 7 : at + 7 + size], at + 7 + size
+        if kind in (1, 4):  # whole, or the last part
+            kept = Kept()
+            kept.ParseFromString(whole)
+            yield kept
+            whole = b""
+
+
+def test_a_run_is_read_back_from_wandb(kept, folder, tmp_path):
+    pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
+    from report.tracking.wandb import WandB
+
+    place = Path(WandB(str(tmp_path / "wb")).keep(kept, folder))
+    assert {path.name for path in (place / "files").iterdir()} >= {path.name for path in kept.artefacts}
+    epochs: dict[str, dict[str, list[float]]] = {}
+    parents = []
+    for path in (tmp_path / "wb" / "wandb").glob("offline-run-*/*.wandb"):
+        records = list(kept_by_wandb(path))
+        (run,) = (record.run for record in records if record.HasField("run"))
+        assert (run.project, run.run_group) == (kept.experiment, f"sweep/{kept.name}")
+        config = {item.key: json.loads(item.value_json) for item in run.config.update}
+        summary = {item.key: json.loads(item.value_json) for one in records for item in one.summary.update}
+        if run.job_type == "run":
+            parents.append(run.display_name)
+            assert config["settings"] == kept.parameters
+            assert config["tags"] == kept.tags
+            assert {name: summary[name] for name in kept.scores} == pytest.approx(kept.scores)
+            continue
+        assert summary["seconds"] == 1.5
+        own = epochs.setdefault(run.display_name, {})
+        for one in records:
+            for item in one.history.item:
+                if not item.nested_key[0].startswith("_"):
+                    own.setdefault(item.nested_key[0], []).append(json.loads(item.value_json))
+    assert parents == [kept.name]
+    assert set(epochs) == {child.name for child in kept.children}
+    same(kept, epochs)
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
 def test_a_tracker_that_is_not_installed_says_how_to_install_it(name, monkeypatch):
     from importlib import import_module
 
@@ -144,7 +195,9 @@ def test_a_tracker_that_is_not_installed_says_how_to_install_it(name, monkeypatc
         tracker()
 
 
-@pytest.mark.parametrize("names", [[name] for name in choices("tracking")] + [["csv", "mlflow", "tensorboard"]])
+@pytest.mark.parametrize(
+    "names", [[name] for name in choices("tracking")] + [["csv", "mlflow", "tensorboard", "wandb"]]
+)
 def test_trackers_are_chosen_and_no_part_of_the_kept_configuration(names):
     from hydra import compose, initialize_config_dir
 

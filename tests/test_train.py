@@ -1,6 +1,7 @@
 """The command line, as a person runs it."""
 
 import json
+import shutil
 import signal
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from tests.commands import Done, run, spawn, stopped_at_a_checkpoint
+from tests.commands import Done, run, stopped_at_a_checkpoint
 
 SMOKE = ["experiment=smoke", "scope.history=128"]  # of so short windows ICEEMDAN is cheap
 SMALL = ["experiment=smoke", "decomposition=wavelet_packet", "baselines=naive"]
@@ -152,6 +153,17 @@ def interrupted(folder: Path, how: signal.Signals, *more: str) -> Done:
     return stopped_at_a_checkpoint(folder, how, *SMALL, "trainer.max_epochs=12", *more)
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run on a file left when it was killed, once for all tests that go on with a copy of it."""
+    folder = tmp_path_factory.mktemp("killed")
+    more = ["source=csv", "~source.n_steps", f"source.path={prices(folder / 'prices.csv', 800)}"]
+    done = interrupted(folder / "run", signal.SIGKILL, *more)
+    assert done.returncode == -signal.SIGKILL
+    assert not (folder / "run" / "metrics.json").exists()
+    return folder
+
+
 def assert_same_weights(first: Path, second: Path) -> None:
     kept, others = (load_file(folder / "model.safetensors") for folder in (first, second))
     assert kept.keys() == others.keys()
@@ -160,12 +172,11 @@ def assert_same_weights(first: Path, second: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
-    whole = run("train.py", *SMALL, "trainer.max_epochs=12", f"hydra.run.dir={tmp_path}/whole")
+def test_a_killed_run_goes_on_to_the_same_bits(killed, tmp_path):
+    more = ["source=csv", "~source.n_steps", f"source.path={killed / 'prices.csv'}", "trainer.max_epochs=12"]
+    whole = run("train.py", *SMALL, *more, f"hydra.run.dir={tmp_path}/whole")
     assert whole.returncode == 0, whole.stderr
-    killed = interrupted(tmp_path / "broken", signal.SIGKILL)
-    assert killed.returncode == -signal.SIGKILL
-    assert not (tmp_path / "broken" / "metrics.json").exists()
+    shutil.copytree(killed / "run", tmp_path / "broken")
     resumed = run("train.py", f"resume={tmp_path}/broken")
     assert resumed.returncode == 0, resumed.stderr
     assert_same_weights(tmp_path / "whole", tmp_path / "broken")
@@ -183,23 +194,24 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_does_not_go_on_with_other_data(tmp_path):
-    more = ["source=csv", "~source.n_steps", f"source.path={prices(tmp_path / 'prices.csv', 800)}"]
-    interrupted(tmp_path / "run", signal.SIGKILL, *more)
-    prices(tmp_path / "prices.csv", 800, scale=2.0)
+def test_a_corrupt_checkpoint_is_told_and_trained_again(killed, tmp_path, capfd):
+    shutil.copytree(killed / "run", tmp_path / "run")
+    (checkpoint,) = (tmp_path / "run" / "unfinished").glob("*.ckpt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
     resumed = run("train.py", f"resume={tmp_path}/run")
-    assert resumed.returncode == 2
-    assert "The data have changed" in resumed.stderr
+    assert resumed.returncode == 0, resumed.stderr
+    assert "cannot be read" in resumed.stderr + capfd.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_corrupt_checkpoint_is_told_and_trained_again(tmp_path):
-    interrupted(tmp_path / "run", signal.SIGKILL)
-    (checkpoint,) = (tmp_path / "run" / "unfinished").glob("*.ckpt")
-    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    resumed = spawn("train.py", f"resume={tmp_path}/run")
-    assert resumed.returncode == 0, resumed.stderr
-    assert "cannot be read" in resumed.stderr
+def test_a_run_does_not_go_on_with_other_data(killed, tmp_path):
+    shutil.copytree(killed / "run", tmp_path / "run")
+    before = (killed / "prices.csv").read_bytes()
+    prices(killed / "prices.csv", 800, scale=2.0)
+    resumed = run("train.py", f"resume={tmp_path}/run")
+    (killed / "prices.csv").write_bytes(before)
+    assert resumed.returncode == 2
+    assert "The data have changed" in resumed.stderr
 
 
 @pytest.mark.slow
@@ -233,7 +245,7 @@ def test_other_choices_run_to_the_end(tmp_path, more):
     ("arguments", "said"),
     [
         (["experiment=smoke", "+model.network.chanels=8"], "Did you mean 'channels'?"),
-        (["experiment=smoke", "source.n_steps=100"], "has 100 steps, but one window needs"),
+        (["experiment=smoke", "source.n_steps=100"], "has 100 rows, but 513 are needed"),
         (["experiment=csv"], "source.path is required"),
         (["experiment=csv", "source.path=nowhere.csv"], "There is no file nowhere.csv"),
         (["resume=nowhere"], "is not the folder of a run"),
@@ -282,7 +294,7 @@ def test_predict_goes_on_after_the_end_of_a_file(smoke, tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.head(100), "has 100 steps, but a forecast needs 128"),
+        (lambda t: t.head(100), "has 100 rows, but 128 are needed (scope.history 128)"),
         (lambda t: t.assign(close=t["close"] * 1000), "another series or another unit"),
         (
             lambda t: t.assign(date=pd.date_range("1960-01-01", periods=len(t), freq="MS")),

@@ -24,7 +24,7 @@ from pipeline.fitting import evaluated, validated  # noqa: E402
 from pipeline.run import opened  # noqa: E402
 from pipeline.tuning.plan import planned  # noqa: E402
 from pipeline.tuning.record import record  # noqa: E402
-from pipeline.tuning.space import Choices, Range, as_words, defaults_of, read_space  # noqa: E402
+from pipeline.tuning.space import Choices, Range, as_words, defaults_of, read_space, space_for  # noqa: E402
 from pipeline.tuning.study import PROCESS, count, open_study, outcome, retire_killed  # noqa: E402
 from pipeline.tuning.trials import Plan, Prune, on_validation, run_trials, settings_of  # noqa: E402
 from report.run_folder import RunFolder  # noqa: E402
@@ -89,6 +89,20 @@ def test_a_setting_that_is_not_there_is_told_with_the_space_that_fits():
     cfg, chosen = composed([*RIDGE])
     with pytest.raises(ConfigError, match=r"tries model.optimizer.lr, which this run does not have.*search=ridge"):
         defaults_of(read_space("default"), cfg, chosen, "default")
+
+
+@pytest.mark.parametrize(
+    ("search", "model", "meant"),
+    [
+        ("default", "ridge", "ridge"),
+        ("default", "lstm", "default"),
+        ("default", "extra_trees", "trees"),
+        ("default", "garch", "default"),
+        ("mlp", "ridge", "mlp"),
+    ],
+)
+def test_the_default_space_is_what_fits_the_model_and_a_named_one_is_taken_as_it_is(search, model, meant):
+    assert space_for(search, model) == meant
 
 
 def test_all_faults_of_a_space_are_told_at_once(tmp_path, monkeypatch):

@@ -15,8 +15,9 @@ from evaluation.inference.diebold_mariano import against, pairwise
 from evaluation.scores import SCORES, aggregate
 from models.ewma import EWMA
 from models.garch import GARCH
-from models.har import HAR, LHAR
+from models.har import HAR, LHAR, means_of
 from models.model import Inputs
+from runtime.build import build
 from tests.commands import run
 from tests.test_targets import prices
 
@@ -44,20 +45,24 @@ def index() -> tuple[np.ndarray, np.ndarray]:
     return frame["y"].to_numpy(), frame["return"].to_numpy()
 
 
-@pytest.mark.parametrize("kind", [HAR, LHAR])
-def test_har_is_least_squares_on_means(index, kind) -> None:
+SPANS = {"lags": [1, 2, 10, 30], "returns": [1, 3]}
+
+
+@pytest.mark.parametrize(("kind", "given"), [(HAR, {}), (LHAR, {}), (LHAR, SPANS)])
+def test_har_is_least_squares_on_means(index, kind, given) -> None:
     import statsmodels.api as sm
 
     y, r = index
     frame = pd.DataFrame({"y": y, "r": r, "neg": np.minimum(r, 0)})
-    columns = [frame["y"].rolling(k).mean() for k in (1, 5, 22)]
+    lags = given.get("lags", [1, 5, 22])
+    columns = [frame["y"].rolling(k).mean() for k in lags]
     if kind is LHAR:
-        columns += [frame["neg"].rolling(k).mean() for k in (1, 5, 22)] + [
-            frame["r"].rolling(k).mean() for k in (5, 22)
-        ]
+        columns += [frame["neg"].rolling(k).mean() for k in given.get("returns", lags)]
+        columns += [frame["r"].rolling(k).mean() for k in given.get("returns", [5, 22])]
     design = sm.add_constant(pd.concat(columns, axis=1).to_numpy()[LOOKBACK - 1 : -1])
     theirs = sm.OLS(y[LOOKBACK:], design).fit().predict(design)
-    model, windows = kind("m", [1, 5, 22], 1, LOOKBACK, 1), windows_of(y, r)
+    settings = {"lags": lags, "n_components": 1, "lookback": LOOKBACK, "horizon": 1} | given
+    model, windows = kind("m", **settings), windows_of(y, r)
     model.fit(inputs(windows), inputs(windows.take(slice(0))))
     np.testing.assert_allclose(model.predict(inputs(windows))[:, 0], theirs, atol=1e-6)
 
@@ -66,6 +71,19 @@ def test_lags_beyond_what_a_window_shows_are_refused() -> None:
     with pytest.raises(ValueError, match=r"model\.lags=\[1, 5, 66\] .* from 1 up to 30, what a window shows"):
         HAR("HAR", [1, 5, 66], 1, 30, 1)
     HAR("HAR", [1, 5, 22], 1, 8, 1)
+    with pytest.raises(ValueError, match=r"model\.returns=\[44\] must be numbers of steps from 1 up to 30"):
+        LHAR("LHAR", [1, 5, 22], 1, 30, 1, returns=[44])
+    with pytest.raises(ValueError, match="Windows of 8 steps do not show a mean over 22"):
+        means_of(np.zeros((3, 8)), [1, 22])
+
+
+def test_a_model_looks_as_far_back_as_its_longest_span_and_its_network_no_further_than_it_is_told(configure) -> None:
+    cfg = configure("experiment=sp500_volatility")
+    rows = {row.label: row for row in build(cfg.task)(cfg).candidates()}
+    assert {label: rows[label].lookback for label in ("LHAR", "LHAR-long", "LHAR-long + GRU", "LSTM")} == {
+        "LHAR": None, "LHAR-long": 176, "LHAR-long + GRU": 176, "LSTM": None
+    }  # fmt: skip
+    assert rows["LHAR-long + GRU"].model.sees == cfg.lookback
 
 
 def test_ewma_weighs_as_its_decay_says_and_takes_the_one_that_errs_least_on_validation(index) -> None:

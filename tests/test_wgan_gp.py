@@ -238,3 +238,37 @@ def test_all_faults_of_the_settings_are_told_at_once():
     with pytest.raises(ValueError, match="must be") as refusal:
         wgan(**wrong)
     assert all(f"generator.{name}=" in str(refusal.value) for name in wrong)
+
+
+def smooth(n=300, seed=0):
+    """Rows of 40 numbers that three waves make, as the steps of a window hang together."""
+    rng = np.random.default_rng(seed)
+    waves = np.sin(np.outer([1, 2, 3], np.linspace(0, 3, 40)))
+    return 5 + rng.standard_normal((n, 3)) @ waves
+
+
+def test_what_is_drawn_by_principal_components_lies_among_them():
+    rows, nothing = smooth(), np.empty((300, 0))
+    drawn = wgan(variance=0.999, max_steps=20).fit(rows, nothing, seed=0).sample(np.empty((50, 0)), seed=0)
+    waves = np.sin(np.outer([1, 2, 3], np.linspace(0, 3, 40)))
+    rest = (drawn - 5) - (drawn - 5) @ np.linalg.pinv(waves) @ waves
+    assert np.abs(rest).max() < 0.05 * np.abs(drawn - 5).std() + 0.05
+    plain = wgan(max_steps=20).fit(rows, nothing, seed=0).sample(np.empty((50, 0)), seed=0)
+    rough = (plain - 5) - (plain - 5) @ np.linalg.pinv(waves) @ waves
+    assert rough.std() > 5 * rest.std()
+
+
+def test_components_times_axes_are_the_rows():
+    rows = smooth()
+    rows = rows - rows.mean(axis=0)
+    components, axes = models.wgan_gp._principal(rows, 0.9999999)
+    np.testing.assert_allclose(components @ axes, rows, atol=1e-2)
+    np.testing.assert_allclose(components.std(axis=0), 1.0, rtol=0.05)
+    few, _ = models.wgan_gp._principal(rows, 0.5)
+    assert 1 <= few.shape[1] < components.shape[1]
+
+
+@pytest.mark.parametrize("variance", [0.0, 1.1])
+def test_a_share_of_the_variance_that_cannot_be_is_refused(variance):
+    with pytest.raises(ValueError, match=r"generator\.variance"):
+        wgan(variance=variance)

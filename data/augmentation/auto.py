@@ -23,6 +23,11 @@ class Auto:
         """Whether the windows on trial have covariates."""
         return self.inner.covariates
 
+    @property
+    def fewest(self) -> int:
+        """Windows that the one on trial needs."""
+        return self.inner.fewest
+
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Return the windows on trial."""
         return self.inner.samples(train, n_conditions, seed)

@@ -5,6 +5,8 @@ Shapes
 n row, D width of a row, K condition, m drawn
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from data.contracts import FloatArray, IntArray, TooFewWindows
@@ -17,6 +19,8 @@ class ConditionalGaussian:
     own over ``sqrt(n - 1)``: that has their covariance whatever D, and the matrix ``(D, D)`` is never formed.
     A condition with a single row takes its covariance from the deviations of all rows from the mean of their own.
     """
+
+    fewest: ClassVar[int] = 2
 
     def __init__(self) -> None:
         self._known = np.empty((0, 0))  # (conditions, K)

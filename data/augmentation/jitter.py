@@ -27,6 +27,7 @@ class Jitter:
     """
 
     covariates: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
 
     def __init__(self, std: float, share: float) -> None:
         faults = []

@@ -28,6 +28,7 @@ class Mixup:
     """
 
     covariates: ClassVar[bool] = True
+    fewest: ClassVar[int] = 1
 
     def __init__(self, alpha: float, share: float) -> None:
         faults = []

@@ -15,6 +15,9 @@ UNITS = ("window", "row")
 class RowGenerator(Protocol):
     """Learn the distribution of rows given a condition."""
 
+    fewest: ClassVar[int]
+    """Rows that it needs at least."""
+
     def fit(self, rows: FloatArray, conditions: FloatArray, seed: int) -> object:
         """Learn from rows ``(n, D)`` and their conditions ``(n, K)``, from the start.
 
@@ -70,6 +73,11 @@ class SyntheticWindows:
         self.generator = generator
         self.n_per_condition = n_per_condition
         self.labels, self.unit = labels, unit
+
+    @property
+    def fewest(self) -> int:
+        """Windows that the generator needs."""
+        return self.generator.fewest
 
     def samples(self, train: Batch, n_conditions: int, seed: int) -> Batch:
         """Learn from the training windows and draw, ``past (m, L, C)`` and ``target (m, H, T)``.

@@ -220,7 +220,7 @@ def capacity_ends(frame: pd.DataFrame, column: str, eol: float, nominal: float |
     Parameters
     ----------
     frame : DataFrame
-        Cycles with a sound capacity, as of ``sound_capacity``.
+        Cycles with a sound capacity, as of ``sound_capacity``, those of a cell one after another.
     column : str
         Column of the discharge capacity [Ah].
     eol : float
@@ -229,18 +229,28 @@ def capacity_ends(frame: pd.DataFrame, column: str, eol: float, nominal: float |
         Nominal capacity [Ah]; None takes the median of each cell's first ten cycles.
     """
     cycles: dict[str, int | None] = {}
-    for cell, rows in frame.groupby("unique_id", sort=False):
-        capacity = rows[column]
-        full = float(capacity.iloc[:10].median()) if nominal is None else nominal
-        ahead = capacity[::-1].rolling(SMOOTHING, min_periods=1).median()[::-1]
-        below = rows["ds"][(capacity < eol * full) & (ahead < eol * full)]
-        cycles[str(cell)] = int(below.iloc[0]) if len(below) else None
+    every, cells = pd.factorize(frame["unique_id"])
+    capacities, ahead, ds = frame[column].to_numpy(), _medians_ahead(frame[column].to_numpy(), every), frame["ds"]
+    starts = np.r_[np.flatnonzero(np.diff(every, prepend=-1)), len(frame)]
+    for cell, start, stop in zip(cells, starts[:-1], starts[1:], strict=True):
+        full = float(pd.Series(capacities[start : min(start + 10, stop)]).median()) if nominal is None else nominal
+        lost = np.maximum(capacities[start:stop], ahead[start:stop]) < eol * full
+        cycles[str(cell)] = int(ds.iloc[start + int(lost.argmax())]) if lost.any() else None
     of = "the median of a cell's first ten cycles" if nominal is None else f"the nominal {nominal:g} Ah"
     rule = (
         f"End of life is the first cycle whose discharge capacity, and the median of it and the next "
         f"{SMOOTHING - 1}, is below {eol:.0%} of {of}."
     )
     return Ends(cycles, rule)
+
+
+def _medians_ahead(values: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the median of each value and the next ones of its cell; cells stand one after another."""
+    after = np.full((len(values), SMOOTHING), np.nan)
+    for step in range(SMOOTHING):
+        there = np.flatnonzero(cells[step:] == cells[: len(cells) - step])
+        after[there, step] = values[there + step]
+    return pd.DataFrame(after).median(axis=1).to_numpy()
 
 
 def labelled(
@@ -285,7 +295,7 @@ def labelled(
     if late.any():
         ids = _per_cell(frame["unique_id"], late)
         told.append(f"{int(late.sum())} rows after the end of life are left out ({ids}).")
-    frame = frame.assign(y=life).loc[(life >= 0).to_numpy()]
+    frame = frame.copy().assign(y=life).loc[(life >= 0).to_numpy()]  # a copy lies in one piece, however many columns
     sizes = frame["unique_id"].value_counts()
     short = sorted(sizes.index[sizes < SHORTEST])
     if short:
@@ -313,7 +323,7 @@ def unlabelled(
     Parameters are those of ``labelled``.
     """
     columns = ["unique_id", "ds", "y", *_beside(counter), *quantities]
-    known = frame.assign(y=np.nan)[columns].sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
+    known = frame.copy().assign(y=np.nan)[columns].sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
     return Panel(known, name, "cycles", _meanings(quantities), notes, age=counter)
 
 

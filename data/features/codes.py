@@ -74,7 +74,7 @@ class Codes(Named):
 
     def evidence(self) -> dict[str, Any]:
         """Return the losses of the autoencoder; nothing after ``load_state``."""
-        return {"losses": {LABEL: self.autoencoder.history}} if self.autoencoder.history else {}
+        return {"autoencoder": {LABEL: self.autoencoder.history}} if self.autoencoder.history else {}
 
     def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:
         codes = self.autoencoder.encode(X.to_numpy(dtype=np.float64))

@@ -7,6 +7,8 @@ Shapes
 n row, w width of a trailing window, C band
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -14,6 +16,8 @@ from data.contracts import FloatArray
 from data.decomposition.wavelet_packet import WaveletPacket
 from data.features._named import Named
 from data.features._rows import cell_starts, chosen, trailing
+
+SHOWN = 1500  # rows of the bands that a report draws
 
 
 class TrailingWaveletPacket(Named):
@@ -49,6 +53,22 @@ class TrailingWaveletPacket(Named):
     ) -> None:
         self.wavelet, self.level, self.window, self.columns, self.keep = wavelet, level, window, columns, keep
         self._weights = _weights(wavelet, level, window)
+
+    def _learn(self, X: pd.DataFrame, y: "pd.Series[float]") -> None:
+        cells = X.index.get_level_values("unique_id")
+        first = X.loc[cells == cells[0], chosen([str(column) for column in X.columns], self.columns)[:1]]
+        self._shown = first.iloc[:SHOWN]
+
+    def evidence(self) -> dict[str, Any]:
+        """Return the first column of the first cell learnt from and its bands; nothing after ``load_state``."""
+        shown: pd.DataFrame | None = getattr(self, "_shown", None)
+        if shown is None or shown.empty or not len(shown.columns):
+            return {}
+        places = trailing(cell_starts(shown), self.window)
+        bands = np.einsum("nw,wc->nc", shown.iloc[:, 0].to_numpy(dtype=np.float64)[places], self._weights)
+        cell, at = shown.index[0][0], shown.index.get_level_values("ds")
+        told = {"column": str(shown.columns[0]), "cell": str(cell), "ds": np.asarray(at).tolist()}
+        return {"bands": told | {"bands": bands.T.tolist()}}
 
     def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:
         split = chosen(self.inputs_, self.columns)

@@ -56,7 +56,9 @@ KINDS = {
 }
 SEEN = {kind: re.compile(pattern) for kind, pattern in KINDS.items()}
 """The same for single texts."""
-NO_DATE = re.compile(r"[+-]?\d*\.?\d+$")
+NO_DATE = r"^[+-]?\d*\.?\d+$"
+DAYS = r"^(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
+"""Whole numbers that are days of our times."""
 TIME_OF_DAY = r"^\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?\s*([AaPp]\.?[Mm]\.?)?$"
 
 
@@ -70,15 +72,14 @@ class Dates(NamedTuple):
 
 def is_date(text: str) -> bool:
     """Tell whether a text could be a date that is written with separators."""
-    return NO_DATE.match(text) is None and any(
+    return re.match(NO_DATE, text) is None and any(
         pattern.match(text) for kind, pattern in SEEN.items() if kind != "YYYYMMDD"
     )
 
 
 def is_day(text: str) -> bool:
     """Tell whether a text is a day of our times written as YYYYMMDD."""
-    found = re.fullmatch(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", text)
-    return found is not None
+    return re.match(DAYS, text) is not None
 
 
 def to_dates(name: str, column: "pa.Array | pd.Series[Any]", options: Options) -> Dates:

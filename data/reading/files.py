@@ -33,6 +33,8 @@ def read_bytes(path: str | Path) -> tuple[str, bytes]:
         If there is no such file, or it is a web address, a folder, a pipe or a device, too large, or an archive
         of none or several files.
     """
+    if not isinstance(path, str | Path):
+        raise DataError(f"source.path={path} is no path.  Set it to a file.")
     name, content = Path(path).name, _content(path)
     packed = _packing(content)
     if packed is None:

@@ -40,6 +40,8 @@ class Layout(NamedTuple):
     """How many rows before the header are no comments and no part of the table."""
     headed: bool
     """Whether the columns have names of their own."""
+    repeated: tuple[str, ...] = ()
+    """Names that stand above several columns."""
 
 
 def layout_of(rows: Sequence[Row], name: str) -> Layout:
@@ -90,7 +92,9 @@ def layout_of(rows: Sequence[Row], name: str) -> Layout:
         names = [f"column {number}" for number in range(1, width + 1)]
         return Layout(names, [(label,) for label in names], first, passed, False)
     headings = [tuple(line[column] for line in lines) for column in range(width)]
-    return Layout(_unique(_labels(lines, width)), headings, first, passed, True)
+    labels = _labels(lines, width)
+    repeated = tuple(label for label, times in Counter(labels).items() if times > 1)
+    return Layout(_unique(labels), headings, first, passed, True, repeated)
 
 
 def modal_width(rows: Sequence[Row]) -> int:
@@ -215,10 +219,11 @@ def _labels(lines: list[list[str]], width: int) -> list[str]:
 def _unique(labels: list[str]) -> list[str]:
     """Tell columns of one name apart as pandas does: close, close.1."""
     made: dict[str, None] = {}
+    numbers: dict[str, int] = {}
     for label in labels:
-        again, number = label, 0
+        again = label
         while again in made:
-            number += 1
-            again = f"{label}.{number}"
+            numbers[label] = numbers.get(label, 0) + 1
+            again = f"{label}.{numbers[label]}"
         made[again] = None
     return list(made)

@@ -130,6 +130,14 @@ def is_number(text: str) -> bool:
     return any(pattern.match(text) for pattern in SEEN)
 
 
+def count_numbers(texts: pa.Array) -> int:
+    """Return how many of some texts could be numbers: ``is_number``, all at once."""
+    plain = pc.match_substring_regex(texts, PLAIN)
+    rest = texts.filter(pc.invert(plain))
+    dressed = pc.sum(pc.match_substring_regex(rest, DRESSED)).as_py() or 0
+    return len(texts) - len(rest) + int(dressed)
+
+
 def _decimal_mark(
     name: str, body: pa.Array, spaced: pa.Array, style: Style, others: Iterable[pa.Array], loose: bool
 ) -> str:
@@ -154,7 +162,8 @@ def _decimal_mark(
             found = _told(*_ungrouped(pc.struct_field(parts, "body")))
             if found is not None:
                 return found
-    if not loose and not pc.any(pc.match_substring(split, ",")).as_py():
+    hundreds = pc.any(pc.match_substring_regex(body, r"^[1-9]\d{2}$")).as_py()  # 987 beside 1.012: a walk, or two sizes
+    if not loose and not hundreds and not pc.any(pc.match_substring(split, ",")).as_py():
         return "."  # 1.234 where no German habit speaks for thousands
     example = split[0].as_py()
     other_mark = "," if "," in example else "."

@@ -4,7 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import pandas as pd
+
 from data.panel import DataError, listed
+from data.reading.dates import TIME_OF_DAY
 from data.reading.table import Table
 
 TIMES = re.compile(
@@ -126,12 +129,36 @@ def _time(table: Table, taken: Sequence[str | None], notes: list[str]) -> str | 
     return chosen[0]
 
 
+def row_counters(table: Table, names: Sequence[str]) -> list[str]:
+    """Return the columns without a name of their own that count the rows, as DataFrame.to_csv() writes one."""
+    return [name for name in names if re.fullmatch(r"(Unnamed(: \d+)?|index|level_0)", name) and _counts(table, name)]
+
+
+def refuse_several_a_date(table: Table, roles: Roles, frame: pd.DataFrame) -> None:
+    """Where series have several values at a date, name the columns that may tell them apart, if there are some.
+
+    Raises
+    ------
+    DataError
+        Naming the options that settle it.
+    """
+    if roles.time is None or not frame.drop_duplicates().duplicated(["unique_id", "ds"]).any():
+        return
+    taken = {roles.time, roles.series, *roles.columns}
+    free = [name for name in table.columns if name not in taken and not table.is_empty(name)]
+    words = {name: [text for text in table.texts(name) if text] for name in free if not table.is_numeric(name)}
+    clocks = [name for name, texts in words.items() if all(re.match(TIME_OF_DAY, text) for text in texts[:100])]
+    apart = [name for name, texts in words.items() if name not in clocks and 1 < len(set(texts)) < len(table) / 2]
+    cures = [f"source.clock={name}, the time of day" for name in clocks[:1]]
+    cures += [f"source.series={name}, which may tell series apart" for name in apart[:3]]
+    if cures:
+        raise DataError(f"{table.name} has several rows a date in {roles.time!r}.  Set {', or '.join(cures)}.")
+
+
 def _numeric(table: Table, taken: "set[str | None]", notes: list[str]) -> list[str]:
     """Return the columns of numbers, but for one without a name that counts the rows."""
     free = [name for name in table.columns if name not in taken and table.is_numeric(name)]
-    counters = [
-        name for name in free if re.fullmatch(r"(Unnamed(: \d+)?|index|level_0)", name) and _counts(table, name)
-    ]
+    counters = row_counters(table, free)
     if counters and len(counters) < len(free):
         notes.append(f"Column {counters[0]!r} counts the rows and is left out.")
         return [name for name in free if name not in counters]

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from data.contracts import FloatArray
 from data.panel import DataError, listed
 from data.reading.columnar import feather_of, parquet_of
-from data.reading.dates import Dates, is_date, is_day, to_dates
+from data.reading.dates import DAYS, NO_DATE, Dates, is_date, to_dates
 from data.reading.encoding import text_of
 from data.reading.files import read_bytes
 from data.reading.layout import Layout, as_text, layout_of
-from data.reading.numbers import Numbers, Style, is_number, to_numbers, trimmed
+from data.reading.numbers import Numbers, Style, count_numbers, to_numbers, trimmed
 from data.reading.options import Options
 from data.reading.text import parsed
 from data.reading.tsf import is_tsf, series_of
@@ -84,16 +85,18 @@ class Table:
         if isinstance(column, pd.Series):
             return pd.api.types.is_numeric_dtype(column) and not self.is_dated(name)
         shown = _shown(column)
-        return bool(shown) and sum(map(is_number, shown)) >= MOSTLY * len(shown) and not self.is_dated(name)
+        return len(shown) > 0 and count_numbers(shown) >= MOSTLY * len(shown) and not self.is_dated(name)
 
     def is_dated(self, name: str) -> bool:
         """Tell whether a column holds mostly dates; of whole numbers those that all are days as YYYYMMDD."""
         column = self.columns[name]
         if isinstance(column, pd.Series) and not pd.api.types.is_integer_dtype(column):
             return pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
-        shown = _shown(column) if not isinstance(column, pd.Series) else [str(value) for value in column[:SAMPLE]]
-        found = sum(map(is_date, shown))
-        return bool(shown) and (found >= MOSTLY * len(shown) or all(map(is_day, shown)))
+        texts = pa.array([str(value) for value in column[:SAMPLE]], pa.string()) if _is_series(column) else column
+        shown = _shown(texts)
+        words = shown.filter(pc.invert(pc.match_substring_regex(shown, NO_DATE))).to_pylist()
+        days = not words and pc.all(pc.match_substring_regex(shown, DAYS)).as_py()
+        return len(shown) > 0 and (days or sum(map(is_date, words)) >= MOSTLY * len(shown))
 
     def is_empty(self, name: str) -> bool:
         """Tell whether nothing stands in a column."""
@@ -262,6 +265,12 @@ def _without_empty(
     if not layout.headed:
         said = f"{name} has no header line; its columns are called 'column 1', 'column 2' and so on."
         notes = (*notes, said)
+    if layout.repeated:
+        first = layout.repeated[0]
+        said = (
+            f"{name} has more than one column called {listed(map(repr, layout.repeated))}: the first keeps its name, "
+        )
+        notes = (*notes, f"{said}the next is {f'{first}.1'!r}.")
     kept = {key: column for key, column in columns.items() if key not in bare}
     headings = {key: lines for key, lines in table.headings.items() if key in kept}
     return Table(name, kept, headings, options, loose, notes)
@@ -292,14 +301,18 @@ def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and np.isnan(value))
 
 
-def _shown(column: pa.Array) -> list[str]:
+def _is_series(column: Any) -> bool:
+    return isinstance(column, pd.Series)
+
+
+def _shown(column: pa.Array) -> pa.Array:
     """Return some texts that are there, from the beginning, the middle and the end."""
     known = column.drop_null()
     third = SAMPLE // 3
     if len(known) <= SAMPLE:
-        return known.to_pylist()
+        return known
     places = [*range(third), *range(len(known) // 2, len(known) // 2 + third), *range(len(known) - third, len(known))]
-    return known.take(pa.array(places)).to_pylist()
+    return known.take(pa.array(places))
 
 
 def _is_whole(values: FloatArray) -> bool:

@@ -56,6 +56,7 @@ def parsed(text: str, name: str, separator: str | None, skip_rows: int) -> Parse
         separator, text = separator or hint[1], text[hint.end() :]
     if not text.strip():
         raise DataError(f"{name} is empty.  Give a file with a header line and rows.")
+    text = _without_preface(text)
     head = list(first_lines(text, HEAD))
     if max(map(len, head)) > LONGEST:
         raise DataError(f"{name} has a line of {max(map(len, head))} characters, as no table has.")
@@ -83,6 +84,13 @@ def parsed(text: str, name: str, separator: str | None, skip_rows: int) -> Parse
     if found and separator == "," and not layout.headed and len(columns) == 2:
         _refuse_split_decimals(columns, name)
     return Parsed(layout, columns, separator, notes)
+
+
+def _without_preface(text: str) -> str:
+    """Return the text without remarks at its beginning that fill all the lines that decide, but for the last few."""
+    remarks = re.match(r"(?:[ \t]*(?:#|%|//)[^\r\n]*(?:\r\n|\n|\r))*", text)
+    lines = [] if remarks is None else remarks[0].splitlines(keepends=True)
+    return text[sum(map(len, lines[:-5])) :] if len(lines) > HEAD // 2 else text
 
 
 def _separator(head: Sequence[str], name: str) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from data.cells.cells import (
     SLIPS,
+    SMOOTHING,
     Ends,
     Quantity,
     capacity_ends,
@@ -27,6 +28,7 @@ from data.contracts import Panel
 from data.panel import DataError, listed
 from data.reading.files import stem, tables_of
 from data.reading.options import Options
+from data.reading.roles import row_counters
 from data.reading.table import Table, read_table
 
 # What a column's name says of the size of its values: from the smallest cell to a pack.  A name is a guess:
@@ -185,13 +187,17 @@ class CellsCSV:
             )
         if cell is None and not several and self.cell is not None:
             _refuse_hidden_cells(table, cycle)
-        ds: Any = ids.groupby(ids, sort=False).cumcount() + 1 if cycle is None else frame[cycle]
-        if cycle is None:
-            notes.append("The rows of a cell are counted as its cycles, in their order.")
-        elif cell is None:
+        ds: Any = _counted(table, ids, notes) if cycle is None else frame[cycle]
+        if cycle is None and cell is None and self.cell is not None and self.eol is not None and self.capacity in frame:
+            capacity = pd.to_numeric(frame[self.capacity], errors="coerce").iloc[np.argsort(ds.to_numpy())]
+            _refuse_rising(table.name, str(self.capacity), capacity, self.eol)
+        elif cell is None and cycle is not None:
             _refuse_restarts(table, cycle, ds)
         taken = [column for column in (cell, cycle) if column is not None]
-        return frame.drop(columns=taken).assign(unique_id=ids, ds=ds)
+        counters = row_counters(table, [str(column) for column in frame if column not in taken])
+        if counters:
+            notes.append(f"Column {counters[0]!r} counts the rows and is left out.")
+        return frame.drop(columns=[*taken, *counters]).assign(unique_id=ids, ds=ds)
 
     def _key(
         self, table: Table, wanted: str | None, option: str, alike: str, notes: list[str], optional: bool
@@ -307,6 +313,41 @@ def _refuse_hidden_cells(table: Table, cycle: str | None) -> None:
                     f"{table.name} has no column of cycles, and {name!r} may tell cells apart: set "
                     f"source.cell={name}, or source.cell=null where all rows are one cell."
                 )
+
+
+def _counted(table: Table, ids: "pd.Series[Any]", notes: list[str]) -> "pd.Series[int]":
+    """Count the rows of each cell, in the order of their dates where there are some."""
+    order = pd.Series(np.arange(len(ids)), index=ids.index)
+    told = "in their order"
+    for name in table.columns:
+        if table.is_dated(name):
+            try:
+                dates = table.dates(name).parsed
+            except DataError:  # of which it is not known which are the days
+                continue
+            if dates.notna().all() and not dates.groupby(ids).is_monotonic_increasing.all():
+                order, told = dates.rank(method="first"), f"in the order of {name!r}"
+            break
+    notes.append(f"The rows of a cell are counted as its cycles, {told}.")
+    return order.groupby(ids, sort=False).rank(method="first").astype(np.int64)
+
+
+def _refuse_rising(name: str, column: str, capacity: "pd.Series[float]", eol: float) -> None:
+    """Refuse rows that were counted where the capacity comes back or rises: they are not one cell in order of time."""
+    smooth = capacity.rolling(SMOOTHING, min_periods=1).median()
+    full = smooth.iloc[:10].median()
+    back = ((smooth.cummin() < eol * full) & (smooth > 0.95 * full)).to_numpy()
+    if back.sum() >= SMOOTHING:
+        raise DataError(
+            f"{name} has no column of cells or cycles, and {column!r} comes back after it was lost, at row "
+            f"{int(back.argmax()) + 1}: does it hold several cells?  Name the column that tells them apart with "
+            f"source.cell=..., or set source.cell=null where all rows are one cell."
+        )
+    if eol * smooth.iloc[-1] > full:
+        raise DataError(
+            f"{name} has no column of cycles, and {column!r} rises along its rows: are they newest first?  Put them in "
+            f"the order of time, or name the column of the cycle with source.cycle=..."
+        )
 
 
 def _refuse_restarts(table: Table, cycle: str, cycles: "pd.Series[Any]") -> None:

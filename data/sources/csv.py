@@ -11,7 +11,7 @@ from data.panel import DataError, listed, validated
 from data.reading.beside import columns_beside, described
 from data.reading.files import stem
 from data.reading.options import Options
-from data.reading.roles import Roles, roles_of
+from data.reading.roles import Roles, refuse_several_a_date, roles_of
 from data.reading.table import Table, read_table
 from data.remarks import remarked
 
@@ -121,6 +121,8 @@ class CSV:
         title = self.name or ("table" if isinstance(self.path, pd.DataFrame) else stem(self.path))
         frame, notes = self._long(table, roles, title)
         frame = self._until(frame, table.name)
+        if self.clock is None:
+            refuse_several_a_date(table, roles, frame)
         frame, told = _without_missing(frame, self.missing)
         panel = validated(
             frame, title, self.unit, cure="Fill or remove these rows, or set source.missing=drop or =last."

@@ -68,19 +68,22 @@ def model_confidence_set(
 
 def _p_values(losses: FloatArray, block: int, replications: int, seed: int) -> "pd.Series[float]":
     """Return the p-value of every column ``(time, n)``, by its number."""
+    tie = 1e-12 * np.abs(losses).mean() * np.arange(losses.shape[1])
+    try:
+        return _by_arch(losses, block, replications, seed)
+    except TypeError:  # arch fails where two models err exactly as much: then the later one errs a hair more
+        return _by_arch(losses + tie, block, replications, seed)
+
+
+def _by_arch(losses: FloatArray, block: int, replications: int, seed: int) -> "pd.Series[float]":
     from arch.bootstrap import MCS  # a second to import
 
-    tie = 1e-12 * np.abs(losses).mean() * np.arange(losses.shape[1])
-    for shift in (0.0, tie):  # arch fails where two models err exactly as much: then the later one errs a hair more
-        test = MCS(losses + shift, size=LEVEL, reps=replications, block_size=block, method="R", seed=seed)
-        try:
-            with np.errstate(divide="ignore", invalid="ignore"):  # two models may differ by a constant
-                test.compute()
-            break
-        except TypeError:
-            if shift is tie:
-                raise
-    return test.pvalues["Pvalue"]
+    test = MCS(losses, size=LEVEL, reps=replications, block_size=block, method="R", seed=seed)
+    with np.errstate(divide="ignore", invalid="ignore"):  # two models may differ by a constant
+        test.compute()
+    found: pd.Series[float] = test.pvalues["Pvalue"]
+    found.index = pd.Index([int(place) for place in found.index])  # of a tie arch may also name both at once
+    return found
 
 
 def superior_predictive_ability(

@@ -28,6 +28,22 @@ class Offset(NamedTuple):
     hi: list[float]
 
 
+def is_offset(entry: Any) -> bool:
+    """Tell whether an entry of a kept file is an ``Offset``: it may be somebody else's."""
+    if not isinstance(entry, dict) or set(entry) != set(Offset._fields):
+        return False
+    numbers = [entry[name] for name in ("y_hat", "lo", "hi")]
+    lists = all(
+        isinstance(own, list) and own and all(type(one) in (int, float) and np.isfinite(one) for one in own)
+        for own in numbers
+    )
+    whole = all(
+        type(entry[name]) is int and 0 <= entry[name] < most for name, most in (("step", 10**6), ("level", 100))
+    )
+    named = isinstance(entry["model"], str) and isinstance(entry["unique_id"], str | None)
+    return bool(lists and whole and named and len({len(own) for own in numbers}) == 1)
+
+
 def as_offsets(reaches: Iterable[tuple[tuple[str, str, int], Mapping[int, float]]]) -> list[dict[str, Any]]:
     """Return the reach of every stream and level, where there is one, as dictionaries."""
     return [

@@ -25,6 +25,11 @@ from evaluation.leakage.perturb import WAYS, replacement
 from evaluation.rows import named
 
 Verdict = Literal["causal", "causal to rounding", "LEAKS", "not audited"]
+STAGES = (
+    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition", "targets",
+    "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
+)  # fmt: skip
+"""Stages of a run, as ``docs/leakage.md`` describes them: what ``expected_leaks`` may name."""
 INHERITED = "changes with it"
 REPLACED = "what they must not know was replaced"
 STALE = "does not move when its own past is replaced: it does not come from the data it was given"

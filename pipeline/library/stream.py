@@ -20,6 +20,7 @@ from evaluation.intervals.bounds import OWN
 from pipeline.predict import Loaded
 from report.run_folder import RunFolder
 from runtime.build import build
+from tasks.forecast import Forecast
 
 
 class Pending(NamedTuple):
@@ -71,8 +72,12 @@ class Stream:
 
     def __init__(self, loaded: Loaded, folder: Path, panel: Panel, since: Any = None) -> None:
         task = loaded.task
-        target = getattr(task, "target", None)  # of a forecast of series alone
-        if not (isinstance(target, Level) and target.over == 1) or panel.covariates:
+        if (
+            not isinstance(task, Forecast)
+            or not isinstance(task.target, Level)
+            or task.target.over > 1
+            or panel.covariates
+        ):
             raise DataError(
                 "A stream goes on with series that are forecast as they are, without covariates.  Call predict with "
                 "the longer table."
@@ -90,7 +95,8 @@ class Stream:
         self._decomposition: Decomposition = build(task.candidates()[0].decomposition)
         self._intervals = build(task.cfg.intervals)
         self._horizon = int(task.cfg.horizon)
-        self._first = first_end(self._scope, self._decomposition, task.cfg.lookback)
+        self._lookback = task.lookback_of(task.candidates()[0])
+        self._first = first_end(self._scope, self._decomposition, self._lookback)
         rows = _own_rows(RunFolder(folder))
         frame = panel.frame if since is None else panel.frame[panel.frame["ds"] <= since]
         self._series: dict[str, Series] = {}
@@ -165,9 +171,8 @@ class Stream:
 
     def _forecast_from(self, name: str, own: Series, end: int, again: bool = False) -> None:
         """Forecast from the window that ends with a row, and put intervals around; ``again`` where it was issued."""
-        cfg = self._loaded.task.cfg
         values = np.array(own.y[: end + 1])
-        past = self._scope.at(self._decomposition, values, cfg.lookback, np.array([end])).transpose(0, 2, 1)
+        past = self._scope.at(self._decomposition, values, self._lookback, np.array([end])).transpose(0, 2, 1)
         unknown = np.full((1, 0, self._decomposition.n_components), np.nan)
         row = Panel(pd.DataFrame({"unique_id": [name], "ds": [own.ds[end]], "y": [own.y[end]]}), name, "")
         windows = Windows(past, unknown, unknown[:, :, 0], np.zeros(1, dtype=np.int64))

@@ -14,7 +14,7 @@ from rich.console import Console
 from data.panel import fingerprint
 from pipeline.run import opened
 from pipeline.tuning.record import best_of, record
-from pipeline.tuning.space import Space, as_words, defaults_of, read_space
+from pipeline.tuning.space import DEFAULT, Space, as_words, defaults_of, read_space, space_for
 from pipeline.tuning.study import open_study
 from pipeline.tuning.trials import Plan, seen_while_choosing, settings_of
 from report.run_folder import RunFolder, write_metrics
@@ -37,9 +37,9 @@ def planned(given: DictConfig) -> tuple[Plan, Path]:
         If the space does not go with the settings, nothing is held out, or the data have changed.
     """
     words = tuple(map(str, OmegaConf.to_container(given.train, resolve=False)))  # type: ignore[arg-type]
-    search = str(given.get("search", "default"))
-    space = read_space(search)
     cfg, chosen = composed(words)
+    search = space_for(str(given.get("search", DEFAULT)), str(chosen.get("model")))
+    space = read_space(search)
     defaults = defaults_of(space, cfg, chosen, search)
     settings = settings_of(words)
     task, panel, folds = opened(settings)

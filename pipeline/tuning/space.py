@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Value = float | int | str | bool | None
 Params = dict[str, Value]
 SEARCH = "search"  # folder of conf/
+DEFAULT = "default"  # the choice of it for those who name none
 ENTRIES = ("models", "space")
 OF_RANGE = ("low", "high", "log", "step")
 
@@ -113,6 +114,12 @@ def made_for(model: str) -> list[str]:
         if model in (content.get("models") or []):
             found.append(name)
     return found
+
+
+def space_for(search: str, model: str) -> str:
+    """Return the choice of ``conf/search`` that is meant: ``default`` is what fits the model, of those made for it."""
+    fits = made_for(model)
+    return fits[0] if search == DEFAULT and fits and DEFAULT not in fits else search
 
 
 def defaults_of(space: Space, cfg: DictConfig, chosen: Mapping[str, str | None], search: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Forecasts against the truth, with intervals, over time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -59,6 +61,15 @@ def forecast(
     marks.append(Line("truth", at, truth.iloc[kept], TRUTH, 2.0, rank=1))
     name = str(rows["unique_id"].iloc[0])
     return Drawing(name, [Panel(marks, Axis(x), Axis(unit))], height=430, slider=slider)
+
+
+def forecasts_of_all(rows: pd.DataFrame, model: str, reference: str, unit: str, x: str, last: int) -> Drawing:
+    """Draw the truth and the forecasts of every model in one panel, the last steps of one series."""
+    newest = np.sort(rows["ds"].unique())[-last:]
+    drawn = forecast(rows[rows["ds"] >= newest[0]], model, reference, unit, x, False)
+    (panel,) = drawn.panels
+    lines = [replace(mark, hidden=False) for mark in panel.marks if isinstance(mark, Line)]
+    return Drawing(drawn.name, [replace(panel, marks=lines)], height=430)
 
 
 def small_forecast(rows: pd.DataFrame, model: str, reference: str, title: str, unit: str, x: str) -> Drawing:

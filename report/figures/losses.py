@@ -52,6 +52,26 @@ def losses(epochs: Sequence[Mapping[str, float]], title: str) -> Drawing:
     return Drawing(title, [Panel(marks, Axis("epoch", ticks=ticks), of_errors("loss", table[kept]))], height=SMALL)
 
 
+def adversaries(looks: Sequence[Mapping[str, float]]) -> Drawing:
+    """Draw the loss of a critic over the steps of its generator and, below, the discrepancy of the generator's rows.
+
+    Parameters
+    ----------
+    looks : sequence of mapping
+        ``step`` of the generator, ``critic_loss`` and ``mmd``.
+    """
+    table = pd.DataFrame(list(looks)).apply(pd.to_numeric, errors="coerce")
+    best = int(np.nanargmin(table["mmd"].to_numpy(dtype=np.float64)))
+    place = {"x": table["step"].iloc[[best]], "y": table["mmd"].iloc[[best]]}
+    critic = Line("critic loss", table["step"], table["critic_loss"], BLUE, 1.6, legend=False)
+    mmd = Line("MMD", table["step"], table["mmd"], VERMILION, 1.6, legend=False)
+    kept = Dots("best", **place, colour=VERMILION, size=8, legend=False)
+    at = f"best at step {table['step'].iloc[best]:g}"
+    above = Panel([critic], Axis(), Axis("critic loss"), "Wasserstein estimate, negative, and weighted penalty")
+    below = Panel([mmd, kept], Axis("generator step"), of_errors("MMD\u00b2", table["mmd"]), f"To rows held out, {at}")
+    return Drawing("", [above, below], height=380, legend=False)
+
+
 def over_seeds(runs: Sequence[Sequence[Mapping[str, float]]], title: str, rates: bool = False) -> Drawing:
     """Draw losses, or the rates a meta-optimiser learns, as means over seeds with a band from lowest to highest.
 

@@ -132,7 +132,7 @@ def _wall(drawings: Sequence[draw.Drawing]) -> Sheet:
         labelled |= {label: handle for handle, label in zip(*part.get_legend_handles_labels(), strict=True)}
     for part in axes[len(drawings) :]:
         part.set_axis_off()
-    shared = {label: handle for label, handle in labelled.items() if ", best" not in label}
+    shared = {label.partition(", best")[0]: handle for label, handle in labelled.items()}
     if len(shared) > 1:
         drawn.legend(shared.values(), shared.keys(), loc="outside right center", fontsize=8.5, frameon=False)
     return drawn

@@ -25,12 +25,17 @@ WORDS = {"better": "better", "worse": "worse", "same": "not distinguishable", "r
 
 
 def section(run: RunFolder) -> Section | None:
-    """Return the table of strategies, of models that do not use the future; none without ``cost_bps``."""
+    """Return the table of strategies, of models that do not use the future; none without ``cost_bps``.
+
+    Where forecasts are made on the day they are for, none is judged: the last close is no longer to be had.
+    """
     cost, metrics = run.settings.get("cost_bps"), run.metrics
     rows = first_series(run)
     priced = str(metrics.choices.get("target", "")) in PRICED
     if rows is None or not isinstance(cost, int | float) or metrics.question.kind != SERIES or not priced:
         return None
+    if isinstance(moment := run.settings.get("decided_at"), dict) and moment.get("day") == "next":
+        return _too_late(str(moment.get("at")))
     name, several = rows["unique_id"].iloc[0], run.forecasts is not None and run.forecasts["unique_id"].nunique() > 1
     leaking = list(metrics.scores.loc[metrics.scores["leaks"], "model"])
     found = economic_value(rows[~rows["model"].isin(leaking)], float(cost), metrics.seed)
@@ -67,3 +72,14 @@ def section(run: RunFolder) -> Section | None:
         figures=[figure],
         notes=[*left_out, "What was forecast with the close is traded at that close: no delay, no slippage, no tax."],
     )
+
+
+def _too_late(at: str) -> Section:
+    """Say why no strategy is judged where forecasts are made after the close they start from."""
+    told = (
+        f"Each forecast is made on the day it is for (decided_at: {'its open' if at == 'open' else at}), after the "
+        f"close it starts from.  A strategy would have to buy at the price of that moment, which the series does not "
+        f"hold; at the last close it would earn what the night had brought already.  So no strategy is judged, and a "
+        f"better direction here is no profit."
+    )
+    return Section("economic_value", "Economic value", "Economic value: not told by closes", paragraphs=[told])

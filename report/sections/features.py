@@ -8,12 +8,15 @@ import pandas as pd
 
 from data.contracts import FloatArray
 from report.figures.clouds import samples
+from report.figures.components import components
 from report.figures.drawing import Drawing, Figure
+from report.figures.losses import adversaries
 from report.figures.rankings import criterion, ranking
 from report.parts import Section
 from report.run_folder import RunFolder
+from report.selection import time_axis
 from report.table import Cell, Column, Row, Table, plain_table
-from report.text import four, worded
+from report.text import MISSING, four, worded
 
 MOST = 30
 TITLES = {"kendall_tau": "Kendall's tau with the remaining life", "importance": "importance"}
@@ -44,6 +47,23 @@ def factors(run: RunFolder) -> Section | None:
     return Section("factors", "Factors", heading, figures=figures)
 
 
+def bands(run: RunFolder) -> Section | None:
+    """Draw a factor and the wavelet packets it is split into (paper 2, figures 6 and 7)."""
+    content = run.artifact("bands.json")
+    if not content:
+        return None
+    values = np.asarray(content["bands"], dtype=np.float64)
+    column, cell = str(content["column"]), str(content["cell"])
+    names = [f"band {number}" for number in range(1, len(values) + 1)]
+    drawing = components(pd.Series(content["ds"]), values, names, column, time_axis(run))
+    says = f"{column} of cell {cell} and its wavelet-packet bands, fast first"
+    figure = Figure("bands", [drawing], says, "Each point sees the rows up to its own; the bands sum to the factor.")
+    variance = values.var(axis=1)
+    slow = 100 * float(variance[-1] / max(float(variance.sum()), 1e-300))
+    heading = f"Wavelet packets: {len(values)} bands of {column}; the slowest has {slow:.0f} % of their variances"
+    return Section("bands", "Bands", heading, figures=[figure])
+
+
 CRITERIA = {"fpc": "fuzzy partition coefficient", "silhouette": "silhouette", "calinski_harabasz": "Calinski-Harabasz"}
 """What each criterion is called; the larger the better."""
 
@@ -70,6 +90,10 @@ def clusters(run: RunFolder) -> Section | None:
 
 
 NAMES = {"train": "training", "held_out": "held out"}
+SAME_CELLS = (
+    "Nothing is held out for validation here: what is called held out is a fifth of the training windows, which are of "
+    "the same cells, and what is judged was made of the rest."
+)
 
 
 def synthetic(run: RunFolder) -> Section | None:
@@ -77,8 +101,15 @@ def synthetic(run: RunFolder) -> Section | None:
     content = run.artifact("augmentation.json")
     if not content:
         return None
-    numbers = list(_numbers_in(content))
-    rows = [Row([Cell(worded(name)), Cell(four(value), value=value)]) for name, value in numbers]
+    own = {name: value for name, value in content.items() if name not in ("beside", "history")}  # drawn, and columns
+    numbers = list(_numbers_in(own))
+    told = content.get("beside")
+    beside = {str(name): dict(_numbers_in(found)) for name, found in told.items()} if isinstance(told, Mapping) else {}
+    rows = []
+    for name, value in numbers:
+        others = [found.get(name, np.nan) for found in beside.values()]
+        cells = [Cell(four(other), value=other) if np.isfinite(other) else Cell(MISSING) for other in others]
+        rows.append(Row([Cell(worded(name)), Cell(four(value), value=value), *cells]))
     figures = []
     drawn = _drawings(content)
     if drawn:
@@ -87,11 +118,18 @@ def synthetic(run: RunFolder) -> Section | None:
         says = "Real and synthetic samples in the plane of the first two principal components"
         drawings = [drawing for drawing, _ in drawn]
         figures.append(Figure("augmentation", drawings, says, f"{says}.{outside}", wall=len(drawn) > 1))
+    if content.get("history"):
+        says = "Loss of the critic and discrepancy of what the generator draws, over the generator's steps"
+        best = min(content["history"], key=lambda look: float(look["mmd"]))["step"]
+        kept = f"The weights of step {best:g} are kept, where the discrepancy is smallest."
+        figures.append(Figure("adversaries", [adversaries(content["history"])], says, kept))
     mmd = next((value for name, value in numbers if "mmd" in name.lower()), None)
     heading = "Synthetic samples" + (f": squared distance to the real ones (MMD) {mmd:.3g}" if mmd is not None else "")
-    columns = [Column("measure", numeric=False), Column("value")]
+    label = run.metrics.choices.get("augmentation", "value") if beside else "value"
+    columns = [Column("measure", numeric=False), Column(label), *(Column(name) for name in beside)]
     tables = [Table("Quality of the synthetic samples", columns, rows)] if rows else []
-    return Section("synthetic", "Synthetic", heading, tables=tables, figures=figures)
+    notes = [SAME_CELLS] if content.get("held_out_of_training") is True else []
+    return Section("synthetic", "Synthetic", heading, tables=tables, figures=figures, notes=notes)
 
 
 def _drawings(content: Mapping[str, Any]) -> list[tuple[Drawing, int]]:

@@ -3,13 +3,14 @@
 from data.contracts import SERIES
 from evaluation.rows import PERSISTENCE
 from report.figures.drawing import Figure
-from report.figures.forecast import forecast
+from report.figures.forecast import forecast, forecasts_of_all
 from report.parts import DRAWN, MOST, Section
 from report.run_folder import RunFolder
 from report.selection import furthest, time_axis
 from report.text import four, steps_of
 
 ZOOMS = (60, 250)  # [steps]
+ALL = 250  # [steps] on which all models are drawn together
 
 
 def section(run: RunFolder) -> Section | None:
@@ -39,7 +40,14 @@ def section(run: RunFolder) -> Section | None:
         metrics.question.group,
         tuple(steps for steps in ZOOMS if steps < longest) if in_time else (),
     )
-    return Section("forecast", "Forecast", _heading(run), figures=[figure])
+    figures = [figure]
+    if rows["model"].nunique() > 2:
+        first = rows[rows["unique_id"] == names[0]]
+        last = min(ALL, int(first["ds"].nunique()))
+        drawing = forecasts_of_all(first, metrics.model, metrics.reference, metrics.unit, x, last)
+        says = f"All models of {names[0]} in one panel" + (f", the last {last} steps" if last < longest else "")
+        figures.append(Figure("forecast_all", [drawing], says))
+    return Section("forecast", "Forecast", _heading(run), figures=figures)
 
 
 def _heading(run: RunFolder) -> str:

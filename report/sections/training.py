@@ -12,8 +12,8 @@ from report.selection import time_axis
 
 def losses(run: RunFolder) -> Section | None:
     """Draw the losses of every training, side by side."""
-    content = run.artifact("losses.json")
-    history = {label: epochs for label, epochs in (content or {}).items() if epochs}
+    content = {**(run.artifact("autoencoder.json") or {}), **(run.artifact("losses.json") or {})}
+    history = {label: epochs for label, epochs in content.items() if epochs}
     if not history:
         return None
     first = list(history.items())[:MOST]

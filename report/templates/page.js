@@ -105,8 +105,8 @@
     }
   }
 
-  async function unpack(id) {
-    const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
+  async function unpack(packed) {
+    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     return new Response(stream).text();
   }
@@ -118,13 +118,15 @@
   async function begin() {
     const figures = [...document.querySelectorAll("figure.plot")];
     if (!figures.length) return;
+    const packed = document.getElementById("plotly")?.textContent ?? globalThis.packedPlotly;   // the latter: of a sweep
     try {
       const script = document.createElement("script");
-      script.textContent = await unpack("plotly");
+      script.textContent = await unpack(packed);
       document.head.append(script);
     } catch (error) {
+      const lacking = packed ? "a browser of 2023 or later" : "the script beside the folders of its sweep: python -m report.page makes a page without it";
       for (const figure of figures) {
-        figure.querySelector(".canvas").textContent = "This figure needs a browser of 2023 or later. Tables and text are complete without it.";
+        figure.querySelector(".canvas").textContent = `This figure needs ${lacking}. Tables and text are complete without it.`;
       }
       throw error;
     }

@@ -1,5 +1,6 @@
 """A configuration is a list of choices: whatever else it asks for is refused before anything is imported."""
 
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from pipeline.fitted import unfitted
+from pipeline.settings import LIVE
 from runtime.build import LIBRARIES, ConfigError, build, check, class_of
 from runtime.command_line import sentence
 from runtime.faults import printable
@@ -122,6 +125,17 @@ def test_a_hostile_node_is_refused_before_anything_is_built(name: str) -> None:
         with pytest.raises(ConfigError) as caught:
             attempt()
         assert_one_sentence(printable(sentence(caught.value, "") or ""))
+
+
+@pytest.mark.parametrize("network", [{"hidden": 60_000}, {"hidden": 10_000, "n_layers": 900}], ids=["wide", "deep"])
+def test_a_network_that_would_fill_the_memory_is_refused_before_any_is_asked_for(network, configure) -> None:
+    cfg = configure("experiment=smoke", "model=lstm")
+    cfg.model.network.update(network)
+    check(cfg, LIVE)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ConfigError, match=r"LSTM has .* parameters by its settings, and at most 5e\+08 are built"):
+        unfitted(cfg, cfg.model, 1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # [KiB]
 
 
 def test_there_are_more_attacks_than_were_promised() -> None:

@@ -94,6 +94,11 @@ def target(name: Any) -> Attack:
     return config(scaling={"_target_": name})
 
 
+def card(**data: Any) -> Attack:
+    """Change what the card says of the data."""
+    return file("run.json", json.dumps(CARD | {"data": CARD["data"] | data}))
+
+
 def instead(name: str, make: Callable[[Path], object]) -> Attack:
     """Put something that is no file in the place of one."""
 
@@ -203,6 +208,17 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "target: not built": (config(scaling___recursive_=False), "_recursive_=False is not known"),
     "target: a word Hydra may learn": (config(scaling___call_="evil.X"), "_call_ is not allowed"),
     "target: an unknown group": (config(hydra={"callbacks": {"a": {"_target_": "evil.X"}}}), "hydra is not a setting"),
+    "target: another kind of thing": (target("models.allocation.Joint"), "is no scaling: a scaling is of data.scaling"),
+    "target: a split for a source": (config(source={"_target_": "data.splits.ByTime"}), "is no source"),
+    "target: a source among the baselines": (
+        config(baselines={"a": {"_target_": "data.sources.csv.CSV", "path": "x"}}),
+        r"baselines\.a\._target_=data\.sources\.csv\.CSV is no model",
+    ),
+    "size: endless trials": (
+        config(decomposition={"_target_": "data.decomposition.ceemdan.CEEMDAN", "trials": 10**12, "n_components": 5}),
+        r"decomposition\.trials=1000000000000 is more than is built: at most",
+    ),
+    "size: endless series": (config(source__n_series=10**15), "source.n_series=1000000000000000 is more than is built"),
     # run.json and metrics.json
     "card: empty": (file("run.json", ""), "run.json is damaged"),
     "card: a list": (file("run.json", "[]"), "holds a list"),
@@ -217,6 +233,14 @@ ATTACKS: dict[str, tuple[Attack, str]] = {
     "card: a verdict that is a number": (
         file("run.json", json.dumps(CARD | {"audit": {"verdict": True}})),
         "audit.verdict is 'True'",
+    ),
+    "card: a text for a number": (card(spacing="one"), "data.spacing is 'one'"),
+    "card: nothing for a number": (card(change=0), "data.change is '0'"),
+    "card: a list for names": (card(covariates=[1, {}]), "data.covariates is"),
+    "card: texts for numbers": (card(medians={"a": "x"}), "data.medians is"),
+    "card: a number for a sentence": (
+        file("run.json", json.dumps(CARD | {"audit": {"verdict": "LEAKS", "sentence": 3}})),
+        "audit.sentence is '3'",
     ),
     "card: a pipe": (instead("run.json", os.mkfifo), "is not a file"),
     "metrics: truncated": (file("metrics.json", "{"), "metrics.json is damaged"),
