@@ -9,13 +9,15 @@ Shapes
 B batch, L lookback, H horizon, C component, K network, n window, X covariate, Z column known ahead, E = X + Z
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from data.gathered import Gathered, each, rows_of_a_block, taken
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -125,8 +127,8 @@ class Panel:
 
     def series(self) -> Iterator[tuple[int, FloatArray]]:
         """Yield the first row and the values ``(time,)`` of every series, in order."""
-        ids = self.frame["unique_id"].to_numpy()
-        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+        ids: Any = self.frame["unique_id"].array  # compared where they lie: a million objects of Python take .1 s
+        starts = np.flatnonzero(np.r_[True, np.asarray(ids[1:] != ids[:-1], dtype=bool)])
         values = self.frame["y"].to_numpy(dtype=np.float64)
         for start, stop in zip(starts, [*starts[1:], len(ids)], strict=True):
             yield int(start), values[start:stop]
@@ -141,7 +143,11 @@ class Fold(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """Inputs and targets of forecasts, in the unit of ``y``."""
+    """Inputs and targets of forecasts, in the unit of ``y``.
+
+    Of many windows ``past``, ``target``, ``covariates`` and ``known`` may be gathered (``data.gathered``): arrays whose
+    rows are made when they are looked at.
+    """
 
     past: FloatArray
     """``(n, L, C)`` components of the lookback."""
@@ -164,8 +170,21 @@ class Windows(NamedTuple):
 
     def take(self, rows: NDArray[Any] | slice) -> "Windows":
         """Return some windows, by their numbers, by a mask or as a slice."""
-        taken: list[Any] = [None if array is None else array[rows] for array in self]
-        return Windows(*taken)
+        some: list[Any] = [None if array is None else taken(array, rows) for array in self]
+        return Windows(*some)
+
+    def each(self, function: "Callable[[Windows], FloatArray]") -> FloatArray:
+        """Apply a function that treats windows one by one: now or, of gathered ones, when its result is looked at."""
+        return each(function, self)
+
+    def blocks(self) -> "Iterator[Windows]":
+        """Yield all windows: at once or, where they are gathered, as many as are made at once."""
+        if not isinstance(self.past, Gathered):
+            yield self
+            return
+        size = rows_of_a_block(self.past.shape)
+        for start in range(0, max(len(self.past), 1), size):
+            yield self.take(slice(start, start + size))
 
 
 class Batch(NamedTuple):
@@ -181,7 +200,11 @@ class Batch(NamedTuple):
 
     def take(self, rows: Any) -> "Batch":
         """Return some windows, by their numbers, by a mask or as a slice."""
-        return Batch(*(None if array is None else array[rows] for array in self))
+        return Batch(*(None if array is None else taken(array, rows) for array in self))
+
+    def each(self, function: "Callable[[Batch], FloatArray]") -> FloatArray:
+        """Apply a function that treats windows one by one: now or, of gathered ones, when its result is looked at."""
+        return each(function, self)
 
 
 class Source(Protocol):

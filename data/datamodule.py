@@ -2,28 +2,30 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.contracts import Batch
+from data.gathered import Gathered
 
 
 class Rows(Dataset[Batch]):
-    """All windows as resident tensors; one look-up fetches a whole batch."""
+    """All windows as resident tensors, or gathered ones batch by batch; one look-up fetches a whole batch."""
 
     def __init__(self, windows: Batch) -> None:
-        self.past = torch.as_tensor(windows.past, dtype=torch.float32)  # (n, L, C)
-        self.target = torch.as_tensor(windows.target, dtype=torch.float32)  # (n, H, C + 1)
-        beside = windows.extra
-        self.extra = None if beside is None else torch.as_tensor(beside, dtype=torch.float32)  # (n, L, E)
+        self.gathered = isinstance(windows.past, Gathered)
+        self.windows = windows if self.gathered else _tensors(windows)
 
     def __len__(self) -> int:
-        return len(self.past)
+        return len(self.windows.past)
 
     def __getitem__(self, rows: Tensor) -> Batch:
-        return Batch(self.past[rows], self.target[rows], None if self.extra is None else self.extra[rows])
+        if self.gathered:
+            return _tensors(self.windows.take(rows.numpy()))
+        return self.windows.take(rows)
 
 
 class BatchOrder(Sampler[Tensor]):
@@ -84,6 +86,11 @@ class FoldData(pl.LightningDataModule):
         if not len(self.validation):
             return []
         return [_loader(self.validation, BatchOrder(len(self.validation), 1024, None))]
+
+
+def _tensors(windows: Batch) -> Batch:
+    """Return windows in single precision."""
+    return Batch(*(None if one is None else torch.as_tensor(np.asarray(one), dtype=torch.float32) for one in windows))
 
 
 def _share() -> tuple[int, int]:

@@ -5,12 +5,14 @@ Shapes
 n window, L lookback, H horizon, C component, E covariate
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
 
 from data.contracts import KINDS, SERIES, Batch, FloatArray, Kind, Scaling, Windows
+from data.gathered import Gathered, blocks_of
 
 MEAN, DEVIATION = "covariate_mean", "covariate_deviation"
 """Names of what is learnt of covariates."""
@@ -29,10 +31,14 @@ class MinMax:
 
     def fit(self, train: Windows) -> "MinMax":
         """Learn the ranges from the training windows."""
-        seen = np.concatenate([_flat(train.past), _flat(train.target)])  # (rows, C)
-        totals = np.r_[train.past.sum(axis=2).ravel(), train.y.ravel()]
-        self._low = np.r_[seen.min(axis=0), totals.min()]
-        self._span = _nonzero(np.r_[seen.max(axis=0), totals.max()] - self._low)
+        ends = []
+        for part in train.blocks():
+            seen = np.concatenate([_flat(part.past), _flat(part.target)])  # (rows, C)
+            totals = np.r_[part.past.sum(axis=2).ravel(), part.y.ravel()]
+            ends.append([np.r_[seen.min(axis=0), totals.min()], np.r_[seen.max(axis=0), totals.max()]])
+        low, high = np.array(ends).swapaxes(0, 1)  # (block, C + 1) each
+        self._low = low.min(axis=0)
+        self._span = _nonzero(high.max(axis=0) - self._low)
         return self
 
     def transform(self, windows: Windows) -> Batch:
@@ -99,9 +105,12 @@ class WindowMinMax:
 
     @staticmethod
     def _ranges(windows: Windows) -> tuple[FloatArray, FloatArray]:
-        seen = np.concatenate([windows.past, windows.past.sum(axis=2, keepdims=True)], axis=2)
-        low = seen.min(axis=1, keepdims=True)
-        return low, _nonzero(seen.max(axis=1, keepdims=True) - low)
+        lows, spans = [], []
+        for part in windows.blocks():
+            seen = np.concatenate([part.past, part.past.sum(axis=2, keepdims=True)], axis=2)
+            lows.append(seen.min(axis=1, keepdims=True))
+            spans.append(_nonzero(seen.max(axis=1, keepdims=True) - lows[-1]))
+        return np.concatenate(lows), np.concatenate(spans)
 
 
 class LastValue:
@@ -119,8 +128,8 @@ class LastValue:
 
     def fit(self, train: Windows) -> "LastValue":
         """Learn the deviations from the training windows."""
-        self._past = _nonzero(np.sqrt(np.square(_flat(self._swings(train))).mean(axis=0)))
-        self._change = _nonzero(np.sqrt(np.square(_flat(self._changes(train))).mean(axis=0)))
+        self._past = _nonzero(np.sqrt(_mean(np.square(_flat(self._swings(part))) for part in train.blocks())))
+        self._change = _nonzero(np.sqrt(_mean(np.square(_flat(self._changes(part))) for part in train.blocks())))
         return self
 
     def transform(self, windows: Windows) -> Batch:
@@ -190,10 +199,9 @@ class Standard:
 
     def fit(self, train: Windows) -> "Standard":
         """Learn means, deviations and the largest target from the training windows."""
-        seen = _flat(train.past)  # (rows, C)
-        binary = ((seen == 0) | (seen == 1)).all(axis=0)
-        mean, deviation = seen.mean(axis=0), seen.std(axis=0)
-        still = deviation <= 1e-9 * np.abs(seen).max(axis=0)  # but for rounding
+        binary = np.all([((past == 0) | (past == 1)).all(axis=(0, 1)) for past in blocks_of(train.past)], axis=0)
+        mean, deviation, largest = _moments(train.past)
+        still = deviation <= 1e-9 * largest  # but for rounding
         self._mean = np.where(binary, 0.0, mean)
         self._deviation = np.where(binary, 1.0, np.where(still, np.inf, deviation))
         self._largest = _nonzero(np.abs(train.y).max())
@@ -252,22 +260,34 @@ class WithCovariates:
     def fit(self, train: Windows) -> "WithCovariates":
         """Learn from the training windows."""
         self.inner.fit(train)
-        beside = extra_of(train, self.hidden)
-        if beside is not None:
-            seen = _flat(beside)  # (rows, E)
-            deviation = seen.std(axis=0)
-            self._mean = seen.mean(axis=0)
-            self._deviation = np.where(deviation <= 1e-9 * np.abs(seen).max(axis=0), 0.0, deviation)  # 0: never moved
+        if self.n_extra(train):
+            self._mean, deviation, largest = _moments(train.each(self._extra_of))
+            self._deviation = np.where(deviation <= 1e-9 * largest, 0.0, deviation)  # 0: never moved
         return self
 
     def transform(self, windows: Windows) -> Batch:
         """Return ``past (n, L, C)``, ``target (n, H, C + 1)`` and ``extra (n, L, E)``, None without covariates."""
-        batch, beside = self.inner.transform(windows), extra_of(windows, self.hidden)
-        if beside is None:
-            return batch
+        if not isinstance(windows.past, Gathered):
+            batch, beside = self.inner.transform(windows), extra_of(windows, self.hidden)
+            return batch if beside is None else batch._replace(extra=self._scaled(beside))
+        names = ("past", "target", "extra") if self.n_extra(windows) else ("past", "target")
+        return Batch(**{name: windows.each(partial(self._part, name)) for name in names})
+
+    def _part(self, name: str, windows: Windows) -> FloatArray:
+        """Return one of the arrays that a few windows are scaled to."""
+        if name == "extra":
+            return self._scaled(self._extra_of(windows))
+        return np.asarray(getattr(self.inner.transform(windows), name))
+
+    def _extra_of(self, windows: Windows) -> FloatArray:
+        beside = extra_of(windows, self.hidden)
+        assert beside is not None
+        return beside
+
+    def _scaled(self, beside: FloatArray) -> FloatArray:
         moving = self._deviation > 0
         extra = np.where(moving, (beside - self._mean) / np.where(moving, self._deviation, 1.0), 0.0)
-        return batch._replace(extra=extra.clip(-self.clip, self.clip))
+        return extra.clip(-self.clip, self.clip)
 
     def n_extra(self, windows: Windows) -> int:
         """Return E, how many channels stand beside the components."""
@@ -316,6 +336,21 @@ def extra_of(windows: Windows, hidden: int = 0) -> FloatArray | None:
             )
         parts.append(windows.known[:, horizon:])
     return np.concatenate(parts, axis=2) if parts else None
+
+
+def _mean(blocks: Iterable[FloatArray]) -> FloatArray:
+    """Return the mean over all rows of blocks ``(rows, C)``, one after another: ``(C,)``."""
+    total, n = 0.0, 0
+    for block in blocks:
+        total, n = total + block.sum(axis=0), n + len(block)
+    return np.asarray(total / n)
+
+
+def _moments(past: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return mean, standard deviation and largest size ``(C,)`` of each channel of ``(n, L, C)``."""
+    mean = _mean(map(_flat, blocks_of(past)))
+    deviation = np.sqrt(_mean(np.square(_flat(part) - mean) for part in blocks_of(past)))
+    return mean, deviation, np.max([np.abs(_flat(part)).max(axis=0) for part in blocks_of(past)], axis=0)
 
 
 def _last(windows: Windows) -> FloatArray:

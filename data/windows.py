@@ -5,10 +5,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from data.contracts import Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.decomposition.batch import tails
 from data.decomposition.series import confirm_sum
+from data.gathered import held, sliding, too_many
 from data.panel import DataError
 
 _SAMPLED = 4
@@ -268,6 +270,7 @@ def cut(
         )
     kept = [(start, series) for start, series, count in zip(starts, all_series, counts, strict=True) if count]
     every = EveryEnd(scope, decomposition, lookback, first, stride, horizon if stride > 1 else 0)
+    many = too_many(sum(counts) * lookback * decomposition.n_components * 8)
     parts = (
         _windows(
             panel,
@@ -277,10 +280,11 @@ def cut(
             components,
             horizon,
             _origins(series.size, horizon, first, stride),
+            many,
         )
         for (start, series), components in zip(kept, work(every, [series for _, series in kept]), strict=True)
     )
-    return _joined(parts, sum(counts), len(kept))
+    return _gathered(panel, parts, sum(counts)) if many else _joined(parts, sum(counts), len(kept))
 
 
 def cut_at(
@@ -304,7 +308,7 @@ def cut_at(
         if own.size:
             ends = np.unique(own[:, None] + np.arange(horizon + 1))
             components = scope.at(decomposition, series, lookback, ends)
-            parts.append(_windows(panel, start, series, ends, components, horizon, own))
+            parts.append(_windows(panel, start, series, ends, components, horizon, own, many=False))
     if not parts:
         raise DataError(f"None of the origins asked for has a window in {panel.name}.")
     return _joined(parts, sum(len(part.y) for part in parts), len(parts))
@@ -318,6 +322,7 @@ def _windows(
     components: FloatArray,
     horizon: int,
     origins: IntArray,
+    many: bool,
 ) -> Windows:
     """Put the windows of one series together.
 
@@ -329,6 +334,8 @@ def _windows(
         Ascending; holds every origin and the ``horizon`` steps behind it.
     components : array ``(end, C, L)``
     origins : array ``(n,)``
+    many : bool
+        Whether there are so many windows that what stands beside them is gathered from the whole panel, later.
     """
     rows = np.searchsorted(ends, origins)  # (n,)
     steps = 1 + np.arange(horizon)  # (H,)
@@ -338,8 +345,8 @@ def _windows(
         target=arrived[rows[:, None] + steps],  # (n, H, C)
         y=series[origins[:, None] + steps],  # (n, H)
         origin=start + origins,  # (n,)
-        covariates=_beside(panel, panel.covariates, start, origins, components.shape[2]),
-        known=_beside(panel, panel.known, start, origins, components.shape[2], horizon),
+        covariates=None if many else _beside(panel, panel.covariates, start, origins, components.shape[2]),
+        known=None if many else _beside(panel, panel.known, start, origins, components.shape[2], horizon),
     )
 
 
@@ -355,6 +362,17 @@ def _beside(
     return sliding_window_view(columns, lookback + ahead, axis=0).transpose(0, 2, 1)[_rows(origins - lookback + 1)]
 
 
+def _all_beside(
+    panel: Panel, names: Iterable[str], origins: IntArray, lookback: int, ahead: int = 0
+) -> FloatArray | None:
+    """Return what ``_beside`` does, of many windows of all series, gathered; None where there are no such columns."""
+    chosen = list(names)
+    if not chosen:
+        return None
+    lines = np.ascontiguousarray(panel.frame[chosen].to_numpy(dtype=np.float64).T)  # (X, row)
+    return sliding(lines, origins - lookback + 1, lookback + ahead)
+
+
 def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
     """Return the windows of all series behind each other, each copied once and as soon as it is there.
 
@@ -367,21 +385,86 @@ def _joined(parts: Iterable[Windows], n_windows: int, n_parts: int) -> Windows:
         if n_parts == 1:
             return part._replace(past=np.ascontiguousarray(part.past.transpose(0, 2, 1)).transpose(0, 2, 1))
         if whole is None:
-            _, lookback, n_components = part.past.shape
-            whole = Windows(
-                past=np.empty((n_windows, n_components, lookback)).transpose(0, 2, 1),
-                target=np.empty((n_windows, *part.target.shape[1:])),
-                y=np.empty((n_windows, part.y.shape[1])),
-                origin=np.empty(n_windows, dtype=np.int64),
-                covariates=None if part.covariates is None else np.empty((n_windows, *part.covariates.shape[1:])),
-                known=None if part.known is None else np.empty((n_windows, *part.known.shape[1:])),
-            )
-        for room, array in zip(whole, part, strict=True):
-            if room is not None and array is not None:
-                room[done : done + len(array)] = array
-        done += len(part.y)
+            whole = _room(part, n_windows)
+        done += _put(whole, part, done)
     assert whole is not None
     return whole
+
+
+class _Line(NamedTuple):
+    """Windows of one series that slide along a line."""
+
+    line: FloatArray
+    """``(C, time)`` from the first step of the first window to the last target."""
+    y: FloatArray
+    origin: IntArray
+
+
+def _gathered(panel: Panel, parts: Iterable[Windows], n_windows: int) -> Windows:
+    """Return the windows of all series behind each other, holding no more than the lines that they slide along.
+
+    Where the past of a component changes as the series goes on, its windows are held, each of them once.
+    """
+    lines: list[_Line] = []
+    whole: Windows | None = None
+    done = lookback = 0
+    for part in parts:
+        lookback = part.past.shape[1]
+        if whole is None and _slides(part.past):
+            line = np.concatenate([part.past[0].T, part.past[1:, -1].T, part.target[-1].T], axis=1)
+            lines.append(_Line(line, part.y, part.origin))
+            continue
+        if whole is None:
+            whole = _room(part, n_windows)
+            for known in lines:
+                done += _put(whole, _along([known], lookback), done)
+        done += _put(whole, part, done)
+    if whole is None:
+        whole = _along(lines, lookback)
+    else:
+        whole = whole._replace(past=held(whole.past), target=held(whole.target))
+    return whole._replace(
+        covariates=_all_beside(panel, panel.covariates, whole.origin, lookback),
+        known=_all_beside(panel, panel.known, whole.origin, lookback, whole.y.shape[1]),
+    )
+
+
+def _slides(past: FloatArray) -> bool:
+    """Say whether windows ``(n, L, C)`` slide along a line step by step: by where they lie in memory."""
+    return past.shape[1] > 1 and (len(past) == 1 or past.strides[0] == past.strides[1])
+
+
+def _along(lines: Sequence[_Line], lookback: int) -> Windows:
+    """Return the windows of several lines, gathered from all of them behind each other."""
+    counts = np.array([len(one.y) for one in lines])
+    ends = np.cumsum([one.line.shape[1] for one in lines])
+    shift = np.r_[0, ends[:-1]] - np.r_[0, np.cumsum(counts)[:-1]]
+    first = np.repeat(shift, counts) + np.arange(counts.sum())  # (n,) place of the first step of each window
+    y, origin = np.concatenate([one.y for one in lines]), np.concatenate([one.origin for one in lines])
+    line = np.concatenate([one.line for one in lines], axis=1)  # (C, time)
+    past, target = sliding(line, first, lookback), sliding(line, first + lookback, y.shape[1])
+    return Windows(past, target, y, origin)
+
+
+def _room(part: Windows, n_windows: int) -> Windows:
+    """Return windows like those of one series, nothing written yet."""
+    _, lookback, n_components = part.past.shape
+    return Windows(
+        past=np.empty((n_windows, n_components, lookback)).transpose(0, 2, 1),
+        target=np.empty((n_windows, *part.target.shape[1:])),
+        y=np.empty((n_windows, part.y.shape[1])),
+        origin=np.empty(n_windows, dtype=np.int64),
+        covariates=None if part.covariates is None else np.empty((n_windows, *part.covariates.shape[1:])),
+        known=None if part.known is None else np.empty((n_windows, *part.known.shape[1:])),
+    )
+
+
+def _put(whole: Windows, part: Windows, done: int) -> int:
+    """Write the windows of one series behind those that are done, and return how many they are."""
+    for room, array in zip(whole, part, strict=True):
+        if room is not None and array is not None:
+            room[done : done + len(array)] = array
+    return len(part.y)
 
 
 def latest(
@@ -443,9 +526,20 @@ def _at_the_end(scope: Scope, decomposition: Decomposition, every: Sequence[Floa
 
 def select(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> Windows:
     """Return the windows all of whose targets have the role; ``reach`` steps after the origin, by default H."""
-    targets = windows.origin[:, None] + 1 + np.arange(windows.y.shape[1] if reach is None else reach)  # (n, H)
-    rows = _rows(np.flatnonzero((fold.role[targets] == role).all(axis=1)))
-    return windows.take(rows)
+    return windows.take(_rows(chosen(windows, fold, role, reach)))
+
+
+def chosen(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> IntArray:
+    """Return the numbers of the windows that ``select`` returns."""
+    return np.flatnonzero(all_of_role(windows.origin, fold, role, windows.y.shape[1] if reach is None else reach))
+
+
+def all_of_role(origins: IntArray, fold: Fold, role: int, reach: int) -> NDArray[np.bool_]:
+    """Say for each origin whether all ``reach`` targets behind it have the role."""
+    own = np.ones(len(origins), dtype=bool)
+    for step in range(1, reach + 1):
+        own &= fold.role[origins + step] == role
+    return own
 
 
 def _rows(rows: IntArray) -> IntArray | slice:

@@ -125,7 +125,7 @@ class Joint:
 
     def targets(self, target: Array) -> Array:
         """Map ``(B, H, C + 1)`` to what the network learns, ``(K, B, H)``: the sum."""
-        return target[None, ..., -1]
+        return target[..., -1][None]
 
     def losses(self, forecast: Tensor, target: Tensor, penalty: Penalty) -> Tensor:
         """Map forecasts and targets ``(K, B, H)`` to the mean penalty of each network, ``(K,)``."""

@@ -13,6 +13,7 @@ from data.contracts import FloatArray
 
 CHUNK = 64
 """Rows that go through a model at once: more are no faster, and a single row costs as much as a whole chunk."""
+MADE = 64  # chunks whose rows are made together, where they are gathered
 
 
 def in_chunks(
@@ -37,10 +38,12 @@ def in_chunks(
         The results with n entries along ``axis``.
     """
     chunks = []
-    for start in range(0, max(len(rows), 1), size):  # one chunk even of no rows: its result has the other axes
-        chunk = np.zeros((size, *rows.shape[1:]))
-        own = rows[start : start + size]
-        chunk[: len(own)] = own
-        chunks.append(np.asarray(function(chunk)).take(range(len(own)), axis))
+    for begin in range(0, max(len(rows), 1), MADE * size):
+        made = np.asarray(rows[begin : begin + MADE * size])  # of gathered rows many at once
+        for start in range(0, max(len(made), 1), size):  # one chunk even of no rows: its result has the other axes
+            chunk = np.zeros((size, *rows.shape[1:]))
+            own = made[start : start + size]
+            chunk[: len(own)] = own
+            chunks.append(np.asarray(function(chunk)).take(range(len(own)), axis))
     rounded: FloatArray = np.concatenate(chunks, axis).astype(np.float32).astype(np.float64)
     return rounded

@@ -7,6 +7,7 @@ E covariate, Q = steps E covariates of the newest steps
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from sklearn import svm
 from sklearn.metrics.pairwise import rbf_kernel
 
-from data.contracts import FloatArray
+from data.contracts import Batch, FloatArray
 from models.allocation import Allocation, Joint, Separate
 from models.chunks import in_chunks
 from models.model import Inputs, Needs, State, all_channels, scaled_batch
@@ -123,9 +124,17 @@ class Ridge:
     def _paths(self, inputs: Inputs, ratio: float) -> "list[_RidgePath]":
         """Return the regression of every network, for any penalty and one ratio of the two."""
         batch = scaled_batch(inputs)
-        beside = None if batch.extra is None else _newest(batch.extra, self.steps)  # (n, Q)
-        seen, targets = _flattened(self.component, batch.past), self.component.targets(batch.target)
-        return [_RidgePath(rows, target, beside, ratio) for rows, target in zip(seen, targets, strict=True)]
+        n_beside = 0 if batch.extra is None else self.steps * batch.extra.shape[2]  # Q
+        targets = self.component.targets(batch.target)
+        seen = (batch.each(partial(self._rows, number, ratio)) for number in range(len(targets)))  # (n, P + Q) each
+        return [_RidgePath(rows, target, n_beside, ratio) for rows, target in zip(seen, targets, strict=True)]
+
+    def _rows(self, number: int, ratio: float, batch: Batch) -> FloatArray:
+        """Return what one network sees, with covariates ``ratio`` times as large behind it."""
+        own = _flattened(self.component, batch.past)[number]  # (n, P)
+        if batch.extra is None:
+            return own
+        return np.concatenate([own, ratio * _newest(batch.extra, self.steps)], axis=1)
 
     def _take(self, networks: "Sequence[_RidgePath]", alpha: float, covariate_alpha: float) -> None:
         """Put the weights of one penalty in place."""
@@ -154,23 +163,19 @@ class _RidgePath:
     Parameters
     ----------
     rows : FloatArray
-        ``(n, P)``
+        ``(n, P + Q)`` with the covariates last, ``ratio`` times as large.
     target : FloatArray
         ``(n, H)``
-    beside : FloatArray, optional
-        ``(n, Q)`` covariates.
+    n_beside : int
+        Q
     ratio : float
     """
 
-    def __init__(
-        self, rows: FloatArray, target: FloatArray, beside: FloatArray | None = None, ratio: float = 1.0
-    ) -> None:
-        self.n_beside = 0 if beside is None else beside.shape[1]
-        self._ratio = np.repeat([1.0, ratio], [rows.shape[1], self.n_beside])[:, None]  # (P + Q, 1)
-        if beside is not None:
-            rows = np.concatenate([rows, ratio * beside], axis=1)  # (n, P + Q)
-        self._centre, self._level = rows.mean(axis=0), target.mean(axis=0)  # (P,), (H,)
+    def __init__(self, rows: FloatArray, target: FloatArray, n_beside: int = 0, ratio: float = 1.0) -> None:
+        self.n_beside = n_beside
         self._n_rows, n_inputs = rows.shape
+        self._ratio = np.repeat([1.0, ratio], [n_inputs - n_beside, n_beside])[:, None]  # (P + Q, 1)
+        self._centre, self._level = rows.mean(axis=0), target.mean(axis=0)  # (P + Q,), (H,)
         if self._n_rows > MANY * (n_inputs + target.shape[1]):
             triangle = _triangle(rows, target, self._centre, self._level)  # (P + H, P + H)
             inputs, outputs = triangle[:, :n_inputs], triangle[:, n_inputs:]

@@ -120,4 +120,6 @@ def scaled_batch(inputs: Inputs) -> Batch:
 
 def all_channels(batch: Batch) -> FloatArray:
     """Return the components with the covariates behind them, ``(n, L, C + E)``: all that a model may see."""
-    return batch.past if batch.extra is None else np.concatenate([batch.past, batch.extra], axis=2)
+    if batch.extra is None:
+        return batch.past
+    return batch.each(lambda some: np.concatenate([some.past, some.extra], axis=2))

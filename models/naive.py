@@ -133,9 +133,10 @@ class Drift:
 
     def predict(self, inputs: Inputs) -> FloatArray:
         """Return forecasts ``(n, H)`` in the unit of ``y``."""
-        y = summed(inputs.windows.past)  # (n, L)
-        mean_change = (y[:, -1:] - y[:, :1]) / (y.shape[1] - 1)  # (n, 1)
-        return y[:, -1:] + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
+        past = inputs.windows.past  # (n, L, C)
+        first, last = summed(past[:, :1]), summed(past[:, -1:])  # (n, 1) each
+        mean_change = (last - first) / (past.shape[1] - 1)
+        return last + mean_change * np.arange(1, self.horizon + 1)  # (n, H)
 
     def state(self) -> State:
         """Return nothing: nothing was fitted."""

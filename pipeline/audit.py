@@ -132,7 +132,7 @@ def _of_group(
                 there = origins if changed.rows is None else _there(origins, changed.rows)
                 yield Change(changed.name, changed.replaced, make(changed.panel, changed.fold, there)[0], changed.rows)
             moved = task.past_replaced(panel, fold, rng)
-            altered = (moved.panel.frame.to_numpy() != panel.frame.to_numpy()).any(axis=1)
+            altered = moved.panel.frame.ne(panel.frame).any(axis=1).to_numpy()
             yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0], altered=altered)
 
         found = _together(compare(before, changes(), ids))
@@ -332,7 +332,7 @@ def _same_windows(used: Windows, again: Windows) -> Finding:
 
 def _there(origins: IntArray | None, rows: IntArray) -> IntArray | None:
     """Return the origins that are left, by their number after rows were left out."""
-    return None if origins is None else np.searchsorted(rows, np.intersect1d(origins, rows))
+    return None if origins is None else np.searchsorted(rows, np.unique(origins[np.isin(origins, rows)]))
 
 
 def _shortened(node: Any) -> Any:

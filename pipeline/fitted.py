@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from data.contracts import FloatArray, Panel, Scaling, Windows
+from data.gathered import newest_steps
 from data.scaling import WithCovariates
 from evaluation.intervals.bounds import OWN
 from evaluation.rows import PERSISTENCE
@@ -141,9 +142,9 @@ def newest(windows: Windows, lookback: int) -> Windows:
     """Return windows that look back upon their newest steps alone."""
     beside, known = windows.covariates, windows.known
     return windows._replace(
-        past=windows.past[:, -lookback:],
-        covariates=None if beside is None else beside[:, -lookback:],
-        known=None if known is None else known[:, -(lookback + known.shape[1] - windows.past.shape[1]) :],
+        past=newest_steps(windows.past, lookback),
+        covariates=None if beside is None else newest_steps(beside, lookback),
+        known=None if known is None else newest_steps(known, lookback + known.shape[1] - windows.past.shape[1]),
     )
 
 

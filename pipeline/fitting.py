@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import TEST, TRAIN, VALIDATION, Batch, FloatArray, Fold, Panel, Windows
 from data.datamodule import FoldData
+from data.gathered import behind, blocks_of
 from data.panel import DataError
 from models.allocation import Quantiles
 from models.blend import Blend, blended, blending_weight
@@ -336,7 +337,9 @@ def digest_of(*parts: Batch | Windows) -> str:
     digest = hashlib.sha256()
     arrays = [array for part in parts for name, array in part._asdict().items() if name != "origin"]
     for array in (array for array in arrays if array is not None):
-        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        for block in blocks_of(array):
+            digest.update(np.ascontiguousarray(block).data)
     return digest.hexdigest()[:16]
 
 
@@ -356,7 +359,7 @@ def training_batch(cfg: DictConfig, fitted: Fitted, train: Windows, n_conditions
 def _with_synthetic(cfg: DictConfig, scaled: Batch, n_conditions: int, of: Batch) -> Batch:
     """Return scaled windows with synthetic ones, which are made of some, behind them."""
     drawn = build(cfg.augmentation).samples(of, n_conditions, cfg.seed)
-    return Batch(*(None if one is None else np.concatenate([one, new]) for one, new in zip(scaled, drawn, strict=True)))
+    return Batch(*(None if one is None else behind(one, new) for one, new in zip(scaled, drawn, strict=True)))
 
 
 def _fit(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.contracts import Fold, Panel
 from data.panel import fingerprint
-from evaluation.intervals.bounds import Intervals
+from evaluation.intervals.bounds import Intervals, rounded
 from evaluation.judge import Evaluation, judge
 from evaluation.leakage.prove import Audit
 from pipeline.artifacts import collect, keep_table
@@ -35,7 +35,8 @@ def write_results(
     _keep_weights(folder, outcomes)
     intervals: Intervals = build(cfg.intervals)
     calibration = averaged(outcomes, "calibration")
-    forecasts = task.restored(panel, intervals.apply(averaged(outcomes, "forecasts"), calibration), calibration)
+    forecasts = rounded(intervals.apply(averaged(outcomes, "forecasts"), calibration))  # what is judged is what is kept
+    forecasts = task.restored(panel, forecasts, calibration)
     keep_table(folder / "forecasts.parquet", forecasts)
     _keep_artifacts(folder, task, panel, folds, outcomes, intervals.latest(forecasts, calibration))
     own = calibration[calibration["model"] == model]

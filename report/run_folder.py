@@ -283,6 +283,7 @@ def read_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
         known = pq.ParquetFile(path).metadata
         whole = known.num_rows * known.num_columns <= MOST_CELLS
         table = pq.read_table(path).to_pandas(ignore_metadata=True) if whole else pd.DataFrame()
+        table = table.astype(dict.fromkeys(table.select_dtypes(np.float32), np.float64))  # sums need the digits
     except (OSError, ValueError, TypeError, NotImplementedError, pa.ArrowException) as error:
         told = shown(str(error).partition("\n")[0])
         raise FolderError(f"{path} cannot be read ({told}).  Run the experiment again.") from None

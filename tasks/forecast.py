@@ -29,7 +29,18 @@ from data.contracts import (
 from data.panel import DataError, listed, long_enough, shown_date
 from data.targets.level import Level
 from data.targets.log_range import LogRange
-from data.windows import cut, cut_at, first_end, latest, origins, select, why_first, window_rows
+from data.windows import (
+    all_of_role,
+    chosen,
+    cut,
+    cut_at,
+    first_end,
+    latest,
+    origins,
+    select,
+    why_first,
+    window_rows,
+)
 from evaluation.leakage.directions import directions_explained
 from evaluation.leakage.perturb import WAYS, How, replacement
 from evaluation.leakage.prove import Finding
@@ -214,9 +225,8 @@ class Forecast:
         """Return windows whose target is the mean over the steps of ``target.over``; its components still add up."""
         if self.target.over == 1:
             return windows
-        return windows._replace(
-            target=windows.target.mean(axis=1, keepdims=True), y=windows.y.mean(axis=1, keepdims=True)
-        )
+        target = windows.each(lambda some: some.target.mean(axis=1, keepdims=True))
+        return windows._replace(target=target, y=windows.y.mean(axis=1, keepdims=True))
 
     def _own_lookback(self, model: DictConfig) -> int | None:
         """Return how many steps a model looks back upon that says so; None: as many as the others.
@@ -260,9 +270,8 @@ class Forecast:
 
     def known(self, windows: Windows, fold: Fold) -> Windows:
         """Return training and validation windows; none whose targets are of both parts."""
-        pairs = zip(self.select(windows, fold, TRAIN), self.select(windows, fold, VALIDATION), strict=True)
-        both: list[Any] = [None if a is None or b is None else np.concatenate([a, b]) for a, b in pairs]
-        return Windows(*both)
+        both = [chosen(windows, fold, role, self.reach) for role in (TRAIN, VALIDATION)]
+        return windows.take(np.concatenate(both))
 
     def synthetic_from(self, windows: Windows, train: Windows) -> Windows:
         """Return the training windows."""
@@ -466,8 +475,7 @@ class Forecast:
     def _known_origins(self, panel: Panel, fold: Fold) -> dict[int, IntArray]:
         """Return the origins that have a window, by the role of their targets."""
         ends = origins(panel, self.reach, self._first_end, self.cfg.stride)
-        roles = fold.role[ends[:, None] + 1 + np.arange(self.reach)]
-        return {role: ends[(roles == role).all(axis=1)] for role in (TRAIN, VALIDATION, TEST)}
+        return {role: ends[all_of_role(ends, fold, role, self.reach)] for role in (TRAIN, VALIDATION, TEST)}
 
     def _cuts(self, known: Mapping[int, IntArray]) -> IntArray:
         """Return the origins after which the future is replaced: the end of training, its middle, some tested ones."""

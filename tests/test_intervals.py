@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from evaluation.intervals.adaptive import Adaptive
+from evaluation.intervals.bounds import rounded
 from evaluation.intervals.by_cell import ByCell
 from evaluation.intervals.none import NoIntervals
 from evaluation.intervals.offsets import extend
@@ -563,3 +564,23 @@ def test_own_quantiles_become_the_bounds_of_the_models_that_have_them():
     assert (widths(found[learnt]) == 4).all()
     assert found.loc[~learnt, "lo_95"].isna().all()
     assert built("own").latest(found, calibration) == []
+
+
+def test_bounds_are_kept_to_a_thousandth_of_the_narrowest_reach_in_their_order():
+    rng = np.random.default_rng(0)
+    near, far = np.sort(np.exp(rng.normal(0, 6, (500, 2))), axis=1).T
+    y_hat = 1e3 * rng.standard_normal(500)
+    given = pd.DataFrame({"y_hat": y_hat, "lo_80": y_hat - near, "hi_80": y_hat + near})
+    given = given.assign(lo_95=y_hat - far, hi_95=y_hat + far)
+    given.loc[3, ["lo_95", "hi_95"]] = np.nan
+    given.loc[4, ["lo_80", "hi_80"]] = given.loc[4, "y_hat"]  # an interval of no width
+    found = rounded(given)
+    own = np.delete(np.arange(500), [3, 4])
+    bounds = ["lo_95", "lo_80", "hi_80", "hi_95"]
+    narrowest = (given[bounds[3]] - given[bounds[0]]).clip(upper=given["hi_80"] - given["lo_80"]) / 2
+    moved = (found[bounds] - given[bounds]).abs().div(narrowest, axis=0).iloc[own]
+    assert 1e-5 < moved.max(axis=None) < 1e-3
+    assert (np.diff(found[["lo_95", "lo_80", "y_hat", "hi_80", "hi_95"]].iloc[own]) >= 0).all()
+    assert found["lo_80"][4] == pytest.approx(y_hat[4], abs=far[4] / 1000)
+    assert found["lo_95"][3] != found["lo_95"][3]
+    assert (found["lo_80"].astype(np.float32) == found["lo_80"])[near > 1].all()  # so a file needs half the room

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 import report.run_folder
 from evaluation.rows import Question
+from pipeline.artifacts import keep_table
 from report.comparison import compare
 from report.page import write_page
 from report.run_folder import KEPT_NO_FACTS, Metrics, RunFolder, read_metrics, write_metrics
@@ -357,3 +358,25 @@ def test_a_run_of_a_task_nobody_knows_is_read_by_its_own_facts(folder: Path) -> 
 def test_runs_from_before_facts_were_kept_are_read_by_those_of_their_task_today(name: str) -> None:
     task = class_of(OmegaConf.load(ROOT / "conf" / "task" / f"{name}.yaml")._target_)
     assert KEPT_NO_FACTS[name][0] == task.question
+
+
+def test_a_table_is_kept_small_and_read_as_it_was(tmp_path):
+    rng = np.random.default_rng(0)
+    n_series, n_origins, models = 60, 100, ["a", "b", "c", "d"]
+    y = (100 + rng.standard_normal((n_series, n_origins)).cumsum(axis=1)).ravel()
+    names = np.repeat([f"series {k}" for k in range(n_series)], n_origins)
+    parts = []
+    for model in models:
+        y_hat = y + rng.standard_normal(y.size)
+        low = np.rint(512 * (y_hat - 1.5)) / 512  # as intervals are rounded
+        days = np.tile(pd.date_range("2020-01-01", periods=n_origins), n_series)
+        columns = {"unique_id": names, "ds": days, "step": 1, "model": model, "y": y, "y_hat": y_hat}
+        parts.append(pd.DataFrame(columns | {"lo_80": low, "hi_80": low + 3, "lo_95": low - 1, "hi_95": low + 4}))
+    table = pd.concat(parts, ignore_index=True)
+    keep_table(tmp_path / "forecasts.parquet", table)
+    assert (tmp_path / "forecasts.parquet").stat().st_size / len(table) < 20  # 50 bytes a row as pandas writes them
+    pd.testing.assert_frame_equal(RunFolder(tmp_path).forecasts, table, check_exact=True, check_dtype=False)
+    assert RunFolder(tmp_path).forecasts["lo_80"].dtype == np.float64
+    exact = table.assign(lo_80=table["lo_80"] + 1e-9)  # no number of single precision
+    keep_table(tmp_path / "forecasts.parquet", exact)
+    assert (RunFolder(tmp_path).forecasts["lo_80"] == exact["lo_80"]).all()

@@ -19,6 +19,7 @@ import pandas as pd
 from data.contracts import FloatArray, Kind
 
 OWN = "own_"  # begins the columns of what a model has learnt itself
+DIGITS = 9  # binary, of the reach of an interval that its bounds are kept to: an error of at most a thousandth
 
 
 class Intervals(Protocol):
@@ -77,6 +78,26 @@ def around(forecasts: pd.DataFrame, reach: Mapping[int, FloatArray], smallest: f
         bounds[f"lo_{level}"] = np.maximum(y_hat - far, smallest)
         bounds[f"hi_{level}"] = np.maximum(y_hat + far, smallest)
     return forecasts.assign(**bounds)
+
+
+def rounded(forecasts: pd.DataFrame) -> pd.DataFrame:
+    """Return the forecasts with bounds rounded to a thousandth of how far the narrowest interval of their row reaches.
+
+    No digit beyond means anything, and rounded they take half the room: to multiples of a power of two, of which single
+    precision holds most.  The order of the bounds of a row stays.
+    """
+    levels = bounded_levels(forecasts)
+    if not levels:
+        return forecasts
+    names = bound_columns(levels)
+    ends = forecasts[names].to_numpy(dtype=np.float64)  # (n, 2 levels)
+    widths = ends[:, 1::2] - ends[:, ::2]  # (n, level)
+    narrowest = np.where(widths > 0, widths, np.inf).min(axis=1) / 2
+    known = np.isfinite(narrowest)
+    step = np.exp2(np.floor(np.log2(np.where(known, narrowest, 1.0))) - DIGITS)[:, None]
+    with np.errstate(invalid="ignore"):
+        kept = np.where(known[:, None] & np.isfinite(ends / step), np.rint(ends / step) * step, ends)
+    return forecasts.assign(**dict(zip(names, kept.T, strict=True)))
 
 
 def rank(n: int, alpha: float) -> int:
