@@ -76,10 +76,10 @@ def test_intervals_that_do_not_adapt_stay_as_wide(tmp_path):
     run = modecast.run(*SMALL, *words, data=table(180, "a"), folder=tmp_path / "r")
     stream = run.stream()
     first = stream.forecast()
-    pd.testing.assert_frame_equal(first, run.predict()[first.columns])
+    pd.testing.assert_frame_equal(first, run.predict()[first.columns], rtol=1e-4)  # bounds are rounded as in a run
     later = stream.update(50.0)
     assert (later["Ridge-hi-80"] - later["Ridge"]).item() == pytest.approx(
-        (first["Ridge-hi-80"] - first["Ridge"]).item()
+        (first["Ridge-hi-80"] - first["Ridge"]).item(), rel=2e-3
     )
 
 

@@ -272,7 +272,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(tmp_path):
 
 
 def test_a_sweep_skips_what_is_finished(tmp_path):
-    arguments = ["-m", *SMALL, "model=drift,ridge", f"hydra.sweep.dir={tmp_path}"]
+    arguments = ["-m", *SMALL, "model=drift,ridge", "hydra/launcher=basic", f"hydra.sweep.dir={tmp_path}"]
     first = run("train.py", *arguments)
     assert first.returncode == 0, first.stderr
     assert len(list(tmp_path.glob("*/*/metrics.json"))) == 2

@@ -16,7 +16,7 @@ from data.panel import DataError, fingerprint, shown_date
 from data.targets.level import Level
 from data.windows import first_end
 from evaluation.intervals.adaptive import Adaptive, Online
-from evaluation.intervals.bounds import OWN
+from evaluation.intervals.bounds import OWN, rounded
 from pipeline.predict import Loaded
 from report.run_folder import RunFolder
 from runtime.build import build
@@ -186,6 +186,8 @@ class Stream:
             own.bounds = self._adaptive(own)
         else:
             own.bounds = self._fixed(name, own.forecast)
+        kept = rounded(pd.DataFrame(own.bounds))  # as a run keeps them
+        own.bounds = {column: kept[column].to_numpy() for column in own.bounds}
 
     def _issue(self, own: Series, origin: int, forecast: FloatArray) -> None:
         """Let the truths known at an origin arrive, and remember what the intervals expect of its forecasts."""
