@@ -18,7 +18,7 @@ train: .venv/installed
 	$(BIN)/python train.py $(ARGS)
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --quiet tests/test_sifting.py    # compiled code reads out of bounds silently
 
 lint: .venv/installed
