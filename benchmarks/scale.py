@@ -1,4 +1,4 @@
-"""What a run costs by the number of its series:  python -m benchmarks.scale [--series 1 10 100 1000] [overrides]
+"""What a run costs by the number of its series:  python -m benchmarks.scale [--series=1,10,100,1000] [overrides]
 
 Walks of 1000 steps with a season, MODWT, ridge and the naive forecasts, one step ahead, one process of one thread, each
 size in a process of its own with an empty cache.  Prints a table of CPU seconds a stage, of the largest memory and of
@@ -46,17 +46,17 @@ STAGES = {
 def main() -> None:
     """Measure every size and print the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--series", type=int, nargs="+", default=[1, 10, 100, 1000])
+    parser.add_argument("--series", default="1,10,100,1000", help="numbers of series")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     given, words = parser.parse_known_args()
     if given.one is not None:
         print(json.dumps(measured(given.one, words)))
         return
-    columns = {n: _in_a_process(n, words) for n in given.series}
+    columns = {n: _in_a_process(n, words) for n in map(int, given.series.split(","))}
     table = pd.DataFrame(columns)
     if len(columns) > 1:
         few, many = sorted(columns)[-2:]
-        growth = np.log((table[many] / table[few]).clip(lower=1e-9)) / math.log(many / few)
+        growth = (table[many] / table[few]).map(math.log) / math.log(many / few)
         table["exponent"] = growth.where(table[few] > SHORT)
     print(table.round(2).to_string())
 
@@ -72,7 +72,7 @@ def _in_a_process(n_series: int, words: list[str]) -> dict[str, float]:
         pd.DataFrame({"unique_id": names, "ds": days, "y": y.ravel()}).to_parquet(Path(folder, "series.parquet"))
         line = [sys.executable, "-m", "benchmarks.scale", "--one", folder, *words]
         surroundings = os.environ | {"MODECAST_CACHE": f"{folder}/cache", "OMP_NUM_THREADS": "1"}
-        told = subprocess.run(line, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=True).stdout
+        told = subprocess.run(line, cwd=ROOT, env=surroundings, stdout=subprocess.PIPE, text=True, check=True).stdout
         found: dict[str, float] = json.loads(told.splitlines()[-1])
         return found
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.gathered import Gathered, each, rows_of_a_block, taken
+from data.gathered import Gathered, each, taken
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -182,7 +182,7 @@ class Windows(NamedTuple):
         if not isinstance(self.past, Gathered):
             yield self
             return
-        size = rows_of_a_block(self.past.shape)
+        size = self.past.rows_of_a_block
         for start in range(0, max(len(self.past), 1), size):
             yield self.take(slice(start, start + size))
 

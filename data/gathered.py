@@ -61,13 +61,16 @@ class Gathered(NDArrayOperatorsMixin):
         The numbers of those that are here.
     tail : tuple of int
         Shape of a row.
+    made_of : int
+        Size of what a row is made of, where that is larger than the row [bytes].
     """
 
     dtype = np.dtype(np.float64)
 
-    def __init__(self, make: Make, rows: IntArray, tail: tuple[int, ...]) -> None:
+    def __init__(self, make: Make, rows: IntArray, tail: tuple[int, ...], made_of: int = 0) -> None:
         self._make, self._rows = make, rows
         self.shape = (len(rows), *tail)
+        self.made_of = max(made_of, math.prod(tail) * self.dtype.itemsize)
         self._kept: FloatArray | None = None
 
     def __len__(self) -> int:
@@ -109,24 +112,29 @@ class Gathered(NDArrayOperatorsMixin):
         if isinstance(first, int | np.integer):
             return self._make(self._rows[[int(first)]])[(0, *rest)]
         make, rest = self._narrowed(rest)
-        chosen = Gathered(make, self._rows[first], self.shape[1:])
+        chosen = Gathered(make, self._rows[first], self.shape[1:], self.made_of)
         return _joined([make(chosen._rows[own])[(slice(None), *rest)] for own in chosen._spans()])
 
     def take_rows(self, rows: Any) -> FloatArray:
         """Return some rows, by their numbers, by a mask or as a slice: gathered as well, unless they are few."""
-        some = Gathered(self._make, self._rows[rows], self.shape[1:])
+        some = Gathered(self._make, self._rows[rows], self.shape[1:], self.made_of)
         return np.asarray(some) if some.nbytes <= WHOLE else cast(FloatArray, some)
 
     def newest(self, n_steps: int) -> FloatArray:
         """Return the last steps of every row, ``(n, n_steps, ...)``, not made yet."""
         make, rest = self._narrowed([slice(self.shape[1] - n_steps, self.shape[1])])
         make = partial(_part_of, make, rest[0])
-        return cast(FloatArray, Gathered(make, self._rows, (n_steps, *self.shape[2:])))
+        return cast(FloatArray, Gathered(make, self._rows, (n_steps, *self.shape[2:]), self.made_of))
 
     def blocks(self) -> Iterator[FloatArray]:
         """Yield all rows, one block after another."""
         for own in self._spans():
             yield self._make(self._rows[own])
+
+    @property
+    def rows_of_a_block(self) -> int:
+        """How many rows are made at once."""
+        return max(1, BLOCK // max(1, self.made_of))
 
     def mean(self, axis: int | None = None) -> Any:
         """Return the mean over an axis, by default over all; over the rows it is added up block by block."""
@@ -136,7 +144,7 @@ class Gathered(NDArrayOperatorsMixin):
 
     def _spans(self) -> Iterator[slice]:
         """Yield which rows make a block; one block even of no rows."""
-        size = rows_of_a_block(self.shape)
+        size = self.rows_of_a_block
         for start in range(0, max(len(self), 1), size):
             yield slice(start, start + size)
 
@@ -221,7 +229,8 @@ def each(function: Callable[[R], FloatArray], rows: R) -> FloatArray:
         return function(rows)
     tail = function(rows.take(slice(0, 1))).shape[1:]
     numbers = np.arange(len(rows.past))
-    return cast(FloatArray, Gathered(lambda own: np.asarray(function(rows.take(own))), numbers, tail))
+    gathered = Gathered(lambda own: np.asarray(function(rows.take(own))), numbers, tail, rows.past.made_of)
+    return cast(FloatArray, gathered)
 
 
 def behind(one: FloatArray, other: FloatArray) -> FloatArray:
@@ -237,12 +246,7 @@ def behind(one: FloatArray, other: FloatArray) -> FloatArray:
         found[first], found[~first] = one[numbers[first]], other[numbers[~first] - len(one)]
         return found
 
-    return cast(FloatArray, Gathered(make, np.arange(len(one) + len(other)), one.shape[1:]))
-
-
-def rows_of_a_block(shape: tuple[int, ...]) -> int:
-    """Return how many rows of an array of some shape are made at once."""
-    return max(1, BLOCK // max(1, math.prod(shape[1:]) * 8))
+    return cast(FloatArray, Gathered(make, np.arange(len(one) + len(other)), one.shape[1:], one.made_of))
 
 
 def _joined(parts: list[FloatArray]) -> FloatArray:

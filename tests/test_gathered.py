@@ -101,6 +101,15 @@ def test_a_part_of_them_is_the_part_of_an_array(whole):
     assert not len(one[:0])
 
 
+def test_what_is_made_of_many_windows_is_made_a_few_at_a_time(whole):
+    whole(0, block=8 * 40 * 10)
+    found, asked = windows_of(MODWT("haar", 3)), []
+    ends = found.each(lambda some: asked.append(len(some.y)) or some.y[:, -1])
+    assert ends.shape == found.y[:, -1].shape
+    np.testing.assert_array_equal(np.asarray(ends), found.y[:, -1])
+    assert max(asked) == 10  # windows of 40 numbers, whatever comes of them
+
+
 def test_what_is_looked_at_lies_in_memory_as_what_is_held(whole):
     whole(0, block=200)
     one = sliding(np.zeros((3, 40)), np.arange(20), 8)
