@@ -59,14 +59,12 @@ def _holes(panel: Panel) -> list[str]:
 
 def _stand_ins(panel: Panel) -> list[str]:
     """Name numbers such as -999 that lie further from all others of their series than these from each other."""
-    y, ids = panel.frame["y"].to_numpy(), panel.frame["unique_id"].to_numpy()
-    alike = np.isin(y, STAND_INS)
+    frame = panel.frame.assign(alike=np.isin(panel.frame["y"], STAND_INS))
+    some = frame[frame["unique_id"].isin(frame.loc[frame["alike"], "unique_id"].unique())]
     found = []
-    for label in dict.fromkeys(ids[alike]):
-        own = ids == label
-        rest = y[own & ~alike]
+    for label, own in some.groupby("unique_id", sort=False):
+        rest, odd = (own.loc[own["alike"] == alike, "y"].to_numpy() for alike in (False, True))
         span = np.ptp(rest) if rest.size else np.inf
-        odd = y[own & alike]
         odd = odd[(odd < rest.min(initial=np.inf) - span) | (odd > rest.max(initial=-np.inf) + span)]
         found += [f"{label}: {value:g}, {int((odd == value).sum())} times" for value in np.unique(odd)]
     if not found:

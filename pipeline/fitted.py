@@ -158,8 +158,7 @@ def unfitted(
     kind: Any = class_of(model._target_)
     beside = {"n_extra": n_extra} if n_extra and kind.needs.gradients else {}
     if issubclass(kind, nn.Module):
-        node = OmegaConf.to_yaml(model, resolve=True)
-        _refuse_huge(node, n_components, lookback or cfg.lookback, cfg.horizon, n_extra)
+        _refuse_huge(cfg, model, n_components, lookback, n_extra)
     built = build(model, n_components=n_components, lookback=lookback or cfg.lookback, horizon=cfg.horizon, **beside)
     return Fitted(built, scaling_of(cfg))
 
@@ -174,29 +173,36 @@ def check_model(cfg: DictConfig, model: DictConfig, lookback: int | None) -> Non
     if not issubclass(class_of(model._target_), nn.Module):
         unfitted(cfg, model, 1, lookback)
         return
-    _refuse_huge(OmegaConf.to_yaml(model, resolve=True), 1, lookback or cfg.lookback, cfg.horizon, 0)
+    _refuse_huge(cfg, model, 1, lookback, 0)
 
 
-@cache
-def _refuse_huge(model: str, n_components: int, lookback: int, horizon: int, n_extra: int) -> None:
-    """Count the parameters of a network before memory is asked for: its sizes may be somebody else's.
+def _refuse_huge(cfg: DictConfig, model: DictConfig, n_components: int, lookback: int | None, n_extra: int) -> None:
+    """Refuse a network before memory is asked for: its sizes may be somebody else's.
 
     Raises
     ------
     ConfigError
-        If they are more than any network here has.
+        If it has more parameters than any network here.
     """
+    n_parameters = _size(
+        OmegaConf.to_yaml(model, resolve=True), n_components, lookback or cfg.lookback, cfg.horizon, n_extra
+    )
+    if n_parameters > PARAMETERS:
+        raise ConfigError(
+            f"{model.label} has {n_parameters:.3g} parameters by its settings, and at most {PARAMETERS:.0e} are "
+            f"built.  Lower model.network."
+        )
+
+
+@cache
+def _size(model: str, n_components: int, lookback: int, horizon: int, n_extra: int) -> int:
+    """Return the number of parameters of a network, which takes no memory to count."""
     node = OmegaConf.create(model)
     assert isinstance(node, DictConfig)
     beside = {"n_extra": n_extra} if n_extra else {}
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         built = build(node, n_components=n_components, lookback=lookback, horizon=horizon, **beside)
-        n_parameters = sum(weight.numel() for weight in built.parameters())
-    if n_parameters > PARAMETERS:
-        raise ConfigError(
-            f"{node.label} has {n_parameters:.3g} parameters by its settings, and at most {PARAMETERS:.0e} are built.  "
-            f"Lower model.network."
-        )
+        return sum(weight.numel() for weight in built.parameters())
 
 
 def scaling_of(cfg: DictConfig) -> WithCovariates:

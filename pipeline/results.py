@@ -18,7 +18,7 @@ from pipeline.audit import leaking
 from pipeline.combination import MEMBERS, WEIGHTS_OF, combines, label_of, member_name, members
 from pipeline.fitted import gather
 from pipeline.outcome import ERRORS, Outcome, averaged, best_simple, by_seed, of_last_fold, validation_mae
-from pipeline.work import left_out, unit_path
+from pipeline.work import unit_path
 from report.run_folder import Metrics, RunFolder, write_metrics
 from runtime.build import build
 from runtime.files import write_json
@@ -27,9 +27,21 @@ from tasks.task import SAME_MEMORY, Candidate, Task, needs_of
 
 
 def write_results(
-    folder: Path, task: Task, panel: Panel, folds: Sequence[Fold], outcomes: list[Outcome], audit: Audit
+    folder: Path,
+    task: Task,
+    panel: Panel,
+    folds: Sequence[Fold],
+    outcomes: list[Outcome],
+    audit: Audit,
+    absent: Sequence[str],
 ) -> None:
-    """Judge the forecasts and write all that a report reads; metrics.json comes last: where it is, the run is whole."""
+    """Judge the forecasts and write all that a report reads; metrics.json comes last: where it is, the run is whole.
+
+    Parameters
+    ----------
+    absent : sequence of str
+        Which rows of the table are not there, and why.
+    """
     cfg, model = task.cfg, outcomes[0].model
     write_json(folder / "run.json", _card(task, panel, outcomes, audit))
     _keep_weights(folder, outcomes)
@@ -69,7 +81,7 @@ def write_results(
         pairwise=found.pairwise,
         notes=[
             *found.notes,
-            *left_out(task, panel, folds),
+            *absent,
             *blend_notes(task, outcomes),
             *intervals.notes(calibration),
             *panel.notes,

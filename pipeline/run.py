@@ -33,11 +33,12 @@ def run(cfg: DictConfig, folder: Path, out: Console, verdicts: Verdicts | None =
     task, panel, folds = opened(cfg)
     same_data(folder, fingerprint(panel))
     out.print(opening(panel, folds), markup=False, highlight=False)
-    for note in (*panel.notes, *left_out(task, panel, folds)):
+    units = work_units(task, panel, folds)
+    absent = left_out(task, folds, units)
+    for note in (*panel.notes, *absent):
         out.print(f"  {note}", style="dim", markup=False, highlight=False)
 
     found = {}
-    units = work_units(task, panel, folds)
     for unit, outcome in evaluated_units(task, panel, folds, folder, units):
         found[unit] = outcome
         out.print(closing(outcome), markup=False, highlight=False)
@@ -47,7 +48,7 @@ def run(cfg: DictConfig, folder: Path, out: Console, verdicts: Verdicts | None =
         out.print(closing(outcome), markup=False, highlight=False)
 
     verdict = audit(task, panel, folds, {outcome.name: outcome.learnt_from for outcome in outcomes}, verdicts)
-    write_results(folder, task, panel, folds, outcomes, verdict)
+    write_results(folder, task, panel, folds, outcomes, verdict, absent)
     tidy(folder)
 
 

@@ -183,7 +183,7 @@ def check_data(task: Task, panel: Panel, folds: Sequence[Fold]) -> None:
     if faults:
         raise ConfigError("\n  ".join(dict.fromkeys(faults)))
     if not any(applies(task, task.candidates()[0], panel, fold) for fold in folds):
-        faults.append(f"{_unfit(task, task.candidates()[0], folds)}  Choose another model.")
+        faults.append(f"{_unfit(task.candidates()[0], folds)}  Choose another model.")
     fewest = build(cfg.augmentation).fewest
     if 0 < n_windows < fewest:
         faults.append(
@@ -194,16 +194,14 @@ def check_data(task: Task, panel: Panel, folds: Sequence[Fold]) -> None:
         raise DataError("\n  ".join(faults))
 
 
-def left_out(task: Task, panel: Panel, folds: Sequence[Fold]) -> list[str]:
-    """Say which rows of the table are not there, and why."""
-    return [
-        f"{_unfit(task, row, folds)}  It is left out."
-        for row in task.candidates()
-        if not any(applies(task, row, panel, fold) for fold in folds)
-    ]
+def left_out(task: Task, folds: Sequence[Fold], units: Sequence[WorkUnit]) -> list[str]:
+    """Say which rows of the table have no work unit, and why."""
+    there = {unit.candidate for unit in units}
+    absent = [row for number, row in enumerate(task.candidates()) if number not in there]
+    return [f"{_unfit(row, folds)}  It is left out." for row in absent]
 
 
-def _unfit(task: Task, row: Candidate, folds: Sequence[Fold]) -> str:
+def _unfit(row: Candidate, folds: Sequence[Fold]) -> str:
     most = row.model.get("most_windows")
     if most is None:
         return f"{row.label} is not made for these series, or for this split."

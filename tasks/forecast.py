@@ -1,6 +1,6 @@
 """Forecast the next ``horizon`` steps of series from the components of the ``lookback`` steps before them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -249,9 +249,12 @@ class Forecast:
     @cached_property
     def _first_end(self) -> int:
         """The step at which the first window ends: the same for all candidates, so that rows compare."""
+        return self._first_end_of({inputs_of(row): row for row in self.candidates()}.values())
+
+    def _first_end_of(self, rows: Iterable[Candidate]) -> int:
+        """Return the step at which the first window of all these rows ends."""
         scope: Scope = build(self.cfg.scope)
-        rows = {inputs_of(row): row for row in self.candidates()}
-        return max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in rows.values())
+        return max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in rows)
 
     def learnable(self, panel: Panel, fold: Fold) -> int:
         """Return how many windows have all their targets in training."""
@@ -525,8 +528,7 @@ class Forecast:
         """Leave out, by name, the series that are too short for the rows that are forecast after a run."""
         rows = self.candidates()
         asked = [row for row in rows if row is rows[0] or row.label == self.reference or self.cfg.combination != "none"]
-        scope: Scope = build(self.cfg.scope)
-        first = max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in asked)
+        first = self._first_end_of(asked)
         return long_enough(panel, first + 1, f"{why_first(first, int(self.cfg.lookback))} {first + 1}")
 
     def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:

@@ -64,20 +64,22 @@ class TrailingWaveletPacket(Named):
         shown: pd.DataFrame | None = getattr(self, "_shown", None)
         if shown is None or shown.empty or not len(shown.columns):
             return {}
-        places = trailing(cell_starts(shown), self.window)
-        bands = np.einsum("nw,wc->nc", shown.iloc[:, 0].to_numpy(dtype=np.float64)[places], self._weights)
+        (bands,) = self._bands(shown)
         cell, at = shown.index[0][0], shown.index.get_level_values("ds")
         told = {"column": str(shown.columns[0]), "cell": str(cell), "ds": np.asarray(at).tolist()}
         return {"bands": told | {"bands": bands.T.tolist()}}
 
     def _transformed(self, X: pd.DataFrame) -> pd.DataFrame:
         split = chosen(self.inputs_, self.columns)
+        bands = np.concatenate(self._bands(X[split]), axis=1)
+        made = pd.DataFrame(bands, index=X.index, columns=self._made(split))
+        return pd.concat([X if self.keep else X.drop(columns=split), made], axis=1)
+
+    def _bands(self, X: pd.DataFrame) -> list[FloatArray]:
+        """Return the bands ``(n, C)`` of every column."""
         places = trailing(cell_starts(X), self.window)
         # Not as one product of BLAS, whose last bits depend on how many rows there are.
-        values = X[split].to_numpy(dtype=np.float64)
-        bands = [np.einsum("nw,wc->nc", column[places], self._weights) for column in values.T]
-        made = pd.DataFrame(np.concatenate(bands, axis=1), index=X.index, columns=self._made(split))
-        return pd.concat([X if self.keep else X.drop(columns=split), made], axis=1)
+        return [np.einsum("nw,wc->nc", column[places], self._weights) for column in X.to_numpy(dtype=np.float64).T]
 
     def _names_out(self, inputs: list[str]) -> list[str]:
         split = chosen(inputs, self.columns)

@@ -92,8 +92,9 @@ class Table:
         column = self.columns[name]
         if isinstance(column, pd.Series) and not pd.api.types.is_integer_dtype(column):
             return pd.api.types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype)
-        texts = pa.array([str(value) for value in column[:SAMPLE]], pa.string()) if _is_series(column) else column
-        shown = _shown(texts)
+        if isinstance(column, pd.Series):
+            column = pa.array([str(value) for value in column[:SAMPLE]], pa.string())
+        shown = _shown(column)
         words = shown.filter(pc.invert(pc.match_substring_regex(shown, NO_DATE))).to_pylist()
         days = not words and pc.all(pc.match_substring_regex(shown, DAYS)).as_py()
         return len(shown) > 0 and (days or sum(map(is_date, words)) >= MOSTLY * len(shown))
@@ -299,10 +300,6 @@ def _typed_series(values: "pd.Series[Any]") -> Any:
 
 def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NaT or value is pd.NA or (isinstance(value, float) and np.isnan(value))
-
-
-def _is_series(column: Any) -> bool:
-    return isinstance(column, pd.Series)
 
 
 def _shown(column: pa.Array) -> pa.Array:

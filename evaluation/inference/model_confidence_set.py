@@ -68,10 +68,10 @@ def model_confidence_set(
 
 def _p_values(losses: FloatArray, block: int, replications: int, seed: int) -> "pd.Series[float]":
     """Return the p-value of every column ``(time, n)``, by its number."""
-    tie = 1e-12 * np.abs(losses).mean() * np.arange(losses.shape[1])
     try:
         return _by_arch(losses, block, replications, seed)
     except TypeError:  # arch fails where two models err exactly as much: then the later one errs a hair more
+        tie = 1e-12 * np.abs(losses).mean() * np.arange(losses.shape[1])
         return _by_arch(losses + tie, block, replications, seed)
 
 
