@@ -23,7 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from runtime.faults import is_ours, meant, printable, shown
 from runtime.job_log import said_in
 from runtime.overrides import Usage, parse, prepared
-from runtime.parallel import end_with
+from runtime.parallel import end_with_parent
 from runtime.settings import CONF, groups
 from runtime.sweep import (
     OUTPUT,
@@ -123,7 +123,7 @@ def _as_job(main: Callable[[DictConfig], Result], cfg: DictConfig, folder: Path,
     alone = parent_process() is not None  # a job in a process of its own
     if alone:
         _heed_sigterm()
-        end_with(os.getppid())  # else it would work on in a folder that the same command, given again, works in
+        end_with_parent()  # else it would work on in a folder that the same command, given again, works in
     try:
         job = job_began(folder)
         with said_in(folder / OUTPUT, aloud=not alone):

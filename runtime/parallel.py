@@ -63,7 +63,7 @@ class Local:
         from joblib import Parallel, delayed, parallel_config
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        work = _Work(function, os.getpid())
+        work = _Work(function)
         # Large arrays are shared between processes; "c" lets a worker write to its own copy.
         with parallel_config(backend="loky", inner_max_num_threads=1):
             pool = Parallel(n_jobs, return_as="generator", mmap_mode="c")
@@ -143,12 +143,11 @@ def cores() -> int:
 class _Work:
     """One item in a worker: its faults are marked for the user, and it does not outlive who asked for it."""
 
-    def __init__(self, function: Callable[[Any], Any], asked_by: int) -> None:
+    def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
-        self.asked_by = asked_by
 
     def __call__(self, item: Any) -> Any:
-        end_with(self.asked_by)
+        end_with_parent()
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(1)
         try:
@@ -162,14 +161,18 @@ class _Work:
 _watching = False
 
 
-def end_with(parent: int) -> None:
-    """End this worker when its parent does, however that ends: a killed one says goodbye to nobody."""
+def end_with_parent() -> None:
+    """End this worker when its parent does, however that ends: a killed one says goodbye to nobody.
+
+    One whose parent has ended already ends now; a process that is nobody's worker goes on.
+    """
     global _watching
-    if _watching or os.getppid() != parent:
+    parent = parent_process()
+    if _watching or parent is None:
         return
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent.pid:
             time.sleep(0.5)
         os._exit(1)
 

@@ -152,6 +152,29 @@ def test_a_worker_that_is_killed_is_told_in_a_sentence_and_the_next_work_goes_on
     assert list(Local(2).map(abs, [-1, -2])) == [1, 2]
 
 
+ORPHAN = """
+import os, sys, time
+from multiprocessing import get_context, parent_process
+from runtime.parallel import end_with_parent
+
+def late(mark):
+    while os.getppid() == parent_process().pid:
+        time.sleep(0.01)
+    end_with_parent()
+    time.sleep(5)
+    open(mark, "w").close()
+
+get_context("fork").Process(target=late, args=(sys.argv[1],)).start()
+os._exit(0)
+"""
+
+
+def test_a_worker_whose_parent_has_ended_before_it_began_does_not_work_on(tmp_path):
+    line = [sys.executable, "-c", ORPHAN, str(tmp_path / "mark")]
+    subprocess.run(line, cwd=ROOT, capture_output=True, check=True, timeout=60)  # the worker holds its output open
+    assert not (tmp_path / "mark").exists()
+
+
 SLOW = """
 import time
 from runtime.command_line import Usage, run_command
