@@ -189,13 +189,13 @@ def learn(
         They watch the training of a network where it is one: not those of several lookbacks or ``augmentation=auto``.
     """
     if not candidate.lookbacks:
-        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
+        learnt = fit(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
         return _settled(task, panel, fold, candidate, parts, learnt)
     tried = []
     for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
         seen = Parts(*(newest(windows, lookback) for windows in parts))
         own, row = checkpoint.with_name(f"{checkpoint.stem}_{lookback}.ckpt"), candidate._replace(lookback=lookback)
-        learnt = _augmented(task, panel, row, prepared, seen, fold, own)
+        learnt = fit(task, panel, row, prepared, seen, fold, own)
         own.unlink(missing_ok=True)
         learnt = learnt._replace(fitted=learnt.fitted._replace(lookback=lookback))
         tried.append((_error(learnt, panel, parts.validation), lookback, learnt))
@@ -212,7 +212,7 @@ def _error(learnt: Learnt, panel: Panel, windows: Windows) -> float:
     return error if np.isfinite(error) else np.inf
 
 
-def _augmented(
+def fit(
     task: Task,
     panel: Panel,
     candidate: Candidate,

@@ -457,7 +457,8 @@ class Forecast:
         cuts = self._cuts(self._known_origins(panel, fold))
         dates = panel.frame["ds"].to_numpy()
         tried = [(cuts[0], how) for how in WAYS]
-        tried += [(row, WAYS[place % len(WAYS)]) for place, row in enumerate(cuts[1:])]
+        # Of the last origin a single row may be left, which has no order: it is shifted.
+        tried += [(row, WAYS[(1 + place) % len(WAYS)]) for place, row in enumerate(cuts[1:], 2 - len(cuts))]
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
