@@ -25,7 +25,7 @@ from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, fla
 from models.model import all_channels
 from pipeline.combination import combined, combines, label_of, members
 from pipeline.fitted import Fitted, rows_of, scaling_of
-from pipeline.fitting import Learnt, Parts, digest_of, evaluated, fit, learn, refit
+from pipeline.fitting import Learnt, Parts, by_reference, digest_of, evaluated, fit, learn, refit
 from pipeline.verdicts import Verdicts
 from pipeline.work import applies
 from runtime.build import build
@@ -35,7 +35,8 @@ from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_o
 SCALED = ("covariates", "scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
 
-TRIED = 2  # ways to replace the test part for which every row, or member of a combination, is trained anew
+TRIED = 1  # ways to replace the test part for which every row is trained anew
+OF_MEMBERS = 2  # and for which every member of a combination is
 FULL = "full"
 COVARIATES = "covariates"
 """Stage of what stands beside the components of the lookback."""
@@ -43,6 +44,7 @@ COVARIATES = "covariates"
 NOBODY = {"_target_": "models.nobody.Nobody", "label": "nobody"}
 """A model that learns nothing: what stands before it is made as for any other."""
 
+ASKED = 256  # windows whose forecasts are compared, at most, unless all are asked for
 BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
 """How long the audit trains: long enough to show what has been looked at."""
 
@@ -129,27 +131,12 @@ def _of_group(
         again = _used(whole, panel, fold, rows, prepared, windows, learnt_from)
         return [accused for finding in again for accused in _accused(finding, task, rows)], []
     with TemporaryDirectory() as folder:
-        given = partial(_Given.of, task, rows[0])
-        honest = given(panel, fold, origins)
+        honest = _Given.of(task, rows[0], panel, fold, origins, None)
+        asked = _some(honest.asked.origin) if origins is None and cfg.audit != FULL else None
+        honest = honest._replace(asked=_at(honest.asked, asked))
         group = _Group(task, rows, honest.knows, Path(folder))
         before, windows = group.fitted(honest), honest.prepared.windows
-
-        def changes() -> Iterator[Change]:
-            n_fitted = 0
-            for changed in task.changes(panel, fold, rng):
-                there = origins if changed.rows is None else _there(origins, changed.rows)
-                other, replaced = given(changed.panel, changed.fold, there), changed.replaced
-                bound = not (replaced & group.knows.chosen_on).any()
-                fits = bound and (n_fitted < TRIED or changed.rows is not None or cfg.audit == FULL)
-                n_fitted += fits
-                stages = group.fitted(other) if fits else group.unfitted(other, before, replaced)
-                yield Change(changed.name, replaced, stages, changed.rows)
-            moved = task.past_replaced(panel, fold, rng)
-            altered = moved.panel.frame.ne(panel.frame).any(axis=1).to_numpy()
-            stages = group.unfitted(given(moved.panel, moved.fold, origins), before, moved.replaced)
-            yield Change(moved.name, moved.replaced, stages, altered=altered)
-
-        found = _together(compare(before, changes(), ids))
+        found = _together(compare(before, group.changes(before, honest, origins, asked, rng), ids))
     found = [whole.explained(finding, prepared.windows) for finding in found]
     if short.get("features") != cfg.get("features"):  # features that are trained were cut short
         windows = whole.prepare(panel, fold, rows[0], origins, cached=False).windows
@@ -185,7 +172,7 @@ def _of_combination(cfg: DictConfig, panel: Panel, fold: Fold) -> list[Finding]:
             for changed in task.changes(panel, fold, rng)
             if changed.rows is None and not (changed.replaced & knows.chosen_on).any()
         )
-        return compare(made(panel, fold), islice(changes, TRIED), panel.frame["unique_id"].to_numpy())
+        return compare(made(panel, fold), islice(changes, OF_MEMBERS), panel.frame["unique_id"].to_numpy())
 
 
 def _accused(finding: Finding, task: Task, rows: Sequence[Candidate]) -> list[Finding]:
@@ -227,13 +214,24 @@ class _Given(NamedTuple):
     knows: Knowledge
 
     @classmethod
-    def of(cls, task: Task, row: Candidate, panel: Panel, fold: Fold, origins: IntArray | None) -> "_Given":
-        """Prepare the windows of some origins (None: all), nothing of them taken from a cache."""
+    def of(
+        cls,
+        task: Task,
+        row: Candidate,
+        panel: Panel,
+        fold: Fold,
+        origins: IntArray | None,
+        asked: IntArray | None,
+    ) -> "_Given":
+        """Prepare the windows of some origins, and ask for the forecasts of some of them; None: of all.
+
+        Nothing is taken from a cache.
+        """
         prepared = task.prepare(panel, fold, row, origins, cached=False)
         windows = prepared.windows
         parts = Parts(*(task.select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
-        asked = windows if origins is None else windows.take(np.isin(windows.origin, origins))
-        return cls(panel, fold, prepared, parts, asked, task.knowledge(panel, fold))
+        forecast = _at(_at(windows, origins), asked)
+        return cls(panel, fold, prepared, parts, forecast, task.knowledge(panel, fold))
 
 
 @dataclass
@@ -286,7 +284,7 @@ class _Group:
         row = self._scaled_as
         scaled: Mapping[str, Stage] = {}
         if row is not None and not row.lookbacks and not (replaced & self.knows.fitted_on).any():
-            nobody = row._replace(model=OmegaConf.create(NOBODY))
+            nobody = row._replace(label=NOBODY["label"], model=OmegaConf.create(NOBODY))
             checkpoint = self.folder / "nobody.ckpt"
             learnt = fit(self.task, given.panel, nobody, given.prepared, given.parts, given.fold, checkpoint)
             scaled = {stage.name: stage for stage in _scaled(self.task, given, row, learnt)}
@@ -294,16 +292,86 @@ class _Group:
         for place, stage in enumerate(before[len(stages) :], len(stages)):
             if stage.subject is None:
                 stages.append(scaled.get(stage.name))
-            elif place != last[stage.subject] or (replaced & stage.fitted_on).any():
+            elif place != last[stage.subject] or (replaced & self.knows.chosen_on).any():
                 stages.append(None)
             else:
                 stages.append(_forecast(self.task, given, stage.subject, self.kept[stage.subject]))
         return stages
 
+    def changes(
+        self,
+        before: Sequence[Stage],
+        honest: _Given,
+        origins: IntArray | None,
+        asked: IntArray | None,
+        rng: np.random.Generator,
+    ) -> Iterator[Change]:
+        """Yield what becomes of the stages when the data are changed, in every way the task knows."""
+        task, panel, fold, n_fitted = self.task, honest.panel, honest.fold, 0
+        for changed in task.changes(panel, fold, rng):
+            there = [_there(rows, changed.rows) for rows in (origins, asked)]
+            given, replaced = _Given.of(task, self.rows[0], changed.panel, changed.fold, *there), changed.replaced
+            bound = not (replaced & self.knows.chosen_on).any()
+            alone = changed.rows is not None or not replaced.any()  # nothing else shows what this does
+            fits = bound and (n_fitted < TRIED or alone or task.cfg.audit == FULL)
+            n_fitted += fits
+            stages = self.fitted(given) if fits else self.unfitted(given, before, replaced)
+            yield Change(changed.name, replaced, stages, changed.rows)
+        tested = np.asarray(fold.role == TEST)
+        if not (tested & self.knows.chosen_on).any():
+            for name, given in _told_apart(task, honest):
+                stages = [_of_fit(stage) for stage in self.fitted(given)]
+                yield Change(name, tested, stages)
+        moved = task.past_replaced(panel, fold, rng)
+        altered = moved.panel.frame.ne(panel.frame).any(axis=1).to_numpy()
+        given = _Given.of(task, self.rows[0], moved.panel, moved.fold, origins, asked)
+        stages = self.unfitted(given, before, moved.replaced)
+        yield Change(moved.name, moved.replaced, stages, altered=altered)
+
     @cached_property
     def _scaled_as(self) -> Candidate | None:
         """The candidate whose scaled windows stand for those of all; None where nobody needs any."""
         return next((row for row in self.rows if needs_of(row).scaled), None)
+
+
+def _told_apart(task: Task, given: _Given) -> Iterator[tuple[str, _Given]]:
+    """Put training windows in the place of tested ones, and training windows whose targets are the opposite.
+
+    In the one case the setting errs least on tested windows that has learnt most, in the other one that has learnt
+    less: a choice by tested windows, which among few settings can be the same whatever else stands there, is not.
+    The opposite of a target lies as far from the forecast anyone can make, on its other side.
+    """
+    windows, parts = given.prepared.windows, given.parts
+    place = np.flatnonzero(np.isin(windows.origin, parts.test.origin))
+    if not len(parts.train.origin) or not place.size:
+        return
+    learnt = parts.train.take(np.resize(np.arange(len(parts.train.origin)), place.size))
+    _, simple = by_reference(task, given.panel, given.fold, parts.train, learnt)
+    moved = 2 * (simple - learnt.y)  # (n, H)
+    opposite = learnt._replace(y=learnt.y + moved, target=learnt.target + moved[:, :, None] / learnt.target.shape[2])
+    for name, others in (("training windows", learnt), ("the opposite of training windows", opposite)):
+        arrays = {
+            part: _put(array, place, getattr(others, part))
+            for part, array in windows._asdict().items()
+            if array is not None and part not in ("origin", "start")
+        }
+        changed = windows._replace(**arrays)
+        tested = task.select(changed, given.fold, TEST)
+        yield (
+            f"{name} are put in the place of the tested ones",
+            given._replace(prepared=given.prepared._replace(windows=changed), parts=parts._replace(test=tested)),
+        )
+
+
+def _put(array: Any, place: IntArray, others: Any) -> Any:
+    changed = np.array(array)
+    changed[place] = others
+    return changed
+
+
+def _of_fit(stage: Stage) -> Stage | None:
+    """Return a stage if it is made of what was fitted, and not of tested windows themselves."""
+    return stage if stage.subject is not None or stage.name in ("scaling", "augmentation") else None
 
 
 def _judged(task: Task, given: _Given, row: Candidate, fitted: Fitted) -> list[Stage]:
@@ -416,9 +484,22 @@ def _same_windows(used: Windows, again: Windows) -> Finding:
     return Finding("windows", "LEAKS", n, count, detail)
 
 
-def _there(origins: IntArray | None, rows: IntArray) -> IntArray | None:
-    """Return the origins that are left, by their number after rows were left out."""
-    return None if origins is None else np.searchsorted(rows, np.unique(origins[np.isin(origins, rows)]))
+def _some(origins: IntArray) -> IntArray:
+    """Return at most so many origins as are asked for forecasts, evenly spread."""
+    rows = np.unique(origins)
+    return rows[np.unique(np.linspace(0, rows.size - 1, ASKED).astype(int))]
+
+
+def _at(windows: Windows, origins: IntArray | None) -> Windows:
+    """Return the windows of some origins; None: all."""
+    return windows if origins is None else windows.take(np.isin(windows.origin, origins))
+
+
+def _there(origins: IntArray | None, rows: IntArray | None) -> IntArray | None:
+    """Return the origins that are left, by their number after rows were left out (None: none were)."""
+    if origins is None or rows is None:
+        return origins
+    return np.searchsorted(rows, np.unique(origins[np.isin(origins, rows)]))
 
 
 def _shortened(node: Any) -> Any:

@@ -22,7 +22,7 @@ from data.panel import DataError
 from models.allocation import Quantiles
 from models.blend import Blend, blended, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs, Refittable
+from models.model import Inputs, Model, Refittable
 from models.restored_error import RestoredError
 from pipeline.fitted import Fitted, newest, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
@@ -268,11 +268,16 @@ def _blended(
         return fitted, own
     if not len(held_out.origin):
         return fitted, own
-    reference, asked = reference_of(task), rows_of(panel, held_out)
-    reference.fit(Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, asked))
-    simple = reference.predict(Inputs(held_out, None, asked))
+    reference, simple = by_reference(task, panel, fold, parts.train, held_out)
     blend = Blend(blending_weight(held_out.y, own, simple), reference)
     return fitted._replace(blend=blend), blended(own, simple, blend.weight)
+
+
+def by_reference(task: Task, panel: Panel, fold: Fold, train: Windows, windows: Windows) -> tuple[Model, FloatArray]:
+    """Fit the forecast anyone can make on training windows; return it and its forecasts ``(n, H)`` of others."""
+    reference, asked = reference_of(task), rows_of(panel, windows)
+    reference.fit(Inputs(train, None, _training_rows(panel, fold)), Inputs(windows, None, asked))
+    return reference, reference.predict(Inputs(windows, None, asked))
 
 
 def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:

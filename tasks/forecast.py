@@ -150,6 +150,10 @@ class Forecast:
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
+        return list(self._rows)
+
+    @cached_property
+    def _rows(self) -> list[Candidate]:
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled

@@ -158,7 +158,9 @@ def test_values_a_constructor_refuses_come_with_all_other_faults():
 
 def test_every_stage_that_cannot_leak_is_told_with_all_other_faults_of_a_command_line():
     with pytest.raises(ConfigError) as caught:
-        prepared(["model.network.hiden=3", "split.tset=0.2", "expected_leaks=[decomp,splt,scaling]"])
+        prepared(
+            ["experiment=sp500", "model.network.hiden=3", "split.tset=0.2", "expected_leaks=[decomp,splt,scaling]"]
+        )
     told = str(caught.value).splitlines()[1:]
     assert len(told) == 3
     for name in ("'hidden'", "'test'", "has decomp, splt, which is none of split, "):
