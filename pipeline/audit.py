@@ -47,6 +47,7 @@ NOBODY = {"_target_": "models.nobody.Nobody", "label": "nobody"}
 ASKED = 256  # windows whose forecasts are compared, at most, unless all are asked for
 BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
 """How long the audit trains: long enough to show what has been looked at."""
+FEW = 32  # windows of a batch, at most
 
 
 def audit(
@@ -196,6 +197,7 @@ def brief(cfg: DictConfig) -> DictConfig:
     settings: Any = OmegaConf.to_container(cfg)
     for group in ("features", "augmentation", "model", "baselines", "trainer"):
         settings[group] = _shortened(settings.get(group))
+    settings["batch_size"] = min(settings["batch_size"], FEW)
     settings["trainer"] |= {"limit_train_batches": BRIEF["limit_train_batches"], "devices": 1, "strategy": "auto"}
     short = OmegaConf.create(settings)
     assert isinstance(short, DictConfig)
