@@ -9,7 +9,7 @@ from data.contracts import REMAINING, SERIES, TOTAL, Kind
 from data.known import KNOWN
 from data.panel import listed
 from evaluation.intervals.own import OwnQuantiles
-from models.allocation import Quantiles
+from models.allocation import Quantiles, Separate
 from pipeline.combination import combines
 from runtime.build import ConfigError, as_message, build, class_of
 from runtime.faults import meant
@@ -36,7 +36,7 @@ def check_task(task: Task) -> None:
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     faults += _combination(task) + _augmented(cfg) + _quantiles(cfg)
-    faults += _beside(task)
+    faults += _beside(task) + _unsummed(task)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -116,6 +116,22 @@ def _augmented(cfg: DictConfig) -> list[str]:
     nodes = [cfg.model, *(cfg.baselines or {}).values()]
     named = dict.fromkeys(str(node.label) for node in nodes if cast(Any, class_of(node._target_)).needs.real)
     return [f"{label} learns from real windows alone; set augmentation=identity." for label in named]
+
+
+def _unsummed(task: Task) -> list[str]:
+    """Find models with a network a component where the target has none: the features of a cell do not add up to it."""
+    if task.question.kind == SERIES:
+        return []
+    faults = []
+    for node in (task.cfg.model, *(task.cfg.baselines or {}).values()):
+        kind = class_of(node.component._target_) if node.get("component") else None
+        if kind is not None and issubclass(kind, Separate):
+            choice = kind.__name__.lower()
+            faults.append(
+                f"{node.label}: model/component={choice} gives each component a network and adds up what they say, "
+                f"and features of a cell do not add up to its life.  Choose model/component=joint or ensemble."
+            )
+    return list(dict.fromkeys(faults))
 
 
 def _quantiles(cfg: DictConfig) -> list[str]:

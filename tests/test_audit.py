@@ -566,6 +566,11 @@ def test_the_model_of_a_run_comes_first_even_where_it_is_among_the_baselines(con
         (["experiment=smoke", "features=rolling"], "task=forecast has no use for features"),
         (["experiment=battery", "intervals=adaptive"], "intervals=Adaptive is for the next values of series only"),
         (["experiment=battery", "horizon=5"], "set horizon=1"),
+        (["experiment=battery", "model/component=separate"], "features of a cell do not add up to its life"),
+        (
+            ["experiment=battery", "model=ridge", "model/component=branches"],
+            "Ridge: model/component=branches gives each",
+        ),
         (
             ["experiment=battery", "scaling=minmax", "~scaling.clip"],
             "MinMax is for the next values of series",
