@@ -196,6 +196,7 @@ def brief(cfg: DictConfig) -> DictConfig:
     for group in ("features", "augmentation", "model", "baselines", "trainer"):
         settings[group] = _shortened(settings.get(group))
     settings["trainer"] |= {"limit_train_batches": BRIEF["limit_train_batches"], "devices": 1, "strategy": "auto"}
+    settings["trainer"]["enable_checkpointing"] = False  # nobody goes on with a brief training
     short = OmegaConf.create(settings)
     assert isinstance(short, DictConfig)
     return short

@@ -410,7 +410,7 @@ def _train(
     torch.set_num_threads(cfg.threads)
     history = History()
     callbacks = [*watching, *(build(node) for node in cfg.callbacks.values())]
-    callbacks += [history, ResumePoint(checkpoint)]
+    callbacks += [history, *([ResumePoint(checkpoint)] if cfg.trainer.get("enable_checkpointing", True) else [])]
     if watched():
         callbacks.append(EpochBar(label))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)

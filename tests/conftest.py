@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,25 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from data.contracts import FloatArray, Panel
 from data.panel import validated
 from runtime.command_line import CONF, folder_of
+from tests import composing
 
 ROOT = Path(CONF).parent
+composing.quick()
+os.environ["LOKY_MAX_CPU_COUNT"] = (
+    "1"  # a worker process imports everything first: those tests that need one ask for it
+)
 OmegaConf.register_new_resolver("folder_of", folder_of, replace=True)
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while modules are imported and tests are found: hardly any of it goes."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there now out of every later collection."""
+    gc.freeze()
+    gc.enable()
 
 
 def choices(group: str) -> list[str]:

@@ -448,7 +448,7 @@ def remaining_life_among_the_inputs(plant):
         (ridge_that_knows_the_remaining_life, "forecast", []),
         (remaining_life_among_the_inputs, "inputs", []),
         (scaled_by_all_cells, "scaling", []),
-        (features_of_all_cells, "features", ["features=paper2_plain", "features.steps.codes.autoencoder.epochs=1"]),
+        (features_of_all_cells, "features", ["features=factors"]),
         (length_of_the_record, "inputs", []),
         (centred_rolling_mean, "inputs", []),
     ],

@@ -158,6 +158,8 @@ def folder(tmp_path_factory):
         "model=ridge",
         "model.alpha=1e-3",
         "baselines=naive",
+        "source.n_steps=300",
+        "scope.history=64",
         "combination=inverse_mse",
         "audit=none",
     ]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from tests.commands import Done, run, spawn, stopped_at_a_checkpoint
+from tests.commands import Done, run, stopped_at_a_checkpoint
 
 SMOKE = ["experiment=smoke", "scope.history=128"]  # of so short windows ICEEMDAN is cheap
 SMALL = ["experiment=smoke", "decomposition=wavelet_packet", "baselines=naive"]
@@ -199,7 +199,7 @@ def test_a_corrupt_checkpoint_is_told_and_trained_again(killed, tmp_path):
     shutil.copytree(killed / "run", tmp_path / "run")
     (checkpoint,) = (tmp_path / "run" / "unfinished").glob("*.ckpt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    resumed = spawn("train.py", f"resume={tmp_path}/run")
+    resumed = run("train.py", f"resume={tmp_path}/run")
     assert resumed.returncode == 0, resumed.stderr
     assert "cannot be read" in resumed.stderr
 
