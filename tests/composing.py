@@ -14,12 +14,14 @@ from typing import Any
 
 from hydra._internal import defaults_list
 from hydra._internal.config_repository import ConfigRepository
-from omegaconf import base, grammar_parser
+from omegaconf import DictConfig, base, grammar_parser
 
 LOAD = ConfigRepository.load_config
 NAMES = defaults_list._create_interpolation_map
 PARSE = grammar_parser.parse
 
+kept: dict[Any, DictConfig] = {}
+"""What ``tests.conftest`` has composed, by the words."""
 _files: dict[Any, Any] = {}
 _parsed = cache(PARSE)
 
@@ -34,12 +36,14 @@ def quick() -> None:
 @contextmanager
 def plain() -> Iterator[None]:
     """Compose as Hydra does."""
+    kept.clear()
     ConfigRepository.load_config = LOAD
     defaults_list._create_interpolation_map = NAMES
     base.parse = PARSE
     try:
         yield
     finally:
+        kept.clear()
         quick()
 
 

@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +43,17 @@ def choices(group: str) -> list[str]:
 
 
 def composer(folder: Path) -> Callable[..., DictConfig]:
-    """Return what composes the configuration that ``python train.py <overrides>`` would run."""
+    """Return what composes the configuration that ``python train.py <overrides>`` would run, once for all who ask."""
 
     def _configure(*overrides: str) -> DictConfig:
+        key = overrides, os.environ.get("MODECAST_DATA")
+        if key not in composing.kept:
+            composing.kept[key] = _composed(*overrides)
+        cfg = deepcopy(composing.kept[key])
+        cfg.folder = str(folder)
+        return cfg
+
+    def _composed(*overrides: str) -> DictConfig:
         with initialize_config_dir(CONF, version_base="1.3"):
             cfg = compose("train", overrides=list(overrides), return_hydra_config=True)
         with open_dict(cfg):

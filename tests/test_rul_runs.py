@@ -206,13 +206,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
             "augmentation=auto",
             "refit=none",
             "task.start=birth",
+            "task.train_every=2",
             "augmentation.inner.generator.max_steps=20",
             "features=paper2",
             "features.steps.codes.autoencoder.epochs=1",
             "features.steps.clusters.candidates=[2,3]",
         ],
         [NARROW, "model/component=quantiles"],
-        ["model=ridge"],
+        ["model=ridge", "audit=none"],  # test_audit.py has it
     ],
     ids=["auto", "quantiles", "ridge"],
 )

@@ -1,8 +1,5 @@
 """Scores of intervals, against the package scoringrules and numbers worked out by hand."""
 
-import sys
-from types import ModuleType
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,23 +44,17 @@ def test_scores_are_those_worked_out_by_hand() -> None:
     assert (row["n"], row["missing"]) == (4, 0)
 
 
-@pytest.fixture(scope="module")
-def scoringrules() -> ModuleType:
-    """The package without its compiled loops: they would be compiled for seconds, at every import."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "numba", None)
-        return pytest.importorskip("scoringrules")
-
-
 @pytest.mark.parametrize("level", [80, 95])
-def test_winkler_score_is_that_of_scoringrules(scoringrules: ModuleType, level: int) -> None:
+def test_winkler_score_is_that_of_scoringrules(level: int) -> None:
+    scoringrules = pytest.importorskip("scoringrules")
     rows = table()
     expected = scoringrules.interval_score(rows["y"], rows[f"lo_{level}"], rows[f"hi_{level}"], 1 - level / 100)
     found = interval_scores(rows).set_index("level").loc[level, "winkler"]
     assert found == pytest.approx(np.mean(expected), abs=1e-9)
 
 
-def test_crps_is_that_of_scoringrules_from_quantiles_and_as_weighted_interval_score(scoringrules: ModuleType) -> None:
+def test_crps_is_that_of_scoringrules_from_quantiles_and_as_weighted_interval_score() -> None:
+    scoringrules = pytest.importorskip("scoringrules")
     rows = table()
     quantiles = rows[["lo_95", "lo_80", "y_hat", "hi_80", "hi_95"]].to_numpy()
     of_quantiles = scoringrules.crps_quantile(rows["y"].to_numpy(), quantiles, np.array([0.025, 0.1, 0.5, 0.9, 0.975]))
@@ -80,9 +71,8 @@ def test_crps_is_that_of_scoringrules_from_quantiles_and_as_weighted_interval_sc
 
 
 @pytest.mark.parametrize("share", [0.025, 0.5, 0.9])
-def test_quantile_loss_is_that_of_scoringrules_and_least_at_the_quantile(
-    scoringrules: ModuleType, share: float
-) -> None:
+def test_quantile_loss_is_that_of_scoringrules_and_least_at_the_quantile(share: float) -> None:
+    scoringrules = pytest.importorskip("scoringrules")
     y = np.random.default_rng(1).standard_normal(2001)
     expected = scoringrules.quantile_score(y, np.full(y.size, 0.3), share)
     np.testing.assert_allclose(pinball(y, np.full(y.size, 0.3), share), expected, atol=1e-12)
