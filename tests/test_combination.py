@@ -158,7 +158,6 @@ def folder(tmp_path_factory):
         "model=ridge",
         "model.alpha=1e-3",
         "baselines=naive",
-        "source.n_steps=450",
         "scope.history=64",
         "combination=inverse_mse",
         "audit=none",

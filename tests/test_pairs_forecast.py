@@ -11,7 +11,7 @@ FIXED = [
 ]
 SETTINGS = {"horizon": ["1", "3"], "seeds": ["1", "2"], "audit": ["sampled", "none"]}
 
-ROWS = 4  # of the covering array; python -m tests.pairs runs all of them, for half an hour
+ROWS = 6  # of the covering array; python -m tests.pairs runs all of them, for half an hour
 
 
 def test_every_pair_of_choices_works_or_is_refused(configure, tmp_path, monkeypatch):
