@@ -12,6 +12,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data.contracts import Batch
 from data.gathered import Gathered
 
+AT_ONCE = 256
+"""Steps of which Lightning knows nothing: its hooks cost no more than one of them, and a run asked to end does soon."""
+
 
 class Rows(Dataset[Batch]):
     """All windows as tensors resident on a device; one look-up fetches a whole batch there.
@@ -46,7 +49,7 @@ class Rows(Dataset[Batch]):
 
 
 class Steps:
-    """The batches of an epoch, each fetched when its step is taken."""
+    """Some batches of an epoch, each fetched when its step is taken."""
 
     def __init__(self, rows: Rows, order: Sequence[Tensor]) -> None:
         self.rows, self.order = rows, order
@@ -55,8 +58,8 @@ class Steps:
         return map(self.rows.__getitem__, self.order)
 
 
-class Epochs(Dataset[Steps]):
-    """All steps of an epoch in one item."""
+class ManySteps(Dataset[Steps]):
+    """Many batches in one item."""
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -97,8 +100,8 @@ class BatchOrder(Sampler[Tensor]):
         yield from batches[rank::n_processes]
 
 
-class WholeEpoch(Sampler[list[Tensor]]):
-    """All batches of an epoch at once, in their order."""
+class ManyAtOnce(Sampler[list[Tensor]]):
+    """Batches in their order, up to ``AT_ONCE`` of them together."""
 
     def __init__(self, order: BatchOrder) -> None:
         self.order = order
@@ -108,16 +111,18 @@ class WholeEpoch(Sampler[list[Tensor]]):
         self.order.set_epoch(epoch)
 
     def __len__(self) -> int:
-        return 1
+        return -(-len(self.order) // AT_ONCE)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        yield list(self.order)
+        batches = list(self.order)
+        for start in range(0, len(batches), AT_ONCE):
+            yield batches[start : start + AT_ONCE]
 
 
 class FoldData(pl.LightningDataModule):
     """Loaders over the training and validation windows, which lie where the network is trained.
 
-    A module that takes its steps itself (``automatic_optimization`` is False) is given all of an epoch at once.
+    A module that takes its steps itself (``automatic_optimization`` is False) is given many batches at once.
 
     Parameters
     ----------
@@ -140,7 +145,7 @@ class FoldData(pl.LightningDataModule):
         order = BatchOrder(len(rows), self.batch_size, self.seed, rows.chosen_on)
         if self.trainer is None or self.trainer.lightning_module.automatic_optimization:
             return _loader(rows, order)
-        return _loader(Epochs(rows), WholeEpoch(order))
+        return _loader(ManySteps(rows), ManyAtOnce(order))
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Return batches in time order, or no loader where nothing is held out."""

@@ -24,8 +24,8 @@ class Forecaster(Trained, pl.LightningModule):
     The losses add and an optimiser such as Adam works number by number, so every network takes
     the steps it would take alone.  Losses are logged once an epoch: logging every step costs
     more than the step of a network this small.  So do Lightning's hooks before and after every
-    step: where nobody listens to them and a step is nothing but a step (``uninterrupted``), an epoch
-    is one training step of Lightning.  The numbers are the same, to the bit.
+    step: where nobody listens to them and a step is nothing but a step (``uninterrupted``), many of them
+    are one training step of Lightning.  The numbers are the same, to the bit.
 
     Shapes
     ------
@@ -108,21 +108,26 @@ class Forecaster(Trained, pl.LightningModule):
         _fill_new_memory(True)
 
     def training_step(self, given: Batch | Iterable[Batch], _: int) -> Tensor | None:
-        """Return the sum of the networks' losses of a batch, or take all steps of an epoch."""
+        """Return the sum of the networks' losses of a batch, or take a step on each of many batches."""
+        total = None
         if self.automatic_optimization:
             assert isinstance(given, Batch)
             total = self._added(given)
-            if self.trainer.is_last_batch:
-                self._log_training()
-            return total
-        optimizer = self.trainer.optimizers[0]  # as it is: what Lightning wraps around it takes longer than it does
-        for batch in given:
-            optimizer.step(partial(self._gradients, optimizer, batch))
-        optimizer.zero_grad()
-        for scheduler in (config.scheduler for config in self.trainer.lr_scheduler_configs):
-            scheduler.step()
-        self._log_training()
-        return None
+        else:
+            optimizer = self.trainer.optimizers[0]  # as it is: what Lightning wraps around it takes longer than it does
+            for batch in given:
+                optimizer.step(partial(self._gradients, optimizer, batch))
+        if self.trainer.is_last_batch:
+            loss = self._mean_of(self._train).mean()
+            self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=1)
+            self._lower_rate()
+        return total
+
+    def _lower_rate(self) -> None:
+        """Let the learning rate decay after an epoch whose steps Lightning has not taken."""
+        if not self.automatic_optimization:
+            for config in self.trainer.lr_scheduler_configs:
+                config.scheduler.step()
 
     def _gradients(self, optimizer: Optimizer, batch: Batch) -> Tensor:
         """Compute the gradients of a batch and return the sum of the networks' losses."""
@@ -136,10 +141,6 @@ class Forecaster(Trained, pl.LightningModule):
         losses = self._losses_of(self(batch.past, batch.extra), batch)  # (K,)
         self._train.add(losses.detach(), len(batch.past))
         return losses.sum()
-
-    def _log_training(self) -> None:
-        loss = self._mean_of(self._train).mean()
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=1)
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
         """Collect the networks' losses; the scaled forecasts ``(K, B, H)`` are for callbacks."""

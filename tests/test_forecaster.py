@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks import gpu
+from data import datamodule
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import LastValue
@@ -306,7 +307,9 @@ class Listening(pl.Callback):
 
 
 @pytest.mark.parametrize("make", [small, noisy, decaying], ids=["CNN-LSTM-AM", "dropout", "decay"])
-def test_an_epoch_taken_at_once_has_the_bits_of_one_step_after_another(make):
+def test_steps_taken_at_once_have_the_bits_of_one_after_another(make, monkeypatch):
+    monkeypatch.setattr(datamodule, "AT_ONCE", 3)  # of four steps an epoch
+
     def fit(*more):
         torch.manual_seed(0)
         model, history, rates = make(), History(), Rates()
@@ -376,6 +379,7 @@ def test_the_steps_of_an_epoch_stay_on_the_device(name, monkeypatch):
         optimizers=[torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)],
         lr_scheduler_configs=[],
         lightning_module=model,
+        is_last_batch=True,
     )
     model.trainer, model.automatic_optimization = trainer, False
     logged = {}
