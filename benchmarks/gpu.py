@@ -15,7 +15,6 @@ import warnings
 from functools import partial
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.training import BATCH, LOOKBACK, NETWORKS, Loop, a_step, fit, fit_peer, made
@@ -46,7 +45,7 @@ def kernels(name: str, component: str, n_components: int) -> tuple[float, float]
         for _ in range(LOOKED_AT):
             loop.step(past, target)
         torch.cuda.synchronize()
-    ran = [event for event in seen.events() if event.device_type == DeviceType.CUDA]
+    ran = [event for event in seen.events() if event.device_type.name == "CUDA"]
     busy = sum(event.self_device_time_total for event in ran) / 1e6  # [s]
     return len(ran) / LOOKED_AT, busy / seconds
 

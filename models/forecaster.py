@@ -114,7 +114,9 @@ class Forecaster(Trained, pl.LightningModule):
             assert isinstance(given, Batch)
             total = self._added(given)
         else:
-            optimizer = self.trainer.optimizers[0]  # as it is: what Lightning wraps around it takes longer than it does
+            optimizer: Any = self.trainer.optimizers[
+                0
+            ]  # as it is: what Lightning wraps around it takes longer than it does
             for batch in given:
                 optimizer.step(partial(self._gradients, optimizer, batch))
         if self.trainer.is_last_batch:
@@ -126,8 +128,9 @@ class Forecaster(Trained, pl.LightningModule):
     def _lower_rate(self) -> None:
         """Let the learning rate decay after an epoch whose steps Lightning has not taken."""
         if not self.automatic_optimization:
-            for config in self.trainer.lr_scheduler_configs:
-                config.scheduler.step()
+            schedulers: list[Any] = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+            for scheduler in schedulers:
+                scheduler.step()
 
     def _gradients(self, optimizer: Optimizer, batch: Batch) -> Tensor:
         """Compute the gradients of a batch and return the sum of the networks' losses."""
@@ -203,8 +206,14 @@ STEP_HOOKS = (
 """What a callback overrides to be called at every step."""
 
 
-def uninterrupted(trainer: pl.Trainer) -> bool:
-    """Say whether nothing but steps happens in an epoch: one device, single precision, nobody counts or clips them."""
+def uninterrupted(trainer: Any) -> bool:
+    """Say whether nothing but steps happens in an epoch: one device, single precision, nobody counts or clips them.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of Lightning, which sets some of these where its types do not tell.
+    """
     whole = (trainer.limit_train_batches, trainer.val_check_interval)  # 1.0 of an epoch; 1 is one batch
     return (
         isinstance(trainer.strategy, SingleDeviceStrategy)
