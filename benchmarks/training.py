@@ -81,7 +81,7 @@ def fit(
     """Train as train.py does, without its checkpoints: an epoch is ``STEPS`` steps and 32 validation windows."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settings = compose("trainer/default").trainer
-    settings |= {"max_epochs": epochs, "enable_checkpointing": False, "accelerator": accelerator}
+    settings.update({"max_epochs": epochs, "enable_checkpointing": False, "accelerator": accelerator})
     data = FoldData(noise(STEPS * BATCH, n_components), noise(BATCH, n_components), BATCH, seed=0)
     trainer = build(settings, callbacks=[BestWeights(None), History(), *callbacks])
     trainer.fit(made(name, component, n_components), data)
