@@ -425,6 +425,7 @@ def _train(
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)
     data = FoldData(batch, validation, cfg.batch_size, cfg.seed)
     trainer.fit(model, data, ckpt_path=_readable(checkpoint), weights_only=True)
+    model.to(trainer.strategy.root_device)  # Lightning takes it away; forecasts are made where it was trained
     return history.epochs or _epochs_in(checkpoint)
 
 
