@@ -167,6 +167,9 @@ class Windows(NamedTuple):
     """``(n, L + H, Z)`` what is known ahead, of the lookback and of the targets; None: nothing."""
     start: IntArray | None = None
     """``(n,)`` how many cycles of the beginning of its cell are hidden from a window [cycles]; None: none of any."""
+    channels: FloatArray | None = None
+    """``(n, L, 2 (C - 1))`` instantaneous amplitude and frequency of the components, made of those of the same window
+    and of nothing else; None: not asked for."""
 
     def take(self, rows: NDArray[Any] | slice) -> "Windows":
         """Return some windows, by their numbers, by a mask or as a slice."""
@@ -195,8 +198,8 @@ class Batch(NamedTuple):
     target: Any
     """``(B, H, C + 1)``: each component, and last their sum, each on its own scale."""
     extra: Any = None
-    """``(B, L, E)`` covariates of the lookback, each on its own scale, and behind them what is known ahead, H steps
-    earlier: the last step shows that of the last target.  None: there are none."""
+    """``(B, L, E)`` covariates of the lookback and the channels of its components, each on its own scale, and behind
+    them what is known ahead, H steps earlier: the last step shows that of the last target.  None: there are none."""
 
     def take(self, rows: Any) -> "Batch":
         """Return some windows, by their numbers, by a mask or as a slice."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from data.contracts import Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
 from data.decomposition.batch import tails
 from data.decomposition.series import confirm_sum
-from data.gathered import held, sliding, too_many
+from data.gathered import held, newest_steps, sliding, too_many
 from data.panel import DataError
 
 _SAMPLED = 4
@@ -540,6 +540,17 @@ def all_of_role(origins: IntArray, fold: Fold, role: int, reach: int) -> NDArray
     for step in range(1, reach + 1):
         own &= fold.role[origins + step] == role
     return own
+
+
+def newest(windows: Windows, lookback: int) -> Windows:
+    """Return windows that look back upon their newest steps alone."""
+    beside, known, channels = windows.covariates, windows.known, windows.channels
+    return windows._replace(
+        past=newest_steps(windows.past, lookback),
+        covariates=None if beside is None else newest_steps(beside, lookback),
+        known=None if known is None else newest_steps(known, lookback + known.shape[1] - windows.past.shape[1]),
+        channels=None if channels is None else newest_steps(channels, lookback),
+    )
 
 
 def _rows(rows: IntArray) -> IntArray | slice:

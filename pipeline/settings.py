@@ -101,6 +101,13 @@ def _beside(task: Task) -> list[str]:
         if name not in KNOWN
     ]
     covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
+    if cfg.get("channels") is not None:
+        covariates.append("channels")
+        if build(cfg.decomposition).n_components == 1:
+            faults.append(
+                f"channels tell how each component swings, but decomposition={cfg.names.decomposition} has a single "
+                f"one.  Choose a decomposition, or take channels out."
+            )
     if covariates and not build(cfg.augmentation).covariates:
         faults.append(
             f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "

@@ -26,8 +26,8 @@ from evaluation.rows import named
 
 Verdict = Literal["causal", "causal to rounding", "LEAKS", "not audited"]
 STAGES = (
-    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition", "targets",
-    "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
+    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition",
+    "channels", "targets", "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
 )  # fmt: skip
 """Stages of a run, as ``docs/leakage.md`` describes them: what ``expected_leaks`` may name."""
 INHERITED = "changes with it"

@@ -77,10 +77,11 @@ class Stream:
             or not isinstance(task.target, Level)
             or task.target.over > 1
             or panel.covariates
+            or task.cfg.get("channels") is not None
         ):
             raise DataError(
-                "A stream goes on with series that are forecast as they are, without covariates.  Call predict with "
-                "the longer table."
+                "A stream goes on with series that are forecast as they are, without covariates or channels.  Call "
+                "predict with the longer table."
             )
         if fingerprint(panel) != loaded.card["data"]["sha256"]:
             raise DataError(
