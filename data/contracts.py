@@ -383,6 +383,15 @@ class BatchDecomposition(Protocol):
         ...
 
 
+@runtime_checkable
+class JointDecomposition(Protocol):
+    """A decomposition that sees a series together with the covariates that are known at its steps."""
+
+    def together(self, channels: FloatArray) -> FloatArray:
+        """Map ``(time, 1 + X)``, the series first, to the components of the series ``(n_components, time)``."""
+        ...
+
+
 class Scope(Protocol):
     """Decide what a decomposition may see when it prepares the inputs of a forecast."""
 
@@ -401,6 +410,8 @@ class Scope(Protocol):
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of the ``keep`` points up to each of some ends, ``(end, C, keep)``.
+
+        A ``JointDecomposition`` may be handed ``(time, 1 + X)``: the series and its covariates.
 
         An end is the index of the last point known; none lies before ``keep - 1``.
         """

@@ -27,6 +27,7 @@ from data.contracts import (
     Windows,
 )
 from data.decomposition.analytic import Analytic
+from data.decomposition.batch import components_of
 from data.panel import DataError, listed, long_enough, shown_date
 from data.targets.level import Level
 from data.targets.log_range import LogRange
@@ -36,6 +37,7 @@ from data.windows import (
     cut,
     cut_at,
     first_end,
+    last_handed,
     latest,
     newest,
     origins,
@@ -377,12 +379,12 @@ class Forecast:
 
     def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
         """Return the components of the last series, as the model saw them last."""
-        first, series = list(panel.series())[-1]
         decomposition: Decomposition = build(self.cfg.decomposition)
+        first, series = last_handed(panel, decomposition)
         scope: Scope = build(self.cfg.scope)
         seen = series[-scope.history :] if scope.causal and scope.history else series
-        rows = {f"c{number + 1}": component for number, component in enumerate(decomposition(seen))}
-        dates = panel.frame["ds"].iloc[first + series.size - seen.size : first + series.size]
+        rows = {f"c{number + 1}": component for number, component in enumerate(components_of(decomposition, seen))}
+        dates = panel.frame["ds"].iloc[first + len(series) - len(seen) : first + len(series)]
         return {"components": pd.DataFrame({"ds": np.asarray(dates), **rows})}
 
     def checks(self, panel: Panel, folds: Sequence[Fold]) -> list[Finding]:
