@@ -228,7 +228,7 @@ class Forecast:
     def _channels_of(self, candidate: Candidate) -> Analytic | None:
         """Return what puts channels beside the components of a candidate; None where it has a single component."""
         node = self.cfg.get("channels")
-        if node is None or build(candidate.decomposition).n_components == 1:
+        if not node or build(candidate.decomposition).n_components == 1:
             return None
         return cast(Analytic, build(node))
 

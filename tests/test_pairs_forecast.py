@@ -9,7 +9,7 @@ FIXED = [
     "parallel.n_jobs=1",
     "audit=none",
 ]
-SETTINGS = {"channels": ["null", "hilbert"], "horizon": ["1", "3"], "seeds": ["1", "2"], "audit": ["sampled", "none"]}
+SETTINGS = {"horizon": ["1", "3"], "seeds": ["1", "2"], "audit": ["sampled", "none"]}
 
 SHARE = 32  # python -m tests.pairs runs all rows, for half an hour
 

@@ -77,7 +77,7 @@ class Stream:
             or not isinstance(task.target, Level)
             or task.target.over > 1
             or panel.covariates
-            or task.cfg.get("channels") is not None
+            or task.cfg.get("channels")
         ):
             raise DataError(
                 "A stream goes on with series that are forecast as they are, without covariates or channels.  Call "
