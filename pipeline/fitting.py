@@ -30,7 +30,7 @@ from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
 from runtime.history import History
-from runtime.progress import watched
+from runtime.progress import alive, watched
 from runtime.resume_point import ResumePoint
 from tasks.task import NO_AUGMENTATION, Candidate, Prepared, Task, needs_of
 
@@ -381,10 +381,12 @@ def _fit(
     model, needs = fitted.model, fitted.model.needs
     rows = _training_rows(panel, fold)
     if not needs.scaled:
-        model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
+        with alive(candidate.label):
+            model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
     of = task.synthetic_from(prepared.windows, parts.train)
-    batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions, of)
+    with alive(f"{candidate.label}, synthetic windows"):
+        batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions, of)
     held_out = fitted.inputs(parts.validation, rows_of(panel, parts.validation))
     assert held_out.batch is not None
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
@@ -394,7 +396,8 @@ def _fit(
         watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation)), *extra]
         losses = _train(cfg, model, candidate.label, *given, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
-    model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+    with alive(candidate.label):
+        model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)
 
 

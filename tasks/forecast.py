@@ -322,7 +322,7 @@ class Forecast:
         """Return forecasts ``(n, H)`` and the ends of own intervals as a Forecasts table, one row a target."""
         n_windows, horizon = windows.y.shape
         origin = np.repeat(windows.origin, horizon)
-        step = np.tile(self._steps(), n_windows)
+        step = np.tile(self.steps(), n_windows)
         ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
         columns = {
             "unique_id": ids[origin],
@@ -353,7 +353,7 @@ class Forecast:
             notes=notes if given == AUTO else (),
         )
 
-    def _steps(self) -> IntArray:
+    def steps(self) -> IntArray:
         """Return how far ahead each target lies; of a mean over several steps its last one."""
         steps = 1 + np.arange(self.cfg.horizon)
         return steps if self.target.over == 1 else np.array([self.target.over])
@@ -579,7 +579,7 @@ class Forecast:
         rhythms: dict[bytes, Any] = {}  # of series with the same dates the next ones are the same
         doubts: dict[str, list[str]] = {}
         told: dict[bytes, str | None] = {}
-        ahead, steps = [], self._steps()
+        ahead, steps = [], self.steps()
         for last in windows.origin:
             own = slice(first_row(ids, last), last + 1)
             known, key = dates.iloc[own], codes[own].tobytes()

@@ -20,6 +20,7 @@ from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
+from runtime.progress import alive
 from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
 from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
@@ -149,7 +150,8 @@ class RUL(OfCells):
         table = as_table(panel)
         learnt = np.asarray(fold.role == TRAIN) | self.before_split
         target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
-        features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
+        with alive("Features"):
+            features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
         windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
         known = np.isin(fold.role, (TRAIN, VALIDATION))
         copies = later_windows(panel, table, features, known, self.hidden, self.cfg.lookback)
