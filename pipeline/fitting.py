@@ -23,7 +23,7 @@ from data.windows import newest
 from models.allocation import Quantiles
 from models.blend import Blend, blended, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs, Refittable
+from models.model import Inputs, Model, Refittable
 from models.restored_error import RestoredError
 from pipeline.fitted import Fitted, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
@@ -190,13 +190,13 @@ def learn(
         They watch the training of a network where it is one: not those of several lookbacks or ``augmentation=auto``.
     """
     if not candidate.lookbacks:
-        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
+        learnt = fit(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
         return _settled(task, panel, fold, candidate, parts, learnt)
     tried = []
     for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
         seen = Parts(*(newest(windows, lookback) for windows in parts))
         own, row = checkpoint.with_name(f"{checkpoint.stem}_{lookback}.ckpt"), candidate._replace(lookback=lookback)
-        learnt = _augmented(task, panel, row, prepared, seen, fold, own)
+        learnt = fit(task, panel, row, prepared, seen, fold, own)
         own.unlink(missing_ok=True)
         learnt = learnt._replace(fitted=learnt.fitted._replace(lookback=lookback))
         tried.append((_error(learnt, panel, parts.validation), lookback, learnt))
@@ -213,7 +213,7 @@ def _error(learnt: Learnt, panel: Panel, windows: Windows) -> float:
     return error if np.isfinite(error) else np.inf
 
 
-def _augmented(
+def fit(
     task: Task,
     panel: Panel,
     candidate: Candidate,
@@ -269,11 +269,16 @@ def _blended(
         return fitted, own
     if not len(held_out.origin):
         return fitted, own
-    reference, asked = reference_of(task), rows_of(panel, held_out)
-    reference.fit(Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, asked))
-    simple = reference.predict(Inputs(held_out, None, asked))
+    reference, simple = by_reference(task, panel, fold, parts.train, held_out)
     blend = Blend(blending_weight(held_out.y, own, simple), reference)
     return fitted._replace(blend=blend), blended(own, simple, blend.weight)
+
+
+def by_reference(task: Task, panel: Panel, fold: Fold, train: Windows, windows: Windows) -> tuple[Model, FloatArray]:
+    """Fit the forecast anyone can make on training windows; return it and its forecasts ``(n, H)`` of others."""
+    reference, asked = reference_of(task), rows_of(panel, windows)
+    reference.fit(Inputs(train, None, _training_rows(panel, fold)), Inputs(windows, None, asked))
+    return reference, reference.predict(Inputs(windows, None, asked))
 
 
 def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:

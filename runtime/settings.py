@@ -72,13 +72,19 @@ def some_of(names: Collection[str]) -> Rule:
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             return "must be a list of names, such as [decomposition]."
         strangers = [name for name in value if names and name not in names]
-        return (
-            f"has {strangers[0]}, which is none of {', '.join(names)}.  {meant(strangers[0], names)}".strip()
-            if (strangers)
-            else None
-        )
+        if not strangers:
+            return None
+        hints = dict.fromkeys(filter(None, (meant(name, names) for name in strangers)))
+        return f"has {', '.join(strangers)}, which is none of {', '.join(names)}.  {' '.join(hints)}".strip()
 
     return rule
+
+
+STAGES = (
+    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition",
+    "channels", "targets", "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
+)  # fmt: skip
+"""Stages of a run, as ``docs/leakage.md`` describes them: in these the audit can find a leak, and one be expected."""
 
 
 RULES: Mapping[str, Rule] = {
@@ -95,7 +101,7 @@ RULES: Mapping[str, Rule] = {
     "equal_memory": one_of("classical", "all", "none"),
     "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
-    "expected_leaks": some_of(()),
+    "expected_leaks": some_of(STAGES),
     "known": some_of(()),
     "threads": whole(1, 4096, unset=True),
     "cost_bps": number(0, 10_000, unset=True),
@@ -138,17 +144,11 @@ BEFORE: Mapping[str, Any] = {"zero_heads": False, "blend": "none", "equal_memory
 """What runs did before there was a setting, where that is not today's default."""
 
 
-def fault_of(name: str, value: Any, stages: Collection[str] = ()) -> str | None:
-    """Say what is wrong with a setting at the top level, if anything.
-
-    Parameters
-    ----------
-    stages : collection
-        The stages a leak can be expected in; empty where they are not known yet.
-    """
+def fault_of(name: str, value: Any) -> str | None:
+    """Say what is wrong with a setting at the top level, if anything."""
     if name not in known_settings():
         return f"{name} is not a setting.  {meant(name, known_settings(), 'python train.py --help lists them.')}"
-    rule = some_of(stages) if name == "expected_leaks" else RULES.get(name)
+    rule = RULES.get(name)
     fault = rule(value) if rule else None
     return f"{name}={shown(value)} {fault}" if fault else None
 

@@ -154,6 +154,10 @@ class Forecast:
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
+        return list(self._rows)
+
+    @cached_property
+    def _rows(self) -> list[Candidate]:
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
@@ -489,7 +493,8 @@ class Forecast:
         cuts = self._cuts(self._known_origins(panel, fold))
         dates = panel.frame["ds"].to_numpy()
         tried = [(cuts[0], how) for how in WAYS]
-        tried += [(row, WAYS[place % len(WAYS)]) for place, row in enumerate(cuts[1:])]
+        # Of the last origin a single row may be left, which has no order: it is shifted.
+        tried += [(row, WAYS[(1 + place) % len(WAYS)]) for place, row in enumerate(cuts[1:], 2 - len(cuts))]
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
