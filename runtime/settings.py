@@ -131,13 +131,20 @@ SIZES: Mapping[str, int] = {
 """Parameters that memory or time goes with, wherever they stand, and more than which no run of ours has."""
 
 
+AT_LEAST_ONE = ("hidden", "channels", "kernel", "n_layers", "n_members", "max_epochs")
+"""Those of them that networks are made of, or trained for."""
+
+
 def size_fault(key: str, value: Any) -> str | None:
-    """Say where a size is so large that to build it would fill the memory, by the last name of its key."""
-    most = SIZES.get(key.rpartition(".")[2])
-    sizes = value if isinstance(value, list) else [value]
-    if most is None or not any(type(size) in (int, float) and size > most for size in sizes):
-        return None
-    return f"{key}={shown(value)} is more than is built: at most {most}."
+    """Say where a size is none, or so large that to build it would fill the memory, by the last name of its key."""
+    name = key.rpartition(".")[2]
+    most = SIZES.get(name)
+    sizes = [size for size in (value if isinstance(value, list) else [value]) if type(size) in (int, float)]
+    if most is not None and any(size > most for size in sizes):
+        return f"{key}={shown(value)} is more than is built: at most {most}."
+    if name in AT_LEAST_ONE and any(size < 1 for size in sizes):
+        return f"{key}={shown(value)} must be at least 1."
+    return None
 
 
 BEFORE: Mapping[str, Any] = {"zero_heads": False, "blend": "none", "equal_memory": "none"}
