@@ -32,7 +32,7 @@ from runtime.build import build
 from runtime.quiet import quiet
 from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
-SCALED = ("covariates", "scaling", "scaled inputs", "augmentation")
+SCALED = ("covariates", "channels", "scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
 
 TRIED = 1  # ways to replace the test part for which every row is trained anew
@@ -401,6 +401,8 @@ def _inputs(task: Task, panel: Panel, prepared: Prepared, knows: Knowledge) -> l
             Stage("inputs", windows.past, end, knows.fitted_on, must_move=True),
         ]
     targets = [Stage("targets", windows.target, of_target)] if of_target is not None else []
+    if windows.channels is not None:
+        targets.insert(0, Stage("channels", windows.channels, end, must_move=True))
     return [*_beside(panel, windows, end), Stage("decomposition", windows.past, end, must_move=True), *targets]
 
 

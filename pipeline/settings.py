@@ -51,7 +51,7 @@ def _combination(task: Task) -> list[str]:
 
 
 def _strangers(task: Task) -> list[str]:
-    found = [group for group in task.strangers if task.cfg.get(group) is not None]
+    found = [group for group in task.strangers if task.cfg.get(group)]
     if not found:
         return []
     it = "it" if len(found) == 1 else "them"
@@ -103,6 +103,13 @@ def _beside(task: Task) -> list[str]:
         if name not in KNOWN
     ]
     covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
+    if cfg.get("channels"):
+        covariates.append("channels")
+        if build(cfg.decomposition).n_components == 1:
+            faults.append(
+                f"channels tell how each component swings, but decomposition={cfg.names.decomposition} has a single "
+                f"one.  Choose a decomposition, or take channels out."
+            )
     if covariates and not build(cfg.augmentation).covariates:
         faults.append(
             f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "

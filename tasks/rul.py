@@ -76,7 +76,7 @@ class RUL(OfCells):
     )
     reference: str = "Clock"
     retrains: ClassVar[bool] = True
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "channels", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
