@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.cells.end_of_life import FILTERS, filtered
 from data.cells.sequences import select_rows, sequences, short_cells
 from data.cells.starts import later_windows, together
+from data.cells.stretched import stretched
 from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
@@ -21,7 +22,7 @@ from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
 from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
-from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
+from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
@@ -56,9 +57,11 @@ class RUL(OfCells):
         with a past nobody has recorded; ``birth``: every record is taken to begin with its cell.
     hidden : sequence of int
         How much of the beginning the copies hide, a copy each [cycles].
+    stretched : sequence of float
+        How many times as long further copies of the training cells live, a copy each with every beginning hidden as
+        above [-].
     tested_from : sequence of int
         How much is hidden from the tested cells for further rows of the report, beside none [cycles].
-
     before_split : bool
         Whether features and synthetic windows are learnt from all rows, the tested ones too, as where a paper makes
         them before it splits.  It LEAKS, and the audit says so.
@@ -103,6 +106,7 @@ class RUL(OfCells):
         filter_cycles: Sequence[int] = (0, 25, 50, 100, 200),
         start: str = "birth",
         hidden: Sequence[int] = (),
+        stretched: Sequence[float] = (),
         tested_from: Sequence[int] = (),
         before_split: bool = False,
     ) -> None:
@@ -120,6 +124,9 @@ class RUL(OfCells):
             raise ConfigError(
                 f"task.hidden={list(hidden)} and task.tested_from={list(tested_from)} must hide at least 1 cycle each."
             )
+        if min(stretched, default=1.0) <= 0:
+            raise ConfigError(f"task.stretched={list(stretched)} must all be above 0, 1 for a life as it was.")
+        self.stretched = stretched
         self.cfg, self.train_every, self.monotone, self.before_split = cfg, train_every, monotone, before_split
         self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
         self.memories = {"none": [], "bounded": sorted(filter_cycles), "from_birth": [WHOLE]}[filter]
@@ -151,10 +158,22 @@ class RUL(OfCells):
         target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
         features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
         windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
-        known = np.isin(fold.role, (TRAIN, VALIDATION))
-        copies = later_windows(panel, table, features, known, self.hidden, self.cfg.lookback)
+        copies = self._copies(panel, table, features, np.isin(fold.role, (TRAIN, VALIDATION)))
         thinned = [copy.take(slice(None, None, self.train_every)) for copy in copies]
         return Prepared(together([windows, *thinned]) if thinned else windows, features)
+
+    def _copies(self, panel: Panel, table: pd.DataFrame, features: Chain, rows: BoolArray) -> Iterator[Windows]:
+        """Yield the windows of copies of some cells: with a hidden beginning, and of another speed.
+
+        A window with nothing hidden is a cell's own, and may be judged by; so a stretched copy hides a cycle at least.
+        """
+        lookback = self.cfg.lookback
+        yield from later_windows(panel, table, features, rows, self.hidden, lookback)
+        for life in self.stretched:
+            other, newest = stretched(panel, rows, life)
+            everything = np.ones(len(other.frame), dtype=bool)
+            for copy in later_windows(other, as_table(other), features, everything, [1, *self.hidden], lookback):
+                yield copy._replace(origin=newest[copy.origin])
 
     def known(self, windows: Windows, fold: Fold) -> Windows:
         """Return the windows of training and validation cells, as few of a cell as in training."""
