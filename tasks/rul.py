@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.cells.end_of_life import FILTERS, filtered
 from data.cells.sequences import select_rows, sequences, short_cells
 from data.cells.starts import later_windows, together
-from data.cells.stretched import stretched
+from data.cells.stretched import spread, stretched
 from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
@@ -22,7 +22,7 @@ from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
 from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
-from tasks.task import BoolArray, Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
+from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
 CLOCK = OmegaConf.create({"_target_": "models.rul.Clock", "label": "Clock"})
 ALONE = OmegaConf.create({"_target_": "models.rul.MeanRul", "label": "Filter alone"})
@@ -58,8 +58,9 @@ class RUL(OfCells):
     hidden : sequence of int
         How much of the beginning the copies hide, a copy each [cycles].
     stretched : sequence of float
-        How many times as long further copies of the training cells live, a copy each with every beginning hidden as
-        above [-].
+        Further copies of each training cell, as if it had aged slower or faster, a copy each with every beginning
+        hidden as above: powers of the longest over the shortest life of the training cells, by which its life is
+        multiplied [-].
     tested_from : sequence of int
         How much is hidden from the tested cells for further rows of the report, beside none [cycles].
     before_split : bool
@@ -124,8 +125,6 @@ class RUL(OfCells):
             raise ConfigError(
                 f"task.hidden={list(hidden)} and task.tested_from={list(tested_from)} must hide at least 1 cycle each."
             )
-        if min(stretched, default=1.0) <= 0:
-            raise ConfigError(f"task.stretched={list(stretched)} must all be above 0, 1 for a life as it was.")
         self.stretched = stretched
         self.cfg, self.train_every, self.monotone, self.before_split = cfg, train_every, monotone, before_split
         self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
@@ -158,19 +157,19 @@ class RUL(OfCells):
         target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
         features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
         windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
-        copies = self._copies(panel, table, features, np.isin(fold.role, (TRAIN, VALIDATION)))
+        copies = self._copies(panel, table, features, fold)
         thinned = [copy.take(slice(None, None, self.train_every)) for copy in copies]
         return Prepared(together([windows, *thinned]) if thinned else windows, features)
 
-    def _copies(self, panel: Panel, table: pd.DataFrame, features: Chain, rows: BoolArray) -> Iterator[Windows]:
-        """Yield the windows of copies of some cells: with a hidden beginning, and of another speed.
+    def _copies(self, panel: Panel, table: pd.DataFrame, features: Chain, fold: Fold) -> Iterator[Windows]:
+        """Yield windows of copies of the cells that may be learnt from: with a hidden beginning, and of another speed.
 
         A window with nothing hidden is a cell's own, and may be judged by; so a stretched copy hides a cycle at least.
         """
-        lookback = self.cfg.lookback
+        lookback, rows = self.cfg.lookback, np.isin(fold.role, (TRAIN, VALIDATION))
         yield from later_windows(panel, table, features, rows, self.hidden, lookback)
-        for life in self.stretched:
-            other, newest = stretched(panel, rows, life)
+        for power in self.stretched:
+            other, newest = stretched(panel, rows, spread(panel, np.asarray(fold.role == TRAIN)) ** power)
             everything = np.ones(len(other.frame), dtype=bool)
             for copy in later_windows(other, as_table(other), features, everything, [1, *self.hidden], lookback):
                 yield copy._replace(origin=newest[copy.origin])

@@ -2,8 +2,8 @@
 
 Few cells are ever worn out, and their lives are few: a model that has seen lives of 420 to 750 cycles has no reason to
 forecast any other.  If wear follows one course at different speeds, a cell whose record is run through at another speed
-is a cell that could have been.  Where all cells live equally long, or wear knows no speed, such copies mislead: whether
-they help is for validation cells to say.
+is a cell that could have been.  Where all cells live equally long such copies mislead, so how much longer they live
+follows from how much the lives of the training cells differ.
 
 Shapes
 ------
@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from data.contracts import IntArray, Panel
 
 
-def stretched(panel: Panel, rows: NDArray[np.bool_], life: float) -> tuple[Panel, IntArray]:
-    """Return some cells with ``life`` times as many rows, and the newest row of the panel each of them knows.
+def stretched(panel: Panel, rows: NDArray[np.bool_], longer: float) -> tuple[Panel, IntArray]:
+    """Return copies of some cells, ``longer`` times as long, and the newest row of the panel each of their rows knows.
 
     Faster cells are rows as they were recorded, some left out; slower ones are interpolated between neighbours.  What
     remains of a life is scaled alike, so at the end of a cell nothing is left whatever its speed.
@@ -30,8 +30,8 @@ def stretched(panel: Panel, rows: NDArray[np.bool_], life: float) -> tuple[Panel
     panel : Panel
     rows : array
         ``(row,)`` those of the cells that are meant; all rows of one or none.
-    life : float
-        How many times as long a copy lives [-].
+    longer : float
+        Life of a copy over that of its cell [-]; below 1 it is over sooner.
 
     Returns
     -------
@@ -44,13 +44,20 @@ def stretched(panel: Panel, rows: NDArray[np.bool_], life: float) -> tuple[Panel
     copies: list[pd.DataFrame] = []
     newest: list[IntArray] = []
     for cell, own in frame[rows].groupby("unique_id", sort=False):
-        place = np.arange(1, int(len(own) * life) + 1) / life - 1  # [rows] of the record, whole or between two
+        place = np.arange(1, int(len(own) * longer) + 1) / longer - 1  # [rows] of the record, whole or between two
         after = np.clip(np.ceil(place - 1e-9).astype(np.int64), 0, len(own) - 1)
-        seen = after.astype(np.float64) if life < 1 else np.maximum(place, 0.0)
+        seen = after.astype(np.float64) if longer < 1 else np.maximum(place, 0.0)
         here = np.arange(len(own))
         columns = {name: np.interp(seen, here, own[name].to_numpy(dtype=np.float64)) for name in panel.covariates}
-        left = life * np.interp(seen, here, own["y"].to_numpy(dtype=np.float64))
+        left = longer * np.interp(seen, here, own["y"].to_numpy(dtype=np.float64))
         ages = np.arange(1, place.size + 1)
         copies.append(pd.DataFrame({"unique_id": cell, "ds": ages, "y": left, **columns}))
         newest.append(np.flatnonzero(rows & (frame["unique_id"] == cell).to_numpy())[after])
     return replace(panel, frame=pd.concat(copies, ignore_index=True), age="ds"), np.concatenate(newest)
+
+
+def spread(panel: Panel, rows: NDArray[np.bool_]) -> float:
+    """Return the longest over the shortest life of some cells [-]."""
+    cells, lives = panel.frame["unique_id"][rows].unique(), panel.lives()
+    own = [lives[str(cell)] for cell in cells]
+    return max(own) / min(own)
