@@ -58,9 +58,9 @@ class RUL(OfCells):
     hidden : sequence of int
         How much of the beginning the copies hide, a copy each [cycles].
     stretched : sequence of float
-        Further copies of each training cell, as if it had aged slower or faster, a copy each with every beginning
-        hidden as above: powers of the longest over the shortest life of the training cells, by which its life is
-        multiplied [-].
+        How many times as long further copies of each training cell live, as if it had aged slower or faster; each
+        with every beginning hidden as above.  At most as many times, and at least one over that, as the longest life
+        of the training cells is the shortest [-].
     tested_from : sequence of int
         How much is hidden from the tested cells for further rows of the report, beside none [cycles].
     before_split : bool
@@ -125,6 +125,8 @@ class RUL(OfCells):
             raise ConfigError(
                 f"task.hidden={list(hidden)} and task.tested_from={list(tested_from)} must hide at least 1 cycle each."
             )
+        if min(stretched, default=1.0) <= 0:
+            raise ConfigError(f"task.stretched={list(stretched)} must all be above 0; 1 is a life as it was.")
         self.stretched = stretched
         self.cfg, self.train_every, self.monotone, self.before_split = cfg, train_every, monotone, before_split
         self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
@@ -168,8 +170,9 @@ class RUL(OfCells):
         """
         lookback, rows = self.cfg.lookback, np.isin(fold.role, (TRAIN, VALIDATION))
         yield from later_windows(panel, table, features, rows, self.hidden, lookback)
-        for power in self.stretched:
-            other, newest = stretched(panel, rows, spread(panel, np.asarray(fold.role == TRAIN)) ** power)
+        most = spread(panel, np.asarray(fold.role == TRAIN))
+        for longer in self.stretched:
+            other, newest = stretched(panel, rows, min(max(longer, 1 / most), most))
             everything = np.ones(len(other.frame), dtype=bool)
             for copy in later_windows(other, as_table(other), features, everything, [1, *self.hidden], lookback):
                 yield copy._replace(origin=newest[copy.origin])

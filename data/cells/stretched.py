@@ -2,8 +2,8 @@
 
 Few cells are ever worn out, and their lives are few: a model that has seen lives of 420 to 750 cycles has no reason to
 forecast any other.  If wear follows one course at different speeds, a cell whose record is run through at another speed
-is a cell that could have been.  Where all cells live equally long such copies mislead, so how much longer they live
-follows from how much the lives of the training cells differ.
+is a cell that could have been.  Where all cells live equally long such copies mislead, so they live no more times as
+long than the longest of the training cells does as the shortest (``spread``).
 
 Shapes
 ------
