@@ -10,16 +10,20 @@ USAGE = Usage(
     "Audit a finished run again, for leaks:  python audit.py run=outputs/csi300/... audit=full",
     {"run": "<folder of a run>", "audit": "<sampled or full; full rebuilds every origin>"},
 )
+KINDS = ("sampled", "full")
 LEAKS = 1  # exit code where a leak is found that nobody announced
 
 
 def main(given: DictConfig) -> int:
     """Make a run again from data whose future is replaced, print what changes and keep it."""
+    from runtime.faults import ConfigError
     from runtime.record import load_run
 
     folder = Path(given.run)
     cfg, card = load_run(folder)
     cfg.audit = given.get("audit", "full")
+    if cfg.audit not in KINDS:
+        raise ConfigError(f"audit={cfg.audit} audits nothing; it is one of {', '.join(KINDS)}.")
 
     from data.panel import DataError, fingerprint
     from pipeline.audit import audit

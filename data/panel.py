@@ -13,6 +13,7 @@ from data.contracts import Panel
 
 SHOWN = 3  # faulty dates listed before "and n more"
 FEWEST = 2  # [rows] of a series
+IS_DONE = "Leave it out."  # the cure that is a panel's own
 KEYS = ["unique_id", "ds", "y"]
 LARGEST = 1e100  # of a value: its square, and a product of a few, must be a number
 SMALLEST = 1e-100  # of the spread of a series
@@ -70,7 +71,8 @@ def validated(frame: pd.DataFrame, name: str, unit: str, cure: str = "Fill or re
         raise DataError(f"{name} cannot be used as it is:\n  " + "\n  ".join(_told(*fault, names) for fault in faults))
     for said, what_to_do, series in faults:
         verb = "is" if len(series) == 1 else "are"
-        notes += (f"{len(series)} series {verb} left out, {said}: {listed(names[series])}.  {what_to_do}",)
+        cured = "" if what_to_do == IS_DONE else f"  {what_to_do}"
+        notes += (f"{len(series)} series {verb} left out ({listed(names[series])}): {said}.{cured}",)
     kept = clean[~bad[codes]].reset_index(drop=True) if bad.any() else clean
     return Panel(kept, name, unit, notes=notes)
 
@@ -185,7 +187,7 @@ def _faults(clean: pd.DataFrame, given: "pd.Series[Any]", codes: NDArray[np.int6
     huge = moving & (level > LARGEST)
     of_series = [
         (sizes < FEWEST, f"fewer than {FEWEST} rows", "Give longer series."),
-        (constant, f"constant{_value(low, constant)}: there is nothing to forecast", "Leave it out."),
+        (constant, f"constant{_value(low, constant)}: there is nothing to forecast", IS_DONE),
         (huge, f"values as large as{_value(level, huge)} overflow in a square", "Divide them by a power of ten."),
         (
             moving & ~huge & (spread < SMALLEST),
@@ -206,7 +208,8 @@ def _told(said: str, cure: str, series: NDArray[np.int64], names: Any) -> str:
 
 
 def _value(values: NDArray[np.float64], series: NDArray[np.bool_]) -> str:
-    return f" ({values[series][0]:g})" if series.any() else ""
+    held = np.unique(values[series])
+    return f" ({held[0]:g})" if held.size == 1 else ""
 
 
 def _dates(frame: pd.DataFrame, at: NDArray[np.bool_]) -> str:

@@ -12,7 +12,7 @@ from data.panel import listed, shown_date
 USUAL = 1000.0  # [usual moves] beyond which a value is worth a look
 EARLY = 0.1  # [fraction] of the dates of a panel that a series may end before it
 FEW = 20  # [dates] that it may end before it in any case
-STAND_INS = (-99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0)
+STAND_INS = (0.0, -99.0, -999.0, -9999.0, -99999.0, 999.0, 9999.0, 99999.0)
 """Numbers that files write where nothing was measured."""
 
 

@@ -1,6 +1,6 @@
 """Evaluate a Forecasts table: scores by model, step, cell, third of life and seed, tests, coverage, and notes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -174,7 +174,8 @@ def _in_time(rows: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], f
     for other in others:
         table = table.merge(other, on="model", how="left", validate="one_to_one")
     best = superior_predictive_ability(rows, facts.reference, leaking)
-    return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference))
+    alone = set(table.loc[table["verdict"] == "better", "model"])
+    return _Tested(table, _of_the_set(table) + _of_spa(best, facts.reference, alone))
 
 
 def _by_cells(rows: pd.DataFrame, table: pd.DataFrame, facts: Facts, seed: int) -> _Tested:
@@ -289,11 +290,16 @@ def _of_the_set(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _of_spa(test: pd.DataFrame, reference: str) -> list[str]:
+def _of_spa(test: pd.DataFrame, reference: str, better: Set[str]) -> list[str]:
+    """Say what the joint test tells: of the best model only where its own test tells the same."""
     row = test.iloc[0]
     if not np.isfinite(row["p"]):
         return []
     tried = f"given that {row['n_models']} were tried (SPA, p = {row['p']:.3f})."
+    if row["verdict"] == "better" and row["best"] not in better:
+        return [
+            f"Some model, which need not be the one of the smallest error, is better than {reference.lower()} {tried}"
+        ]
     if row["verdict"] == "better":
         return [f"{row['best']}, the best by its mean error, is better than {reference.lower()} even {tried}"]
     return [f"None of the models is better than {reference.lower()}, {tried}"]

@@ -10,11 +10,12 @@ Two things are held against each other for every row of the table:
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -23,8 +24,8 @@ from data.contracts import TEST, TRAIN, VALIDATION, Fold, IntArray, Panel, Windo
 from evaluation.leakage.prove import Audit, Change, Finding, Stage, compare, flatten, joined
 from models.model import all_channels
 from pipeline.combination import combined, combines, label_of, members
-from pipeline.fitted import rows_of, scaling_of
-from pipeline.fitting import Learnt, Parts, digest_of, evaluated, learn, refit
+from pipeline.fitted import Fitted, rows_of, scaling_of
+from pipeline.fitting import Learnt, Parts, by_reference, digest_of, evaluated, fit, learn, refit
 from pipeline.verdicts import Verdicts
 from pipeline.work import applies
 from runtime.build import build
@@ -34,12 +35,19 @@ from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_o
 SCALED = ("covariates", "scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
 
-TRIED = 2  # ways to replace the test part under a combination, for which every member is trained anew
+TRIED = 1  # ways to replace the test part for which every row is trained anew
+OF_MEMBERS = 2  # and for which every member of a combination is
+FULL = "full"
 COVARIATES = "covariates"
 """Stage of what stands beside the components of the lookback."""
 
+NOBODY = {"_target_": "models.nobody.Nobody", "label": "nobody"}
+"""A model that learns nothing: what stands before it is made as for any other."""
+
+ASKED = 256  # windows whose forecasts are compared, at most, unless all are asked for
 BRIEF = {"epochs": 2, "max_steps": 20, "max_epochs": 2, "limit_train_batches": 4, "n_trees": 10}
 """How long the audit trains: long enough to show what has been looked at."""
+FEW = 32  # windows of a batch, at most
 
 
 def audit(
@@ -59,7 +67,7 @@ def audit(
     if cfg.audit == "none":
         return Audit([], time.perf_counter() - began, list(cfg.expected_leaks))
     findings = task.checks(panel, folds)
-    places = range(len(folds)) if cfg.audit == "full" else [len(folds) - 1]
+    places = range(len(folds)) if cfg.audit == FULL else [len(folds) - 1]
     work = [(labels, place) for place in places for labels in _groups(task, panel, folds[place])]
     with verdicts.turn() if verdicts is not None else nullcontext():
         known = None if verdicts is None else verdicts.known(panel, folds)
@@ -124,18 +132,12 @@ def _of_group(
         again = _used(whole, panel, fold, rows, prepared, windows, learnt_from)
         return [accused for finding in again for accused in _accused(finding, task, rows)], []
     with TemporaryDirectory() as folder:
-        make = partial(_made, task, rows, folder=Path(folder))
-        before, windows = make(panel, fold, origins)
-
-        def changes() -> Iterator[Change]:
-            for changed in task.changes(panel, fold, rng):
-                there = origins if changed.rows is None else _there(origins, changed.rows)
-                yield Change(changed.name, changed.replaced, make(changed.panel, changed.fold, there)[0], changed.rows)
-            moved = task.past_replaced(panel, fold, rng)
-            altered = moved.panel.frame.ne(panel.frame).any(axis=1).to_numpy()
-            yield Change(moved.name, moved.replaced, make(moved.panel, moved.fold, origins)[0], altered=altered)
-
-        found = _together(compare(before, changes(), ids))
+        honest = _Given.of(task, rows[0], panel, fold, origins, None)
+        asked = _some(honest.asked.origin) if origins is None and cfg.audit != FULL else None
+        honest = honest._replace(asked=_at(honest.asked, asked))
+        group = _Group(task, rows, honest.knows, Path(folder))
+        before, windows = group.fitted(honest), honest.prepared.windows
+        found = _together(compare(before, group.changes(before, honest, origins, asked, rng), ids))
     found = [whole.explained(finding, prepared.windows) for finding in found]
     if short.get("features") != cfg.get("features"):  # features that are trained were cut short
         windows = whole.prepare(panel, fold, rows[0], origins, cached=False).windows
@@ -171,7 +173,7 @@ def _of_combination(cfg: DictConfig, panel: Panel, fold: Fold) -> list[Finding]:
             for changed in task.changes(panel, fold, rng)
             if changed.rows is None and not (changed.replaced & knows.chosen_on).any()
         )
-        return compare(made(panel, fold), islice(changes, TRIED), panel.frame["unique_id"].to_numpy())
+        return compare(made(panel, fold), islice(changes, OF_MEMBERS), panel.frame["unique_id"].to_numpy())
 
 
 def _accused(finding: Finding, task: Task, rows: Sequence[Candidate]) -> list[Finding]:
@@ -195,44 +197,197 @@ def brief(cfg: DictConfig) -> DictConfig:
     settings: Any = OmegaConf.to_container(cfg)
     for group in ("features", "augmentation", "model", "baselines", "trainer"):
         settings[group] = _shortened(settings.get(group))
+    settings["batch_size"] = min(settings["batch_size"], FEW)
     settings["trainer"] |= {"limit_train_batches": BRIEF["limit_train_batches"], "devices": 1, "strategy": "auto"}
     short = OmegaConf.create(settings)
     assert isinstance(short, DictConfig)
     return short
 
 
-def _made(
-    task: Task, rows: Sequence[Candidate], panel: Panel, fold: Fold, origins: IntArray | None, folder: Path
-) -> tuple[list[Stage], Windows]:
-    """Run every unit of a group briefly; return what was made, stage by stage, and the windows."""
-    prepared = task.prepare(panel, fold, rows[0], origins, cached=False)
-    windows, knows = prepared.windows, task.knowledge(panel, fold)
-    parts = Parts(*(task.select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
-    asked = windows if origins is None else windows.take(np.isin(windows.origin, origins))
-    stages = _inputs(task, panel, prepared, knows)
-    for row in rows:
-        for path in folder.iterdir():
-            path.unlink()
-        learnt = learn(task, panel, fold, row, prepared, parts, folder / "brief.ckpt")
-        if learnt.batch is not None and not any(stage.name == "scaling" for stage in stages):
-            seen = knows.chosen_on if row.lookbacks else knows.fitted_on  # the lookback is chosen on validation rows
-            stages += _scaled(learnt, windows, seen, task.own_past(windows)[0])
-        stages += _judged(task, panel, row, learnt, asked, knows)
-        again = refit(task, panel, fold, row, prepared, learnt, folder / "brief.ckpt")
-        if again is not None:
-            stages += _judged(task, panel, row, learnt._replace(fitted=again), asked, knows)
-    return stages, windows
+class _Given(NamedTuple):
+    """What candidates that share their inputs are given, of data as they are or changed."""
+
+    panel: Panel
+    fold: Fold
+    prepared: Prepared
+    parts: Parts
+    asked: Windows
+    """What is forecast."""
+    knows: Knowledge
+
+    @classmethod
+    def of(
+        cls,
+        task: Task,
+        row: Candidate,
+        panel: Panel,
+        fold: Fold,
+        origins: IntArray | None,
+        asked: IntArray | None,
+    ) -> "_Given":
+        """Prepare the windows of some origins, and ask for the forecasts of some of them; None: of all.
+
+        Nothing is taken from a cache.
+        """
+        prepared = task.prepare(panel, fold, row, origins, cached=False)
+        windows = prepared.windows
+        parts = Parts(*(task.select(windows, fold, role) for role in (TRAIN, VALIDATION, TEST)))
+        forecast = _at(_at(windows, origins), asked)
+        return cls(panel, fold, prepared, parts, forecast, task.knowledge(panel, fold))
 
 
-def _judged(task: Task, panel: Panel, row: Candidate, learnt: Learnt, asked: Windows, knows: Knowledge) -> list[Stage]:
+@dataclass
+class _Group:
+    """Candidates that share their inputs, run briefly on the data as they are and again on changed ones.
+
+    They are fitted anew for some changes of the tested part alone: where rows were changed that weights may be chosen
+    by, weights may change, and nothing is proved.  For the other changes those that were fitted on the data as they
+    are forecast from the changed ones.
+    """
+
+    task: Task
+    rows: Sequence[Candidate]
+    knows: Knowledge
+    """Of the data as they are."""
+    folder: Path
+    """For checkpoints."""
+    kept: dict[str, Fitted] = field(default_factory=dict)
+    """What each candidate, by its label, has learnt from the data as they are."""
+
+    def fitted(self, given: _Given) -> list[Stage]:
+        """Fit all candidates briefly; return what was made, stage by stage."""
+        task, panel, fold = self.task, given.panel, given.fold
+        stages = _inputs(task, panel, given.prepared, given.knows)
+        for row in self.rows:
+            for path in self.folder.iterdir():
+                path.unlink()
+            checkpoint = self.folder / "brief.ckpt"
+            learnt = learn(task, panel, fold, row, given.prepared, given.parts, checkpoint)
+            if row is self._scaled_as:
+                stages += _scaled(task, given, row, learnt)
+            stages += _judged(task, given, row, learnt.fitted)
+            again = refit(task, panel, fold, row, given.prepared, learnt, checkpoint)
+            if again is not None:
+                stages += _judged(task, given, row, again)
+            self.kept.setdefault(row.label, again or learnt.fitted)
+        return stages
+
+    def unfitted(self, given: _Given, before: Sequence[Stage], replaced: BoolArray) -> list[Stage | None]:
+        """Return the stages of ``fitted`` without fitting anybody; None for what was not made again.
+
+        Parameters
+        ----------
+        before : sequence of Stage
+            What ``fitted`` made of the data as they are.
+        replaced : array ``(row,)``
+            Of these data: what is given now lacks it or has others in its place.
+        """
+        stages: list[Stage | None] = [*_inputs(self.task, given.panel, given.prepared, given.knows)]
+        row = self._scaled_as
+        scaled: Mapping[str, Stage] = {}
+        if row is not None and not row.lookbacks and not (replaced & self.knows.fitted_on).any():
+            nobody = row._replace(label=NOBODY["label"], model=OmegaConf.create(NOBODY))
+            checkpoint = self.folder / "nobody.ckpt"
+            learnt = fit(self.task, given.panel, nobody, given.prepared, given.parts, given.fold, checkpoint)
+            scaled = {stage.name: stage for stage in _scaled(self.task, given, row, learnt)}
+        last = {stage.subject: place for place, stage in enumerate(before) if stage.name == "forecast"}
+        for place, stage in enumerate(before[len(stages) :], len(stages)):
+            if stage.subject is None:
+                stages.append(scaled.get(stage.name))
+            elif place != last[stage.subject] or (replaced & self.knows.chosen_on).any():
+                stages.append(None)
+            else:
+                stages.append(_forecast(self.task, given, stage.subject, self.kept[stage.subject]))
+        return stages
+
+    def changes(
+        self,
+        before: Sequence[Stage],
+        honest: _Given,
+        origins: IntArray | None,
+        asked: IntArray | None,
+        rng: np.random.Generator,
+    ) -> Iterator[Change]:
+        """Yield what becomes of the stages when the data are changed, in every way the task knows."""
+        task, panel, fold, n_fitted = self.task, honest.panel, honest.fold, 0
+        for changed in task.changes(panel, fold, rng):
+            there = [_there(rows, changed.rows) for rows in (origins, asked)]
+            given, replaced = _Given.of(task, self.rows[0], changed.panel, changed.fold, *there), changed.replaced
+            bound = not (replaced & self.knows.chosen_on).any()
+            alone = changed.rows is not None or not replaced.any()  # nothing else shows what this does
+            fits = bound and (n_fitted < TRIED or alone or task.cfg.audit == FULL)
+            n_fitted += fits
+            stages = self.fitted(given) if fits else self.unfitted(given, before, replaced)
+            yield Change(changed.name, replaced, stages, changed.rows)
+        tested = np.asarray(fold.role == TEST)
+        if not (tested & self.knows.chosen_on).any():
+            for name, given in _told_apart(task, honest):
+                stages = [_of_fit(stage) for stage in self.fitted(given)]
+                yield Change(name, tested, stages)
+        moved = task.past_replaced(panel, fold, rng)
+        altered = moved.panel.frame.ne(panel.frame).any(axis=1).to_numpy()
+        given = _Given.of(task, self.rows[0], moved.panel, moved.fold, origins, asked)
+        stages = self.unfitted(given, before, moved.replaced)
+        yield Change(moved.name, moved.replaced, stages, altered=altered)
+
+    @cached_property
+    def _scaled_as(self) -> Candidate | None:
+        """The candidate whose scaled windows stand for those of all; None where nobody needs any."""
+        return next((row for row in self.rows if needs_of(row).scaled), None)
+
+
+def _told_apart(task: Task, given: _Given) -> Iterator[tuple[str, _Given]]:
+    """Put training windows in the place of tested ones, and training windows whose targets are the opposite.
+
+    In the one case the setting errs least on tested windows that has learnt most, in the other one that has learnt
+    less: a choice by tested windows, which among few settings can be the same whatever else stands there, is not.
+    The opposite of a target lies as far from the forecast anyone can make, on its other side.
+    """
+    windows, parts = given.prepared.windows, given.parts
+    place = np.flatnonzero(np.isin(windows.origin, parts.test.origin))
+    if not len(parts.train.origin) or not place.size:
+        return
+    learnt = parts.train.take(np.resize(np.arange(len(parts.train.origin)), place.size))
+    _, simple = by_reference(task, given.panel, given.fold, parts.train, learnt)
+    moved = 2 * (simple - learnt.y)  # (n, H)
+    opposite = learnt._replace(y=learnt.y + moved, target=learnt.target + moved[:, :, None] / learnt.target.shape[2])
+    for name, others in (("training windows", learnt), ("the opposite of training windows", opposite)):
+        arrays = {
+            part: _put(array, place, getattr(others, part))
+            for part, array in windows._asdict().items()
+            if array is not None and part not in ("origin", "start")
+        }
+        changed = windows._replace(**arrays)
+        tested = task.select(changed, given.fold, TEST)
+        yield (
+            f"{name} are put in the place of the tested ones",
+            given._replace(prepared=given.prepared._replace(windows=changed), parts=parts._replace(test=tested)),
+        )
+
+
+def _put(array: Any, place: IntArray, others: Any) -> Any:
+    changed = np.array(array)
+    changed[place] = others
+    return changed
+
+
+def _of_fit(stage: Stage) -> Stage | None:
+    """Return a stage if it is made of what was fitted, and not of tested windows themselves."""
+    return stage if stage.subject is not None or stage.name in ("scaling", "augmentation") else None
+
+
+def _judged(task: Task, given: _Given, row: Candidate, fitted: Fitted) -> list[Stage]:
     """Return the weights of a candidate, and its forecasts."""
-    fitted = learnt.fitted
+    forecast = _forecast(task, given, row.label, fitted)
+    if not fitted.model.needs.state:
+        return [forecast]
+    return [Stage("weights", flatten(fitted.weights()), fitted_on=given.knows.chosen_on, subject=row.label), forecast]
+
+
+def _forecast(task: Task, given: _Given, label: str, fitted: Fitted) -> Stage:
+    panel, asked = given.panel, given.asked
     forecast = task.finish(panel, asked, fitted.forecast(asked, rows_of(panel, asked)), fitted.memory)
-    stages = [Stage("forecast", forecast, task.own_past(asked)[0], knows.chosen_on, subject=row.label)]
-    if fitted.model.needs.state:
-        weights = Stage("weights", flatten(fitted.weights()), fitted_on=knows.chosen_on, subject=row.label)
-        stages.insert(0, weights)
-    return stages
+    return Stage("forecast", forecast, task.own_past(asked)[0], given.knows.chosen_on, subject=label)
 
 
 def _inputs(task: Task, panel: Panel, prepared: Prepared, knows: Knowledge) -> list[Stage]:
@@ -273,12 +428,13 @@ def _together(findings: Sequence[Finding]) -> list[Finding]:
     return [worst._replace(stage=COVARIATES, checked=checked, changed=changed), *others]
 
 
-def _scaled(learnt: Learnt, windows: Windows, seen: BoolArray, end: IntArray) -> list[Stage]:
+def _scaled(task: Task, given: _Given, row: Candidate, learnt: Learnt) -> list[Stage]:
     assert learnt.batch is not None
-    scaling = learnt.fitted.scaling
+    windows, knows, scaling = given.prepared.windows, given.knows, learnt.fitted.scaling
+    seen = knows.chosen_on if row.lookbacks else knows.fitted_on  # the lookback is chosen on validation rows
     return [
         Stage("scaling", flatten(scaling.state()), fitted_on=seen),
-        Stage("scaled inputs", all_channels(scaling.transform(windows)), end, seen),
+        Stage("scaled inputs", all_channels(scaling.transform(windows)), task.own_past(windows)[0], seen),
         Stage("augmentation", flatten(learnt.batch._asdict()), fitted_on=seen),
     ]
 
@@ -330,9 +486,22 @@ def _same_windows(used: Windows, again: Windows) -> Finding:
     return Finding("windows", "LEAKS", n, count, detail)
 
 
-def _there(origins: IntArray | None, rows: IntArray) -> IntArray | None:
-    """Return the origins that are left, by their number after rows were left out."""
-    return None if origins is None else np.searchsorted(rows, np.unique(origins[np.isin(origins, rows)]))
+def _some(origins: IntArray) -> IntArray:
+    """Return at most so many origins as are asked for forecasts, evenly spread."""
+    rows = np.unique(origins)
+    return rows[np.unique(np.linspace(0, rows.size - 1, ASKED).astype(int))]
+
+
+def _at(windows: Windows, origins: IntArray | None) -> Windows:
+    """Return the windows of some origins; None: all."""
+    return windows if origins is None else windows.take(np.isin(windows.origin, origins))
+
+
+def _there(origins: IntArray | None, rows: IntArray | None) -> IntArray | None:
+    """Return the origins that are left, by their number after rows were left out (None: none were)."""
+    if origins is None or rows is None:
+        return origins
+    return np.searchsorted(rows, np.unique(origins[np.isin(origins, rows)]))
 
 
 def _shortened(node: Any) -> Any:

@@ -134,8 +134,8 @@ def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
 
     Where the beginning of a cell is hidden, its cycles are counted from what is left: nobody has told of the others.
     """
-    rows, ages = panel.frame.iloc[windows.origin], panel.ages().iloc[windows.origin]
-    return pd.DataFrame({"unique_id": rows["unique_id"], "ds": ages if windows.start is None else ages - windows.start})
+    ids, ages = (panel.frame[name].iloc[windows.origin] for name in ("unique_id", panel.age))
+    return pd.DataFrame({"unique_id": ids, "ds": ages if windows.start is None else ages - windows.start})
 
 
 def newest(windows: Windows, lookback: int) -> Windows:

@@ -22,14 +22,14 @@ from data.panel import DataError
 from models.allocation import Quantiles
 from models.blend import Blend, blended, blending_weight
 from models.forecaster import Forecaster
-from models.model import Inputs, Refittable
+from models.model import Inputs, Model, Refittable
 from models.restored_error import RestoredError
 from pipeline.fitted import Fitted, newest, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar
 from runtime.history import History
-from runtime.progress import watched
+from runtime.progress import alive, watched
 from runtime.resume_point import ResumePoint
 from tasks.task import NO_AUGMENTATION, Candidate, Prepared, Task, needs_of
 
@@ -189,13 +189,13 @@ def learn(
         They watch the training of a network where it is one: not those of several lookbacks or ``augmentation=auto``.
     """
     if not candidate.lookbacks:
-        learnt = _augmented(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
+        learnt = fit(task, panel, candidate, prepared, parts, fold, checkpoint, extra)
         return _settled(task, panel, fold, candidate, parts, learnt)
     tried = []
     for lookback in candidate.lookbacks if len(parts.validation.origin) else candidate.lookbacks[-1:]:
         seen = Parts(*(newest(windows, lookback) for windows in parts))
         own, row = checkpoint.with_name(f"{checkpoint.stem}_{lookback}.ckpt"), candidate._replace(lookback=lookback)
-        learnt = _augmented(task, panel, row, prepared, seen, fold, own)
+        learnt = fit(task, panel, row, prepared, seen, fold, own)
         own.unlink(missing_ok=True)
         learnt = learnt._replace(fitted=learnt.fitted._replace(lookback=lookback))
         tried.append((_error(learnt, panel, parts.validation), lookback, learnt))
@@ -212,7 +212,7 @@ def _error(learnt: Learnt, panel: Panel, windows: Windows) -> float:
     return error if np.isfinite(error) else np.inf
 
 
-def _augmented(
+def fit(
     task: Task,
     panel: Panel,
     candidate: Candidate,
@@ -268,11 +268,16 @@ def _blended(
         return fitted, own
     if not len(held_out.origin):
         return fitted, own
-    reference, asked = reference_of(task), rows_of(panel, held_out)
-    reference.fit(Inputs(parts.train, None, _training_rows(panel, fold)), Inputs(held_out, None, asked))
-    simple = reference.predict(Inputs(held_out, None, asked))
+    reference, simple = by_reference(task, panel, fold, parts.train, held_out)
     blend = Blend(blending_weight(held_out.y, own, simple), reference)
     return fitted._replace(blend=blend), blended(own, simple, blend.weight)
+
+
+def by_reference(task: Task, panel: Panel, fold: Fold, train: Windows, windows: Windows) -> tuple[Model, FloatArray]:
+    """Fit the forecast anyone can make on training windows; return it and its forecasts ``(n, H)`` of others."""
+    reference, asked = reference_of(task), rows_of(panel, windows)
+    reference.fit(Inputs(train, None, _training_rows(panel, fold)), Inputs(windows, None, asked))
+    return reference, reference.predict(Inputs(windows, None, asked))
 
 
 def _training_rows(panel: Panel, fold: Fold) -> pd.DataFrame:
@@ -380,10 +385,12 @@ def _fit(
     model, needs = fitted.model, fitted.model.needs
     rows = _training_rows(panel, fold)
     if not needs.scaled:
-        model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
+        with alive(candidate.label):
+            model.fit(Inputs(parts.train, None, rows), Inputs(parts.validation, None, rows_of(panel, parts.validation)))
         return Learnt(fitted, [], None, digest_of(parts.train, parts.validation))
     of = task.synthetic_from(prepared.windows, parts.train)
-    batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions, of)
+    with alive(f"{candidate.label}, synthetic windows"):
+        batch = training_batch(cfg, fitted, parts.train, prepared.n_conditions, of)
     held_out = fitted.inputs(parts.validation, rows_of(panel, parts.validation))
     assert held_out.batch is not None
     digest = digest_of(_real(cfg, batch, len(parts.train.origin)), held_out.batch)
@@ -393,7 +400,8 @@ def _fit(
         watching = [RestoredError(held_out, partial(task.finish, panel, parts.validation)), *extra]
         losses = _train(cfg, model, candidate.label, *given, checkpoint, watching)
         return Learnt(fitted, losses, batch, digest)
-    model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
+    with alive(candidate.label):
+        model.fit(Inputs(parts.train, batch, rows, fitted.scaling), held_out)
     return Learnt(fitted, [], batch, digest)
 
 

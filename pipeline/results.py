@@ -151,20 +151,22 @@ def memory_sentences(rows: Sequence[Candidate], found: Evaluation, outcomes: lis
         chosen = sorted({o.lookback for o in outcomes if o.model == row.label and o.lookback is not None})
         steps = " or ".join(map(str, chosen))
         told = (
-            f"At equal memory {row.beside} errs {_less(mae[row.beside] / mae[row.label])} than without its "
+            f"At equal memory {row.beside} errs {_less(mae[row.beside], mae[row.label])} without its "
             f"decomposition{p}; the same model undecomposed chose {steps} of up to {row.lookback} steps on validation"
         )
         plain = row.label.removesuffix(f" ({SAME_MEMORY}, {row.lookback} steps)")
         if plain in mae.index:
-            told += f", and errs {_less(mae[row.label] / mae[plain])} than {plain}, which sees the lookback of the run"
+            told += f", and errs {_less(mae[row.label], mae[plain])} {plain}, which sees the lookback of the run"
         sentences.append(f"{told}.")
     return sentences
 
 
-def _less(ratio: float) -> str:
-    """Say how much one error is below another."""
-    change = 100 * (1 - ratio)
-    return f"{abs(change):.1f} % {'less' if change >= 0 else 'more'}"
+def _less(error: float, other: float) -> str:
+    """Say how much one error is below another, up to the other's name."""
+    if not other > 0:
+        return "as much as" if error == other else "more than"
+    change = 100 * (1 - error / other)
+    return f"{abs(change):.1f} % {'less' if change >= 0 else 'more'} than"
 
 
 def blend_notes(task: Task, outcomes: list[Outcome]) -> list[str]:

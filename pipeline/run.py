@@ -8,7 +8,6 @@ from rich.console import Console
 
 from data.contracts import TEST, TRAIN, VALIDATION, Fold, Panel
 from data.panel import fingerprint, shown_date
-from evaluation.leakage.prove import STAGES
 from pipeline.audit import audit
 from pipeline.combination import combined
 from pipeline.outcome import Outcome
@@ -54,7 +53,7 @@ def run(cfg: DictConfig, folder: Path, out: Console, verdicts: Verdicts | None =
 
 def opened(cfg: DictConfig) -> tuple[Task, Panel, list[Fold]]:
     """Check the settings, read the data and split them."""
-    check(cfg, LIVE, STAGES)
+    check(cfg, LIVE)
     task: Task = build(cfg.task)(cfg)
     check_task(task)
     panel = task.load(build(cfg.source))

@@ -18,6 +18,8 @@ from tasks.task import NO_AUGMENTATION, Task
 FROM_DATA = {"n_components", "lookback", "horizon"}
 LIVE = {"model": FROM_DATA, "baselines.*": FROM_DATA, "trainer": {"callbacks"}, "task": {"cfg"}}
 """Parameters that are known only when the data are, by key of the configuration."""
+SPAWNED = ("ddp_spawn", "ddp_fork", "ddp_notebook", "ddp_spawn_find_unused_parameters_true")
+"""Strategies that start the processes of a training from within it."""
 MEANING: dict[Kind, str] = {
     SERIES: "the next values of series",
     REMAINING: "a remaining life at every cycle",
@@ -36,7 +38,7 @@ def check_task(task: Task) -> None:
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     faults += _combination(task) + _augmented(cfg) + _quantiles(cfg)
-    faults += _beside(task)
+    faults += _beside(task) + _devices(cfg)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -107,6 +109,23 @@ def _beside(task: Task) -> list[str]:
             f"{listed(covariates)}.  Choose augmentation=identity, jitter or mixup, or leave the covariates out."
         )
     return faults
+
+
+def _devices(cfg: DictConfig) -> list[str]:
+    """Find strategies that start the command again for every device: each would do all of a run."""
+    strategy = (cfg.get("trainer") or {}).get("strategy")
+    if alone(cfg) or strategy in SPAWNED:
+        return []
+    return [
+        f"trainer.devices={cfg.trainer.devices} with trainer.strategy={strategy} would start the whole "
+        f"command again for every device; set trainer.strategy=ddp_spawn."
+    ]
+
+
+def alone(cfg: DictConfig) -> bool:
+    """Say whether a training takes one device."""
+    devices = (cfg.get("trainer") or {}).get("devices", 1)
+    return devices in (1, "1") or (isinstance(devices, Sequence) and not isinstance(devices, str) and len(devices) == 1)
 
 
 def _augmented(cfg: DictConfig) -> list[str]:

@@ -17,6 +17,7 @@ from pipeline import artifacts
 from pipeline.fitted import Fitted, check_model, save, unfitted
 from pipeline.fitting import evaluated, parts_of
 from pipeline.outcome import Outcome
+from pipeline.settings import alone
 from runtime.build import ConfigError, build
 from runtime.files import write_json
 from runtime.quiet import quiet
@@ -43,7 +44,9 @@ def outcomes(
     """
     task.warm(panel)
     work = partial(_evaluate, task.cfg, panel, folds, folder)
-    for done in build(task.cfg.parallel).map(work, _bundles(units, task)):
+    bundles = _bundles(units, task)
+    # A training on several devices starts processes of its own, which a worker cannot.
+    for done in build(task.cfg.parallel).map(work, bundles) if alone(task.cfg) else map(work, bundles):
         yield from done.items()
 
 

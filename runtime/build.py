@@ -128,27 +128,25 @@ def class_of(target: object) -> type:
     return found
 
 
-def check(cfg: DictConfig, live: Mapping[str, set[str]], stages: Collection[str] = ()) -> None:
+def check(cfg: DictConfig, live: Mapping[str, set[str]]) -> None:
     """Raise ``ConfigError`` listing all faults, before any data is read.
 
     Parameters
     ----------
     live : mapping
         Names, per key or pattern of keys (``baselines.*``), the parameters given at run time.
-    stages : collection
-        What ``expected_leaks`` may name; empty where anything goes.
     """
-    faults = faults_of(cfg, live, stages)
+    faults = faults_of(cfg, live)
     if faults:
         raise ConfigError(as_message(faults))
 
 
-def faults_of(cfg: DictConfig, live: Mapping[str, set[str]] | None, stages: Collection[str] = ()) -> list[str]:
+def faults_of(cfg: DictConfig, live: Mapping[str, set[str]] | None) -> list[str]:
     """Return all faults of a configuration; without ``live`` those of what is missing are left out."""
     faults = []
     for name, value in _children("", cfg):
         plain = OmegaConf.to_container(value) if isinstance(value, ListConfig) else value
-        fault = fault_of(name, plain, stages)
+        fault = fault_of(name, plain)
         faults += [fault] if fault else []
         if name in groups() and value is not None:
             faults += _strays(name, value) + _misplaced(name, value)

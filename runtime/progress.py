@@ -2,9 +2,10 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
+from threading import Event, Thread
 from typing import TypeVar
 
 MINUTE = 60.0
@@ -65,10 +66,17 @@ def followed(results: Iterable[Result], total: int, label: str) -> Iterator[Resu
         yield from results
         return
     if not sys.stderr.isatty():
-        lines = Lines(label, total)
-        for done, result in enumerate(results, start=1):
-            yield result
-            lines.at(done)
+        began, done = time.monotonic(), 0
+
+        def said() -> str:
+            spent = time.monotonic() - began
+            rest = f"{duration(spent / done * (total - done))} left" if done else f"{duration(spent)} so far"
+            return f"{label}: {done} of {total}, {rest}"
+
+        with _each_minute(said):
+            for result in results:
+                done += 1
+                yield result
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -79,6 +87,44 @@ def followed(results: Iterable[Result], total: int, label: str) -> Iterator[Resu
         for result in results:
             bar.advance(task)
             yield result
+
+
+@contextmanager
+def alive(label: str) -> Iterator[None]:
+    """Show that work whose steps nobody counts still goes on: a clock on a terminal, a line a minute elsewhere."""
+    if not watched():
+        yield
+        return
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+        with Progress(*columns, console=Console(stderr=True), transient=True) as clock:
+            clock.add_task(label, total=None)
+            yield
+        return
+    began = time.monotonic()
+    with _each_minute(lambda: f"{label}: {duration(time.monotonic() - began)} so far"):
+        yield
+
+
+@contextmanager
+def _each_minute(said: Callable[[], str]) -> Iterator[None]:
+    """Print a line to stderr every minute."""
+    ended = Event()
+
+    def tell() -> None:
+        while not ended.wait(MINUTE):
+            print(said(), file=sys.stderr, flush=True)
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        teller.join()
 
 
 def duration(seconds: float) -> str:

@@ -72,13 +72,19 @@ def some_of(names: Collection[str]) -> Rule:
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
             return "must be a list of names, such as [decomposition]."
         strangers = [name for name in value if names and name not in names]
-        return (
-            f"has {strangers[0]}, which is none of {', '.join(names)}.  {meant(strangers[0], names)}".strip()
-            if (strangers)
-            else None
-        )
+        if not strangers:
+            return None
+        hints = dict.fromkeys(filter(None, (meant(name, names) for name in strangers)))
+        return f"has {', '.join(strangers)}, which is none of {', '.join(names)}.  {' '.join(hints)}".strip()
 
     return rule
+
+
+STAGES = (
+    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition", "targets",
+    "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
+)  # fmt: skip
+"""Stages of a run, as ``docs/leakage.md`` describes them: in these the audit can find a leak, and one be expected."""
 
 
 RULES: Mapping[str, Rule] = {
@@ -95,7 +101,7 @@ RULES: Mapping[str, Rule] = {
     "equal_memory": one_of("classical", "all", "none"),
     "refit": one_of("none", "validation"),
     "audit": one_of("sampled", "full", "none"),
-    "expected_leaks": some_of(()),
+    "expected_leaks": some_of(STAGES),
     "known": some_of(()),
     "threads": whole(1, 4096, unset=True),
     "cost_bps": number(0, 10_000, unset=True),
@@ -125,30 +131,31 @@ SIZES: Mapping[str, int] = {
 """Parameters that memory or time goes with, wherever they stand, and more than which no run of ours has."""
 
 
+AT_LEAST_ONE = ("hidden", "channels", "kernel", "n_layers", "n_members", "max_epochs")
+"""Those of them that networks are made of, or trained for."""
+
+
 def size_fault(key: str, value: Any) -> str | None:
-    """Say where a size is so large that to build it would fill the memory, by the last name of its key."""
-    most = SIZES.get(key.rpartition(".")[2])
-    sizes = value if isinstance(value, list) else [value]
-    if most is None or not any(type(size) in (int, float) and size > most for size in sizes):
-        return None
-    return f"{key}={shown(value)} is more than is built: at most {most}."
+    """Say where a size is none, or so large that to build it would fill the memory, by the last name of its key."""
+    name = key.rpartition(".")[2]
+    most = SIZES.get(name)
+    sizes = [size for size in (value if isinstance(value, list) else [value]) if type(size) in (int, float)]
+    if most is not None and any(size > most for size in sizes):
+        return f"{key}={shown(value)} is more than is built: at most {most}."
+    if name in AT_LEAST_ONE and any(size < 1 for size in sizes):
+        return f"{key}={shown(value)} must be at least 1."
+    return None
 
 
 BEFORE: Mapping[str, Any] = {"zero_heads": False, "blend": "none", "equal_memory": "none"}
 """What runs did before there was a setting, where that is not today's default."""
 
 
-def fault_of(name: str, value: Any, stages: Collection[str] = ()) -> str | None:
-    """Say what is wrong with a setting at the top level, if anything.
-
-    Parameters
-    ----------
-    stages : collection
-        The stages a leak can be expected in; empty where they are not known yet.
-    """
+def fault_of(name: str, value: Any) -> str | None:
+    """Say what is wrong with a setting at the top level, if anything."""
     if name not in known_settings():
         return f"{name} is not a setting.  {meant(name, known_settings(), 'python train.py --help lists them.')}"
-    rule = some_of(stages) if name == "expected_leaks" else RULES.get(name)
+    rule = RULES.get(name)
     fault = rule(value) if rule else None
     return f"{name}={shown(value)} {fault}" if fault else None
 

@@ -16,6 +16,7 @@ from evaluation.leakage.perturb import WAYS
 from evaluation.leakage.prove import Finding
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
+from runtime.progress import alive
 from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
 from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
@@ -91,7 +92,8 @@ class EarlyLife(OfCells):
         early = self._early(panel)
         table, role = as_table(panel).iloc[early], fold.role[early]
         life = pd.Series((panel.ages() + panel.frame["y"]).to_numpy()[early], index=table.index)
-        features: Chain = build(self.cfg.features).fit(table[role == TRAIN], life[role == TRAIN])
+        with alive("Features"):
+            features: Chain = build(self.cfg.features).fit(table[role == TRAIN], life[role == TRAIN])
         return Prepared(self._windows(panel, early, features.transform(table), candidate), features)
 
     def learnable(self, panel: Panel, fold: Fold) -> int:

@@ -150,6 +150,10 @@ class Forecast:
 
     def candidates(self) -> list[Candidate]:
         """Return the model, its baselines without decomposition, persistence and the reference, each label once."""
+        return list(self._rows)
+
+    @cached_property
+    def _rows(self) -> list[Candidate]:
         cfg = self.cfg
         name = cfg.names.decomposition
         naive = not needs_of(Candidate("", cfg.model, cfg.decomposition)).scaled
@@ -290,7 +294,7 @@ class Forecast:
         """Return forecasts ``(n, H)`` and the ends of own intervals as a Forecasts table, one row a target."""
         n_windows, horizon = windows.y.shape
         origin = np.repeat(windows.origin, horizon)
-        step = np.tile(self._steps(), n_windows)
+        step = np.tile(self.steps(), n_windows)
         ids, dates = panel.frame["unique_id"].to_numpy(), panel.frame["ds"].to_numpy()
         columns = {
             "unique_id": ids[origin],
@@ -321,7 +325,7 @@ class Forecast:
             notes=notes if given == AUTO else (),
         )
 
-    def _steps(self) -> IntArray:
+    def steps(self) -> IntArray:
         """Return how far ahead each target lies; of a mean over several steps its last one."""
         steps = 1 + np.arange(self.cfg.horizon)
         return steps if self.target.over == 1 else np.array([self.target.over])
@@ -457,7 +461,8 @@ class Forecast:
         cuts = self._cuts(self._known_origins(panel, fold))
         dates = panel.frame["ds"].to_numpy()
         tried = [(cuts[0], how) for how in WAYS]
-        tried += [(row, WAYS[place % len(WAYS)]) for place, row in enumerate(cuts[1:])]
+        # Of the last origin a single row may be left, which has no order: it is shifted.
+        tried += [(row, WAYS[(1 + place) % len(WAYS)]) for place, row in enumerate(cuts[1:], 2 - len(cuts))]
         for row, how in tried:
             later = dates > dates[row]
             other = replace(panel, frame=panel.frame.assign(y=_in_each(panel, later, how, rng)))
@@ -545,7 +550,7 @@ class Forecast:
         rhythms: dict[bytes, Any] = {}  # of series with the same dates the next ones are the same
         doubts: dict[str, list[str]] = {}
         told: dict[bytes, str | None] = {}
-        ahead, steps = [], self._steps()
+        ahead, steps = [], self.steps()
         for last in windows.origin:
             own = slice(first_row(ids, last), last + 1)
             known, key = dates.iloc[own], codes[own].tobytes()

@@ -21,6 +21,7 @@ from evaluation.leakage.prove import Finding
 from evaluation.leakage.proxies import proxies_finding, target_proxies
 from evaluation.rows import Facts, Question
 from runtime.build import ConfigError, build
+from runtime.progress import alive
 from tasks.cells import OfCells, as_table, cell_overlap, learning_from_validation, replaced
 from tasks.task import Candidate, Changed, Knowledge, Prediction, Prepared, fact, once_each
 
@@ -157,7 +158,8 @@ class RUL(OfCells):
         table = as_table(panel)
         learnt = np.asarray(fold.role == TRAIN) | self.before_split
         target = pd.Series(panel.frame["y"].to_numpy(), index=table.index)
-        features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
+        with alive("Features"):
+            features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
         windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
         copies = self._copies(panel, table, features, fold)
         thinned = [copy.take(slice(None, None, self.train_every)) for copy in copies]

@@ -8,6 +8,7 @@ are tried beside the defaults, so that every pair either worked or was refused f
 import gc
 import itertools
 import warnings
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
@@ -216,17 +217,34 @@ def _packed(left: set[Pair], refused: set[Pair]) -> list[Choice]:
 
 
 def main() -> None:
-    """Run all rows of both tasks, and print what came of them."""
+    """Run all rows of some tasks, and print what came of them; a fault is told as soon as it is there."""
     from tests import conftest, test_pairs_forecast, test_pairs_rul
 
-    for module in (test_pairs_forecast, test_pairs_rul):
+    modules = {"forecast": test_pairs_forecast, "rul": test_pairs_rul}
+    parser = ArgumentParser(prog="python -m tests.pairs", description=__doc__)
+    parser.add_argument("--task", choices=modules, help="by default both")
+    wanted = parser.parse_args().task
+    for task, module in modules.items() if wanted is None else [(wanted, modules[wanted])]:
         with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-            pairs = Pairs(conftest.composer(Path(folder)), Path(folder), module.FIXED, module.SETTINGS, patch)
+            pairs = Told(conftest.composer(Path(folder)), Path(folder), module.FIXED, module.SETTINGS, patch)
             found = pairs.all()
         refused = sum(bool(outcome.refused) for outcome in found.values())
-        faults = sorted({outcome.fault for outcome in found.values() if outcome.fault})
-        print(f"{module.__name__}: {len(found)} values and pairs in {pairs.number} runs, {refused} refused before")
-        print(f"anything was fitted, {len(faults)} faults", *faults, sep="\n  ")
+        faults = {outcome.fault for outcome in found.values() if outcome.fault}
+        print(
+            f"{task}: {len(found)} values and pairs in {pairs.number} runs, {refused} refused before anything was "
+            f"fitted, {len(faults)} faults"
+        )
+
+
+class Told(Pairs):
+    """Pairs that tell every fault as soon as it is there."""
+
+    def outcome(self, row: Choice, fit: bool = True) -> Outcome:
+        """Run one combination."""
+        found = super().outcome(row, fit)
+        if found.fault:
+            print(found.fault, flush=True)
+        return found
 
 
 if __name__ == "__main__":

@@ -15,11 +15,12 @@ from data.features.chain import Chain
 from data.features.rolling import RollingStatistics
 from data.scaling import LastValue, Standard
 from data.windows import RollingWindow
+from evaluation.leakage.perturb import WAYS
 from evaluation.leakage.prove import Audit
 from models.classical import Ridge
 from models.forecaster import Forecaster
 from models.naive import Drift
-from pipeline.audit import audit, leaking
+from pipeline.audit import NOBODY, TRIED, audit, leaking
 from pipeline.fitted import Fitted
 from pipeline.settings import check_task
 from pipeline.work import outcomes, work_units
@@ -322,6 +323,49 @@ def test_a_leak_planted_in_a_run_on_series_is_named_and_held_against_its_rows(
     assert set(leaking(task, found)) == accused
 
 
+SHARED = [*SERIES, "decomposition=identity"]  # all rows of the table share their inputs, MLP the first of them
+
+
+def scaler_of_one_row_fitted_on_test(plant):
+    monkeypatch, seen = plant
+    fit, train = LastValue.fit, pipeline.fitting.training_batch
+
+    def own(cfg, fitted, *rest):
+        with monkeypatch.context() as patch:
+            if isinstance(fitted.model, Ridge):
+                patch.setattr(LastValue, "fit", lambda self, train: fit(self, joined(train, seen["test"])))
+            return train(cfg, fitted, *rest)
+
+    monkeypatch.setattr(pipeline.fitting, "training_batch", own)
+
+
+@pytest.mark.parametrize(
+    ("leak", "stage", "accused"),
+    [
+        (scaler_of_one_row_fitted_on_test, "weights", {"Ridge"}),
+        (penalty_chosen_on_test, "weights", {"Ridge"}),
+        (weights_chosen_on_test, "weights", {"MLP"}),
+        (baseline_that_peeks, "forecast", {"Drift"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_row_that_leaks_is_named_and_those_that_share_its_inputs_are_not(configure, plant, leak, stage, accused):
+    leak(plant)
+    task, found = audited(configure, *SHARED)
+    assert stage in {cause.stage for cause in found.causes}, found.sentence
+    assert set(leaking(task, found)) == accused
+
+
+def test_rows_are_fitted_anew_only_where_weights_must_not_change(configure, monkeypatch):
+    fitted, fit = [], pipeline.fitting._fit
+    monkeypatch.setattr(pipeline.fitting, "_fit", lambda *given: [fitted.append(given[4].label), fit(*given)][1])
+    _, found = audited(configure, *SHARED)
+    assert found.verdict == "causal", found.sentence
+    again, tested = TRIED + 3, 3  # rows left out, and other windows in the place of tested ones; origins they begin at
+    assert [fitted.count(label) for label in ("MLP", "Ridge", "Drift")] == [1 + again] * 3
+    assert fitted.count(NOBODY["label"]) == len(WAYS) + tested - TRIED  # what stands before a model, in all other ways
+
+
 @pytest.mark.parametrize("scope", ["overall", "split_once"])
 def test_a_decomposition_of_the_whole_series_is_named_and_its_worth_told(configure, scope):
     more = [word for word in SERIES if not (scope == "overall" and word.startswith("scope."))]
@@ -448,7 +492,7 @@ def remaining_life_among_the_inputs(plant):
         (ridge_that_knows_the_remaining_life, "forecast", []),
         (remaining_life_among_the_inputs, "inputs", []),
         (scaled_by_all_cells, "scaling", []),
-        (features_of_all_cells, "features", ["features=paper2_plain", "features.steps.codes.autoencoder.epochs=1"]),
+        (features_of_all_cells, "features", ["features=factors"]),
         (length_of_the_record, "inputs", []),
         (centred_rolling_mean, "inputs", []),
     ],

@@ -172,6 +172,24 @@ def test_life_ends_where_the_capacity_is_lost_for_good() -> None:
     assert "first ten cycles" in own.rule
 
 
+def test_weak_cycles_before_the_first_whole_one_end_no_life() -> None:
+    table = cells(60)
+    table.loc[:5, "capacity"] = 1.0  # formed at half of its capacity
+    ends = capacity_ends(table, "capacity", 0.8, 2.0)
+    assert ends.cycle == {"a": 42}
+    assert ends.doubts == ()
+    assert capacity_ends(table.assign(capacity=1.0), "capacity", 0.8, 2.0).cycle == {"a": None}
+
+
+def test_an_end_that_is_followed_by_whole_cycles_is_doubted() -> None:
+    table = cells(60)
+    table.loc[10:16, "capacity"] = 1.0  # half discharges
+    ends = capacity_ends(table, "capacity", 0.8, 2.0)
+    assert ends.cycle == {"a": 11}
+    assert "a in 24 of 49 cycles after cycle 11" in ends.doubts[0]
+    assert any("whole discharges" in note for note in labelled(table, "cells", QUANTITIES, ends).notes)
+
+
 def test_a_censored_cell_is_left_out_and_told() -> None:
     table = cells(60, 30)
     panel = labelled(table, "cells", QUANTITIES, capacity_ends(table, "capacity", 0.8, 2.0))

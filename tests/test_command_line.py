@@ -156,13 +156,17 @@ def test_values_a_constructor_refuses_come_with_all_other_faults():
         assert named in told
 
 
-def test_a_stage_that_cannot_leak_is_refused_where_the_stages_are_known():
-    said = fault_of("expected_leaks", ["decomp"], ["split", "decomposition"])
-    assert (
-        said
-        == "expected_leaks=['decomp'] has decomp, which is none of split, decomposition.  Did you mean 'decomposition'?"
-    )
-    assert fault_of("expected_leaks", ["decomposition"], ["split", "decomposition"]) is None
+def test_every_stage_that_cannot_leak_is_told_with_all_other_faults_of_a_command_line():
+    with pytest.raises(ConfigError) as caught:
+        prepared(
+            ["experiment=sp500", "model.network.hiden=3", "split.tset=0.2", "expected_leaks=[decomp,splt,scaling]"]
+        )
+    told = str(caught.value).splitlines()[1:]
+    assert len(told) == 3
+    for name in ("'hidden'", "'test'", "has decomp, splt, which is none of split, "):
+        assert sum(name in line for line in told) == 1, told
+    assert sum("Did you mean 'decomposition'? Did you mean 'split'?" in line for line in told) == 1, told
+    assert fault_of("expected_leaks", ["decomposition"]) is None
 
 
 def test_every_rule_is_of_a_setting_and_allows_its_default(configure):

@@ -173,7 +173,7 @@ def test_a_value_the_constructor_refuses_is_told_in_its_words(configure):
 )
 def test_a_fault_of_any_kind_is_told_with_what_was_meant(words, said, configure):
     with pytest.raises(ConfigError) as error:
-        check(configure("experiment=sp500", *words), LIVE, stages=("split", "decomposition"))
+        check(configure("experiment=sp500", *words), LIVE)
     assert said in str(error.value)
 
 

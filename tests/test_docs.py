@@ -17,9 +17,10 @@ import tasks.forecast
 import tasks.rul
 import tasks.target_audit
 from evaluation.leakage import proxies
-from evaluation.leakage.prove import STAGES, WAYS
+from evaluation.leakage.prove import WAYS
 from runtime.compose import settled
 from runtime.overrides import parse, prepared
+from runtime.settings import STAGES
 from tests.conftest import ROOT
 from tests.test_audit import LABELS, PLANTED
 from tests.test_imports import MAY_IMPORT

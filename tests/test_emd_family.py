@@ -410,6 +410,11 @@ def test_settings_of_emd_set_on_the_object_are_obeyed_as_in_pyemd(settings):
         agrees(mine, their, series)
 
 
+def test_a_series_in_single_precision_is_decomposed_in_double():
+    single = CASES["walk"].astype(np.float32)
+    np.testing.assert_array_equal(compat.EMD()(single), compat.EMD()(single.astype(np.float64)))
+
+
 def with_seed(engine):
     engine.noise_seed(3)
     return engine

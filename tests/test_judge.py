@@ -143,6 +143,21 @@ def test_superior_ability_names_the_model_that_is_best_by_the_loss_it_tests() ->
     assert found.tests[-1].startswith("wild, the best by its mean error, is better than persistence even given that 2")
 
 
+def test_superior_ability_is_not_given_to_a_model_whose_own_test_says_no() -> None:
+    """One day makes the smaller error; what is better every day, by little, is the other model."""
+    series = walk(400)
+    lucky, steady = series[:-1].copy(), series[:-1] + 0.02 * np.diff(series)
+    lucky[200] += 0.9 * 50 * np.sign(np.diff(series)[200])
+    series[201:] += 50 * np.sign(np.diff(series)[200])
+    steady[201:] = series[201:-1] + 0.02 * np.diff(series)[201:]
+    lucky[201:] = series[201:-1]
+    found = judge(one_step(series, {"steady": steady, "lucky": lucky}), series_facts(), {})
+    table = found.scores.set_index("model")
+    assert table.loc["lucky", "mae"] < table.loc["steady", "mae"]
+    assert table.loc[["steady", "lucky"], "verdict"].tolist() == ["better", "same"]
+    assert found.tests[-1].startswith("Some model, which need not be the one of the smallest error, is better")
+
+
 # --- cells ----------------------------------------------------------------------------------------
 
 

@@ -108,7 +108,7 @@ def test_the_columns_of_the_file_of_the_run_may_keep_their_names(folder, df):
         (lambda df: df.assign(y=1000 * df["y"]), "another series or another unit"),
         (lambda df: df.head(20), "but 64 are needed"),
         (lambda df: df.assign(y=df["y"].where(df.index != 5)), "y is missing"),
-        (lambda df: df.to_numpy(), "needs a DataFrame"),
+        (lambda df: df.to_numpy(), "needs a pandas DataFrame"),
         (lambda df: df.drop(columns="y"), "cannot be forecast|no column|lacks|value"),
     ],
 )

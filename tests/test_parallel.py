@@ -17,7 +17,6 @@ from data.contracts import Decomposition, FloatArray, Scope
 from data.decomposition.modwt import MODWT
 from data.decomposition.vmd import VMD
 from data.windows import EveryEnd, RollingWindow
-from runtime import progress
 from runtime.build import ConfigError, build
 from runtime.command_line import sentence
 from runtime.parallel import Local, Ray, WorkerLost, cores
@@ -222,16 +221,6 @@ def test_a_stop_ends_the_workers_at_once_and_leaves_none_behind(how: signal.Sign
         time.sleep(0.1)
     else:
         raise AssertionError("a worker outlived its parent")
-
-
-def test_a_line_a_minute_tells_how_far_it_is_where_there_is_no_terminal(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clock = iter(range(0, 6000, 40))
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    assert list(Local(1).map(abs, [-1] * 6, "decomposing")) == [1] * 6
-    lines = capsys.readouterr().err.splitlines()
-    assert lines == ["decomposing: 2 of 6, 2 min 40 s left", "decomposing: 4 of 6, 1 min 20 s left"]
 
 
 @pytest.mark.parametrize("local", [Local(1), Local(2)])

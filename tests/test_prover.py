@@ -113,6 +113,8 @@ def test_values_that_may_know_what_was_replaced_are_not_checked():
     assert (finding.checked, finding.changed) == (7, 1)  # row 2 came before
     (finding,) = compare([stage], [Change("row 0", np.arange(8) == 0, [changed])], ids)
     assert finding.checked == 0  # everything has learnt from it
+    (finding,) = compare([stage], [Change("row 3", replaced, [None])], ids)
+    assert (finding.checked, finding.verdict) == (0, "not audited")  # it was not made again
 
 
 # --- rounding -------------------------------------------------------------------------------------

@@ -286,6 +286,8 @@ def test_what_is_odd_and_can_be_read_is_told(tmp_path) -> None:
     notes = CSV(str(tmp_path / "x.csv"), value="close").load().notes
     assert any("more than one column called 'close'" in note and "'close.1'" in note for note in notes)
     assert any("stand for missing ones" in note and "x: -999, 1 times" in note for note in notes)
+    (tmp_path / "x.csv").write_text(rows(*(str(0 if k == 7 else 900 + k) for k in range(20))))
+    assert any("x: 0, 1 times" in note for note in CSV(str(tmp_path / "x.csv")).load().notes)
     (tmp_path / "x.csv").write_text(rows(*(str(-900 - 11 * k) for k in range(20))))  # one of them is -999
     assert not any("stand for missing ones" in note for note in CSV(str(tmp_path / "x.csv")).load().notes)
 
@@ -517,3 +519,16 @@ def test_a_spoilt_file_is_read_right_or_refused(tmp_path, seed) -> None:
             assert strange.sum() <= 5, path.read_bytes()
             assert pd.api.types.is_datetime64_any_dtype(frame["ds"]), path.read_bytes()
         assert time.process_time() - began < 2
+
+
+def test_numbers_that_leave_one_value_a_date_are_named(tmp_path) -> None:
+    for column, values, option in (
+        ("Store", [1, 2, 7], "source.series=Store"),
+        ("Hour", [0, 1], "source.clock=Hour"),
+    ):
+        lines = [f"{day:%Y-%m-%d},{value},{k}.{value}" for k, day in enumerate(DAYS) for value in values]
+        (tmp_path / "x.csv").write_text("\n".join([f"date,{column},sales", *lines]))
+        assert option in said(tmp_path / "x.csv", value="sales")
+    lines = [f"{day:%Y-%m-%d},{hour},{hour}.5" for day in DAYS for hour in range(1, 25)]
+    (tmp_path / "x.csv").write_text("\n".join(["date,Hour,load", *lines]))
+    assert "whether hour 1 begins or ends" in said(tmp_path / "x.csv", value="load", clock="Hour")

@@ -140,6 +140,9 @@ def variants() -> Iterator[tuple[str, bytes, str]]:
         *(f"{row.split(',')[0]},1.5,{row.split(',')[1]},1000" for row in rows[1:]),
     ]
     yield "other columns", "\n".join(wide).encode(), ".csv"
+    apart = pd.DataFrame({"Year": DAYS.year, "Month": DAYS.month, "Day": DAYS.day, "close": PRICES})
+    yield "year, month and day apart", apart.to_csv(index=False).encode(), ".csv"
+    yield "the same in a workbook", _written(apart, "to_excel", index=False), ".xlsx"
     yield "packed by gzip", gzip.compress(plain.encode()), ".csv.gz"
     yield "packed by zip", _zipped({"prices.csv": plain.encode()}), ".zip"
     yield "packed on a Mac", _zipped({"prices.csv": plain.encode(), "__MACOSX/._prices.csv": b"x"}), ".zip"
@@ -203,6 +206,38 @@ def test_the_series_is_the_same_however_it_is_written(tmp_path, content, ending)
     np.testing.assert_allclose(frame["y"], PRICES, rtol=0, atol=1e-9)
 
 
+def test_hours_beside_the_date_are_times_of_day(tmp_path) -> None:
+    hours = pd.date_range("2022-01-03", periods=40, freq="h")
+    written = {
+        "hours": [str(at.hour) for at in hours],
+        "four digits": [f"{at:%H%M}".lstrip("0") or "0" for at in hours],
+        "six digits": [f"{at:%H%M%S}" for at in hours],
+        "text": [f"{at:%H:%M}" for at in hours],
+    }
+    for texts in written.values():
+        frame = pd.DataFrame({"date": hours.strftime("%Y-%m-%d"), "Hour": texts, "load": PRICES})
+        (tmp_path / "x.csv").write_text(frame.to_csv(index=False))
+        assert CSV(str(tmp_path / "x.csv"), value="load", clock="Hour").load().frame["ds"].tolist() == hours.tolist()
+    apart = pd.DataFrame(
+        {"year": hours.year, "month": hours.month, "day": hours.day, "hour": hours.hour, "load": PRICES}
+    )
+    assert CSV(apart, value="load").load().frame["ds"].tolist() == hours.tolist()
+
+
+def test_a_column_a_month_is_one_series() -> None:
+    months = pd.period_range("2020-01", periods=36, freq="M")
+    values = np.arange(36.0) ** 2
+    table = pd.DataFrame(values.reshape(3, 12), columns=[f"{month:%b}" for month in months[:12]])
+    table.insert(0, "Year", [2020, 2021, 2022])
+    panel = CSV(table.assign(Annual=1.0)).load()
+    assert panel.frame["y"].tolist() == values.tolist()
+    assert panel.frame["ds"].tolist() == months.to_timestamp().tolist()
+    assert any("'Annual' are left out" in note for note in panel.notes)
+    table.loc[2, "Jul":] = np.nan  # the year is not over
+    assert CSV(table.iloc[::-1]).load().frame["y"].tolist() == values[:30].tolist()
+    assert CSV(table, value="Jan").load().frame["y"].tolist() == [0.0, 144.0, 576.0]
+
+
 def test_a_data_frame_is_a_table_too() -> None:
     frame = pd.DataFrame({"date": DAYS, "close": PRICES})
     for given in (frame, frame.set_index("date"), frame.astype({"date": str, "close": str})):
@@ -213,6 +248,13 @@ def test_numbers_are_read_to_the_last_bit(tmp_path) -> None:
     values = np.random.default_rng(0).standard_normal(300) * 10.0 ** np.random.default_rng(1).integers(-8, 8, 300)
     (tmp_path / "x.csv").write_text("t,x\n" + "\n".join(f"{k},{float(v)!r}" for k, v in enumerate(values)))
     np.testing.assert_array_equal(read_table(tmp_path / "x.csv").numbers("x").parsed, values)
+
+
+def test_a_suffix_costs_no_bit(tmp_path) -> None:
+    (tmp_path / "x.csv").write_text("t,x\n0,1.001M\n1,2.3k\n2,1e3k\n3,0.07bn\n4,1.1万\n")
+    numbers = read_table(tmp_path / "x.csv").numbers("x")
+    assert numbers.parsed[[0, 1, 3, 4]].tolist() == [1001000.0, 2300.0, 7e7, 11000.0]
+    assert numbers.wrong.tolist() == [False, False, True, False, False]  # an exponent and a suffix
 
 
 @pytest.mark.parametrize("tickers", [["ABC", "DEF"], ["007", "700", "9988"]])

@@ -71,6 +71,46 @@ def test_a_stream_forecasts_what_predict_does_for_the_longer_table(folder):
     assert not np.allclose(told[f"{run.model}-hi-95"] - told[run.model], before), "the width has not moved"
 
 
+@pytest.fixture(scope="module")
+def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rng = np.random.default_rng(0)
+    size = np.exp(0.3 * np.sin(np.arange(190) / 20) - 4.5)
+    close = 100 * np.exp((size * rng.standard_normal(190)).cumsum())
+    first = np.r_[100.0, close[:-1]]
+    high, low = np.maximum(first, close) * (1 + size), np.minimum(first, close) * (1 - size)
+    path = tmp_path_factory.mktemp("prices") / "prices.csv"
+    pd.DataFrame({"date": DAYS, "open": first, "high": high, "low": low, "close": close}).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["target=log_range", "target.over=3", "model=lhar", "model.lags=[1,5]", "known=[weekday]"],
+        ["target=return", "model=ridge", "horizon=3", "decomposition=modwt"],
+    ],
+)
+def test_rows_of_several_columns_give_the_table_of_the_run_to_the_bit(prices, tmp_path, words):
+    line = ["experiment=csv", "source=ohlc", f"source.path={prices}", "decomposition=identity", "lookback=10"]
+    run = modecast.run(*line, "scope.history=60", "split.test=0.15", *SMALL, *words, folder=tmp_path / "r")
+    known = run.forecasts.set_index("cutoff")
+    rows = pd.read_csv(prices, parse_dates=["date"]).rename(columns={"close": "y"}).set_index("date")
+    origins = known.index.unique()
+    stream = run.stream(since=origins[0])
+    told, label = stream.forecast(), run.model
+    for origin, after in pairwise(origins):
+        for column in (label, *(f"{label}-{level}" for level in LEVELS)):
+            np.testing.assert_array_equal(told[column], known.loc[[origin], column], f"{origin} {column}")
+        told = stream.update(rows.loc[after].to_dict())
+    assert np.isfinite(told[f"{label}-hi-80"]).all()
+    with pytest.raises(DataError, match=r"lacks high, low, open; a row of \w+ holds y, open, high, low"):
+        stream.update(100.0)
+    before = stream.forecast()
+    with pytest.raises(DataError, match="not above 0"):
+        stream.update({"y": -1.0, "open": 1.0, "high": 1.0, "low": 2.0})
+    pd.testing.assert_frame_equal(stream.forecast(), before)
+
+
 def test_intervals_that_do_not_adapt_stay_as_wide(tmp_path):
     words = ["model=ridge", "decomposition=identity", "intervals=split", "lookback=10", "split.test=0.3"]
     run = modecast.run(*SMALL, *words, data=table(180, "a"), folder=tmp_path / "r")

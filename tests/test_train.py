@@ -253,6 +253,9 @@ def test_other_choices_run_to_the_end(tmp_path, more):
         (["model=lstmm"], "Could not find 'model/lstmm'"),
         (["horizn=3"], "horizn"),
         (["experiment=smoke", "model.network.kernel=40"], "lookback=30 leaves nothing after a convolution"),
+        (["experiment=smoke", "model.network.hidden=-3"], "model.network.hidden=-3 must be at least 1"),
+        (["experiment=smoke", "trainer.max_epochs=0"], "trainer.max_epochs=0 must be at least 1"),
+        (["experiment=smoke", "trainer.devices=2"], "set trainer.strategy=ddp_spawn"),
     ],
 )
 def test_a_fault_is_one_sentence(tmp_path, arguments, said):

@@ -49,6 +49,8 @@ class Ends(NamedTuple):
     """Cycle of the end of life of each cell; None where the record stops before it."""
     rule: str
     """One sentence, printed and kept with the run."""
+    doubts: tuple[str, ...] = ()
+    """What speaks against the rule, a sentence each."""
 
 
 def checked_cycles(
@@ -215,7 +217,8 @@ def capacity_ends(frame: pd.DataFrame, column: str, eol: float, nominal: float |
 
     That is the first cycle below ``eol`` times the nominal capacity of which the median of it and the
     next four recorded ones (fewer where the record stops) is below as well: a single weak cycle does not
-    end a life, a recovery after a rest does not lengthen it.
+    end a life, a recovery after a rest does not lengthen it.  Weak cycles before the first whole one, as cells
+    are formed by, end none.  Where a third of what follows an end is above it again, that is told.
 
     Parameters
     ----------
@@ -229,19 +232,28 @@ def capacity_ends(frame: pd.DataFrame, column: str, eol: float, nominal: float |
         Nominal capacity [Ah]; None takes the median of each cell's first ten cycles.
     """
     cycles: dict[str, int | None] = {}
+    again: list[str] = []
     every, cells = pd.factorize(frame["unique_id"])
     capacities, ahead, ds = frame[column].to_numpy(), _medians_ahead(frame[column].to_numpy(), every), frame["ds"]
     starts = np.r_[np.flatnonzero(np.diff(every, prepend=-1)), len(frame)]
     for cell, start, stop in zip(cells, starts[:-1], starts[1:], strict=True):
         full = float(pd.Series(capacities[start : min(start + 10, stop)]).median()) if nominal is None else nominal
-        lost = np.maximum(capacities[start:stop], ahead[start:stop]) < eol * full
+        whole = capacities[start:stop] >= eol * full
+        lost = ~whole & (ahead[start:stop] < eol * full) & np.maximum.accumulate(whole)
         cycles[str(cell)] = int(ds.iloc[start + int(lost.argmax())]) if lost.any() else None
+        after = whole[int(lost.argmax()) + 1 :]
+        if lost.any() and after.sum() > max(len(after) / 3, 2 * SMOOTHING):
+            again.append(f"{cell} in {int(after.sum())} of {len(after)} cycles after cycle {cycles[str(cell)]}")
     of = "the median of a cell's first ten cycles" if nominal is None else f"the nominal {nominal:g} Ah"
     rule = (
         f"End of life is the first cycle whose discharge capacity, and the median of it and the next "
         f"{SMOOTHING - 1}, is below {eol:.0%} of {of}."
     )
-    return Ends(cycles, rule)
+    doubt = (
+        f"Capacities are above the end of life again: {listed(again)}.  If cycles before it were no whole discharges, "
+        f"leave them out."
+    )
+    return Ends(cycles, rule, (doubt,) if again else ())
 
 
 def _medians_ahead(values: NDArray[np.float64], cells: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -283,7 +295,7 @@ def labelled(
     DataError
         If no cell is left.
     """
-    told = [*notes, ends.rule]
+    told = [*notes, ends.rule, *ends.doubts]
     end = frame["unique_id"].map(ends.cycle).astype(np.float64)
     censored = sorted(cell for cell in frame["unique_id"].unique() if ends.cycle.get(cell) is None)
     life = (end - frame[counter]).rename("y")

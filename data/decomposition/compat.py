@@ -9,8 +9,9 @@ to the constructor or set on the object, and are read when a series is decompose
 
 What differs on purpose: a setting that PyEMD does not know is an error, as is a value that this
 engine does not compute; NaN and infinities are an error; a constant is its own remainder;
-``EEMD(max_imf=)`` is obeyed, which PyEMD takes and forgets; the work is shared among threads, and
-``parallel`` and ``processes`` only say among how many.
+``EEMD(max_imf=)`` is obeyed, which PyEMD takes and forgets; a series in single precision is
+decomposed in double; the work is shared among threads, and ``parallel``
+and ``processes`` only say among how many.
 """
 
 import sys

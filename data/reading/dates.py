@@ -82,6 +82,34 @@ def is_day(text: str) -> bool:
     return re.match(DAYS, text) is not None
 
 
+def times_of_day(name: str, texts: list[str | None]) -> list[str | None]:
+    """Return times of day as 09:30 where a column has them as whole numbers: hours, 930 or 93000.
+
+    Raises
+    ------
+    DataError
+        If hours are counted from 1 to 24.
+    """
+    known = {text for text in texts if text}
+    if not known or not all(re.fullmatch(r"\d{1,6}", text) for text in known):
+        return texts
+    most = max(map(int, known))
+    if most <= 24:
+        refuse_hour_24(name, most)
+        return [text and f"{int(text):02d}:00" for text in texts]
+    if most < 2400:
+        return [text and f"{int(text) // 100:02d}:{int(text) % 100:02d}" for text in texts]
+    return [text and f"{int(text) // 10_000:02d}:{int(text) // 100 % 100:02d}:{int(text) % 100:02d}" for text in texts]
+
+
+def refuse_hour_24(name: str, most: int) -> None:
+    """Raise DataError where the largest of some hours is 24: it is not known which hour they mean."""
+    if most == 24:
+        raise DataError(
+            f"{name} counts hours to 24, and it is not known whether hour 1 begins or ends at 1:00.  Write 0 to 23."
+        )
+
+
 def to_dates(name: str, column: "pa.Array | pd.Series[Any]", options: Options) -> Dates:
     """Read a column of times.
 

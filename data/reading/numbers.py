@@ -27,8 +27,22 @@ MISSING = (
 SIGNS = "$€£¥₹₩₽₺₫฿₴₪₦￥＄"
 CODES = r"US\$|A\$|C\$|HK\$|NT\$|R\$|USD|EUR|GBP|JPY|CNY|RMB|CHF|INR|HKD|AUD|CAD|KRW|SEK|NOK|DKK|PLN|BRL|元|kr|zł|Rs\.?"
 GROUPERS = "'’` \u00a0\u202f\u2009"
-SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12, "mn": 1e6, "bn": 1e9, "tn": 1e12, "千": 1e3, "万": 1e4,
-          "萬": 1e4, "亿": 1e8, "億": 1e8}  # fmt: skip
+SCALES = {
+    "k": 3,
+    "K": 3,
+    "M": 6,
+    "B": 9,
+    "T": 12,
+    "mn": 6,
+    "bn": 9,
+    "tn": 12,
+    "千": 3,
+    "万": 4,
+    "萬": 4,
+    "亿": 8,
+    "億": 8,
+}
+"""Powers of ten."""
 
 PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 WHOLE = r"^[+-]?\d+$"
@@ -110,13 +124,12 @@ def to_numbers(name: str, texts: pa.Array, style: Style, others: Iterable[pa.Arr
     mark = _decimal_mark(name, body, spaced, style, others, loose)
     fits &= pc.match_substring_regex(body, BODY[mark]).to_numpy(zero_copy_only=False)
     body = pc.replace_substring(pc.replace_substring(body, "," if mark == "." else ".", ""), ",", ".")
+    body = _scaled(body, field["scale"])
     fits &= pc.match_substring_regex(body, r"^(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$").to_numpy(zero_copy_only=False)
     negative, sound = _signs(field)
     fits &= sound
     values = np.full(len(texts), np.nan)
     values[fits] = _floats(body.filter(pa.array(fits)))
-    for scale, factor in SCALES.items():
-        values[pc.equal(field["scale"], scale).to_numpy(zero_copy_only=False) & fits] *= factor
     values[negative] *= -1
     endless = infinite.to_numpy(zero_copy_only=False)
     values[endless] = np.inf
@@ -200,6 +213,14 @@ def _ungrouped(body: pa.Array) -> tuple[pa.Array, pa.Array]:
     grouped = pc.fill_null(pc.match_substring_regex(body, GROUPED), False)
     bare = pc.replace_substring_regex(body, f"[{GROUPERS}]", "")
     return pc.if_else(grouped, bare, body), bare.filter(grouped)
+
+
+def _scaled(body: pa.Array, scale: pa.Array) -> pa.Array:
+    """Write 1.001 M as 1.001e6: a product would miss its last bit."""
+    for mark in pc.unique(scale).to_pylist():
+        if mark:
+            body = pc.if_else(pc.equal(scale, mark), pc.binary_join_element_wise(body, f"e{SCALES[mark]}", ""), body)
+    return body
 
 
 def _one_kind(name: str, field: dict[str, pa.Array], fits: BoolArray) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from data.panel import DataError, listed
@@ -15,6 +16,7 @@ TIMES = re.compile(
     r"open[ _]?time|datum|zeit|zeitpunkt|fecha|data|日期|时间|日付|交易日期|时间戳|날짜|дата)s?",
     re.IGNORECASE,
 )
+HOURS = re.compile(r"hours?|hrs?|time|clock|uhrzeit|stunde|hora|heure|ora|时间|小时|時間", re.IGNORECASE)
 VALUES = ("close", "y", "value")
 """What the column to forecast is called where nobody says."""
 SERIES = ("unique_id", "series_id", "series_name")
@@ -148,11 +150,22 @@ def refuse_several_a_date(table: Table, roles: Roles, frame: pd.DataFrame) -> No
     free = [name for name in table.columns if name not in taken and not table.is_empty(name)]
     words = {name: [text for text in table.texts(name) if text] for name in free if not table.is_numeric(name)}
     clocks = [name for name, texts in words.items() if all(re.match(TIME_OF_DAY, text) for text in texts[:100])]
+    counted = [name for name in free if name not in words and _parts_dates(table, frame, name)]
+    clocks += [name for name in counted if HOURS.fullmatch(name.strip())]
+    words |= {name: [text for text in table.texts(name) if text] for name in counted}
     apart = [name for name, texts in words.items() if name not in clocks and 1 < len(set(texts)) < len(table) / 2]
     cures = [f"source.clock={name}, the time of day" for name in clocks[:1]]
     cures += [f"source.series={name}, which may tell series apart" for name in apart[:3]]
     if cures:
         raise DataError(f"{table.name} has several rows a date in {roles.time!r}.  Set {', or '.join(cures)}.")
+
+
+def _parts_dates(table: Table, frame: pd.DataFrame, name: str) -> bool:
+    """Tell whether whole numbers of a column, such as those of stores, leave one value a date."""
+    texts = table.texts(name)
+    if len(texts) != len(frame) or not all(text and re.fullmatch(r"\d+", text) for text in texts):
+        return False
+    return not frame.assign(apart=np.array(texts, dtype=object)).duplicated(["unique_id", "ds", "apart"]).any()
 
 
 def _numeric(table: Table, taken: "set[str | None]", notes: list[str]) -> list[str]:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from data.contracts import FloatArray
 from data.panel import DataError, listed
 from data.reading.columnar import feather_of, parquet_of
-from data.reading.dates import DAYS, NO_DATE, Dates, is_date, to_dates
+from data.reading.dates import DAYS, NO_DATE, Dates, is_date, times_of_day, to_dates
 from data.reading.encoding import text_of
 from data.reading.files import read_bytes
 from data.reading.layout import Layout, as_text, layout_of
@@ -130,7 +130,7 @@ class Table:
         """
         column = self.columns[name]
         if clock is not None:
-            days, hours = self.texts(name), self.texts(clock)
+            days, hours = self.texts(name), times_of_day(f"Column {clock!r} of {self.name}", self.texts(clock))
             column = pa.array([f"{d} {h}" if d and h else None for d, h in zip(days, hours, strict=True)], pa.string())
         return to_dates(f"Column {name!r} of {self.name}", column, self.options)
 

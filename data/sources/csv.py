@@ -9,6 +9,7 @@ import pandas as pd
 from data.contracts import Panel
 from data.panel import DataError, listed, validated
 from data.reading.beside import columns_beside, described
+from data.reading.date_parts import with_dates
 from data.reading.files import stem
 from data.reading.options import Options
 from data.reading.roles import Roles, refuse_several_a_date, roles_of
@@ -117,6 +118,8 @@ class CSV:
         table = read_table(self.path, self.options)
         if not len(table):
             raise DataError(f"{table.name} has no rows.  Give a file with a header line and rows.")
+        if self.time is None and self.clock is None:
+            table = with_dates(table, self._asked())
         roles = roles_of(table, self.time, self.value, self.series, self.wide, self.clock)
         title = self.name or ("table" if isinstance(self.path, pd.DataFrame) else stem(self.path))
         frame, notes = self._long(table, roles, title)
@@ -130,6 +133,10 @@ class CSV:
         panel = described(panel, self.covariates, self.static)
         notes = (*table.notes, *roles.notes, *notes, *told, *panel.notes)
         return remarked(replace(panel, notes=notes, calendar=self.calendar))
+
+    def _asked(self) -> set[str]:
+        values = self.value if isinstance(self.value, list) else [self.value]
+        return {str(name) for name in [*values, self.series, *self.covariates, *self.static] if name is not None}
 
     def _until(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
         if self.last is None:

@@ -25,11 +25,6 @@ from evaluation.leakage.perturb import WAYS, replacement
 from evaluation.rows import named
 
 Verdict = Literal["causal", "causal to rounding", "LEAKS", "not audited"]
-STAGES = (
-    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition", "targets",
-    "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
-)  # fmt: skip
-"""Stages of a run, as ``docs/leakage.md`` describes them: what ``expected_leaks`` may name."""
 INHERITED = "changes with it"
 REPLACED = "what they must not know was replaced"
 STALE = "does not move when its own past is replaced: it does not come from the data it was given"
@@ -66,8 +61,8 @@ class Change(NamedTuple):
     """What was replaced, in words."""
     replaced: NDArray[np.bool_]
     """``(rows,)``."""
-    stages: Sequence[Stage]
-    """What the pipeline makes of the changed data; the same stages in the same order."""
+    stages: Sequence[Stage | None]
+    """What the pipeline makes of the changed data; the same stages in the same order, None for one not made again."""
     rows: IntArray | None = None
     """Where what was replaced was left out: for each row that stays its number before, ascending; else None."""
     altered: NDArray[np.bool_] | None = None
@@ -230,7 +225,8 @@ def compare(before: Sequence[Stage], changes: Iterable[Change], series: NDArray[
     for change in changes:
         first = _first_replaced(code, change.replaced)
         for old, new, tally in zip(before, change.stages, tallies, strict=True):
-            _count(old, new, change, code, first, tally)
+            if new is not None:
+                _count(old, new, change, code, first, tally)
     return _findings(before, tallies)
 
 

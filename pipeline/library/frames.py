@@ -6,15 +6,64 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import Panel
-from data.panel import KEYS, DataError, validated
+from data.panel import KEYS, DataError, listed, validated
 from runtime.build import build, class_of
 
 NAME = "table"
 PLAIN = "data.sources.csv.CSV"  # a column of values; others need several
+
+
+def tidy(table: Any) -> pd.DataFrame:
+    """Return a table as a file would hold it: what stands in its index becomes columns, periods their first instant.
+
+    A Series is the values of one series at the dates of its index.
+
+    Raises
+    ------
+    DataError
+        If it is no DataFrame or Series of pandas, or names a column twice.
+    """
+    if isinstance(table, pd.Series):
+        table = table.rename("y").to_frame()
+    if not isinstance(table, pd.DataFrame):
+        raise DataError(
+            f"A forecast needs a pandas DataFrame with ds and y, or a Series with dates, not {type(table).__name__}.  "
+            f"Make one: pd.DataFrame({{'ds': dates, 'y': values}})."
+        )
+    table = table.set_axis(_labels(table.columns), axis=1)
+    if not table.columns.is_unique:
+        twice = table.columns[table.columns.duplicated()].unique()
+        raise DataError(f"The table has more than one column {listed(map(repr, twice))}.  Rename them.")
+    index = table.index
+    if index.nlevels > 1 or index.name is not None or not pd.api.types.is_integer_dtype(index):
+        names = [("ds" if name is None else name) for name in index.names]
+        taken = [name for name in names if name in table.columns]
+        if taken:
+            raise DataError(
+                f"The table has {listed(map(repr, taken))} as a column and in its index.  Drop one of them."
+            )
+        table = table.reset_index(names=names)
+    elif all(map(pd.api.types.is_numeric_dtype, table.dtypes)) and "ds" not in table and not _counts(index):
+        table = table.reset_index(names=["ds"])  # years, or steps of one's own
+    periods = [name for name in table.columns if isinstance(table[name].dtype, pd.PeriodDtype)]
+    return table.assign(**{name: table[name].dt.to_timestamp() for name in periods}).reset_index(drop=True)
+
+
+def _labels(columns: "pd.Index[Any]") -> list[str]:
+    """Return the names of columns as texts; of several levels those that are not the same everywhere, side by side."""
+    if columns.nlevels > 1:  # as yfinance writes them: prices above tickers
+        told = [level for level in range(columns.nlevels) if columns.get_level_values(level).nunique() > 1] or [0]
+        return [" ".join(str(label[level]) for level in told if str(label[level])) for label in columns]
+    return [str(label) for label in columns]
+
+
+def _counts(index: "pd.Index[Any]") -> bool:
+    return len(index) > 0 and index[0] in (0, 1) and bool((np.diff(index) == 1).all())
 
 
 class FrameSource:
@@ -26,7 +75,8 @@ class FrameSource:
 
     Parameters
     ----------
-    frame : DataFrame
+    frame : DataFrame or Series
+        As of ``tidy``.
     node : DictConfig
         Source that reads a file of this task, with the options of the run.
     unit : str
@@ -34,9 +84,7 @@ class FrameSource:
     """
 
     def __init__(self, frame: pd.DataFrame, node: DictConfig, unit: str) -> None:
-        if not isinstance(frame, pd.DataFrame):
-            raise DataError(f"A forecast needs a DataFrame with ds and y, not {type(frame).__name__}.")
-        self.frame, self.node, self.unit = frame, node, unit
+        self.frame, self.node, self.unit = tidy(frame), node, unit
 
     def load(self) -> Panel:
         """Return the series as a panel.
@@ -47,7 +95,7 @@ class FrameSource:
             Naming every fault of the table.
         """
         frame = self.frame
-        if self.node._target_ == PLAIN and "y" in frame and "ds" in frame and _is_time(frame["ds"]):
+        if self.node._target_ == PLAIN and {"ds", "y"} <= {*frame} and _is_time(frame["ds"]) and _is_number(frame["y"]):
             ids: Any = frame.get("unique_id", NAME)
             panel = validated(frame[["ds", "y"]].assign(unique_id=ids)[KEYS], NAME, self.unit)
             return replace(panel, calendar=self.node.get("calendar"))
@@ -81,6 +129,10 @@ class FrameSource:
 
 def _is_time(ds: "pd.Series[Any]") -> bool:
     return pd.api.types.is_datetime64_any_dtype(ds) or pd.api.types.is_integer_dtype(ds)
+
+
+def _is_number(y: "pd.Series[Any]") -> bool:
+    return pd.api.types.is_numeric_dtype(y) and not pd.api.types.is_bool_dtype(y)
 
 
 class TextSource:

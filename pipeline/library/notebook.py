@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from pipeline.artifacts import keep_table
+from pipeline.library.frames import tidy
 from pipeline.run import run
 from runtime.compose import composed
 from runtime.faults import ConfigError, FolderError
@@ -25,6 +26,7 @@ NAMES = {"time": "ds", "value": "y", "series": "unique_id"}
 
 def run_here(words: Sequence[str], data: pd.DataFrame | None, folder: Path | None, verbose: bool) -> Path:
     """Run one experiment and return its folder; one that is finished is not run again."""
+    data = None if data is None else tidy(data)
     cfg, choices = settings_of(words, data)
     if folder is None:
         folder = Path("outputs") / str(choices["experiment"]) / f"{datetime.now():%Y%m%d-%H%M%S-%f}"
@@ -72,5 +74,5 @@ def _keep(data: pd.DataFrame, path: Path) -> None:
     """Write the table beside the run that it is for, so that the run can be made again."""
     if not path.exists():
         keep_table(path, data)
-    elif not pd.read_parquet(path).equals(data.reset_index(drop=True)):
+    elif not pd.read_parquet(path).equals(data):
         raise FolderError(f"{path.parent} holds a run on another table.  Name another folder.")

@@ -1,8 +1,8 @@
 """Forecast on: every new value moves the window and the intervals, as a run of the longer data would have it."""
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,15 +11,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from data.calendar import upcoming
-from data.contracts import Decomposition, FloatArray, Panel, Scope, Windows
-from data.panel import DataError, fingerprint, shown_date
-from data.targets.level import Level
+from data.contracts import FloatArray, Panel, Scope
+from data.panel import DataError, fingerprint, listed, shown_date
 from data.windows import first_end
 from evaluation.intervals.adaptive import Adaptive, Online
 from evaluation.intervals.bounds import OWN, rounded
 from pipeline.predict import Loaded
 from report.run_folder import RunFolder
 from runtime.build import build
+from tasks.beside import with_beside
 from tasks.forecast import Forecast
 
 
@@ -38,8 +38,10 @@ class Pending(NamedTuple):
 class Series:
     """What is known of one series, and what was forecast of it."""
 
-    ds: list[Any]
-    y: list[float]
+    given: pd.DataFrame
+    """Its rows as the source has them."""
+    panel: Panel
+    """The same as they are forecast: what the target of the run makes of them, and the calendar columns beside it."""
     online: list[Online] = field(default_factory=list)
     """One a step of the horizon; none where intervals do not adapt."""
     pending: list[deque[Pending]] = field(default_factory=list)
@@ -48,6 +50,21 @@ class Series:
     """``(H,)`` the latest."""
     bounds: dict[str, FloatArray] = field(default_factory=dict)
     """``(H,)`` by column: lo_95 and so on."""
+
+    @property
+    def dates(self) -> "pd.Series[Any]":
+        """Return the dates that are forecast or forecast from."""
+        return self.panel.frame["ds"]
+
+
+class Held(NamedTuple):
+    """A source whose panel has been read."""
+
+    panel: Panel
+
+    def load(self) -> Panel:
+        """Return the panel."""
+        return self.panel
 
 
 class Stream:
@@ -60,7 +77,7 @@ class Stream:
     folder : Path
         The run, whose validation and test rows the intervals have learnt from.
     panel : Panel
-        The data of the run.
+        The data of the run, as its source gives them.
     since : Timestamp, int or None
         Last date that counts as known; None takes all.
 
@@ -72,36 +89,33 @@ class Stream:
 
     def __init__(self, loaded: Loaded, folder: Path, panel: Panel, since: Any = None) -> None:
         task = loaded.task
-        if (
-            not isinstance(task, Forecast)
-            or not isinstance(task.target, Level)
-            or task.target.over > 1
-            or panel.covariates
-        ):
+        if not isinstance(task, Forecast) or task.cfg.get("covariates"):
             raise DataError(
-                "A stream goes on with series that are forecast as they are, without covariates.  Call predict with "
-                "the longer table."
+                "A stream goes on with series and what stands in their own rows, not with cells or covariates of other "
+                "files.  Call predict with the longer table."
             )
-        if fingerprint(panel) != loaded.card["data"]["sha256"]:
+        if fingerprint(task.load(Held(panel))) != loaded.card["data"]["sha256"]:
             raise DataError(
                 f"The data of {panel.name} are no longer those of the run in {folder}.  Restore them first."
             )
-        self._loaded, self._panel = loaded, panel
-        self._scope: Scope = build(task.cfg.scope)
-        if not self._scope.causal:
+        self._loaded, self._task, self._panel = loaded, task, panel
+        scope: Scope = build(task.cfg.scope)
+        if not scope.causal:
             raise DataError(
                 "The run decomposes what comes after a forecast, which a stream cannot.  Take scope=rolling."
             )
-        self._decomposition: Decomposition = build(task.candidates()[0].decomposition)
+        row = task.candidates()[0]
         self._intervals = build(task.cfg.intervals)
-        self._horizon = int(task.cfg.horizon)
-        self._lookback = task.lookback_of(task.candidates()[0])
-        self._first = first_end(self._scope, self._decomposition, self._lookback)
+        self._steps = task.steps()
+        self._first = first_end(scope, build(row.decomposition), task.lookback_of(row))
+        self._columns = ["y", *(name for name in panel.covariates if name not in panel.static)]
         rows = _own_rows(RunFolder(folder))
         frame = panel.frame if since is None else panel.frame[panel.frame["ds"] <= since]
         self._series: dict[str, Series] = {}
+        kept = set(rows["unique_id"])
         for name, known in frame.groupby("unique_id", sort=False):
-            self._series[str(name)] = self._begun(str(name), known, rows[rows["unique_id"] == name])
+            if name in kept:
+                self._series[str(name)] = self._begun(str(name), known, rows[rows["unique_id"] == name])
         if not self._series:
             raise DataError(f"{panel.name} has no row up to {shown_date(since)}.  Give a later date.")
 
@@ -110,73 +124,101 @@ class Stream:
         label = self._loaded.label
         parts = []
         for name, own in self._series.items():
-            ahead = upcoming(pd.Series(own.ds), self._horizon, self._panel.calendar)
-            part = pd.DataFrame({"unique_id": name, "ds": ahead, label: own.forecast})
-            parts.append(part.assign(**{f"{label}-{key.replace('_', '-')}": end for key, end in own.bounds.items()}))
+            ahead = upcoming(own.dates, int(self._steps[-1]), self._panel.calendar)[self._steps - 1]
+            part = pd.DataFrame({"unique_id": name, "ds": ahead, "step": self._steps, label: own.forecast})
+            part = self._task.restored_ahead(own.panel, part.assign(**own.bounds), self._loaded.errors)
+            called = {column: f"{label}-{column.replace('_', '-')}" for column in own.bounds}
+            called |= {
+                column: column.replace(bound, new, 1)
+                for column in map(str, part)
+                for bound, new in called.items()
+                if column.startswith(f"{bound} in ")
+            }
+            parts.append(part.drop(columns="step").rename(columns=called))
         return pd.concat(parts, ignore_index=True)
 
-    def update(self, y: float | Mapping[str, float], ds: Any = None) -> pd.DataFrame:
+    def update(self, y: float | Mapping[str, Any], ds: Any = None) -> pd.DataFrame:
         """Take the next value of every series, and return the forecasts that follow it.
 
         Parameters
         ----------
         y : float or mapping
-            In the unit of the series; of several series by their names.
+            What the source would give next, in its unit; of several series by their names.  Where a row holds more
+            than ``y``, such as the high and low of a day, a mapping with all of its columns.
         ds : Timestamp, int or None
             Date of the values; None takes the next one.
 
         Raises
         ------
         DataError
-            If a series is missing or not known, a value is no number, or the date is not after the last one.
+            If a series or column is missing or not known, a value is no number, or the date is not after the last one.
         """
-        given = dict(y) if isinstance(y, Mapping) else {next(iter(self._series)): y}
-        absent, strange = self._series.keys() - given.keys(), given.keys() - self._series.keys()
-        if absent or strange:
-            what = f"lacks {', '.join(sorted(absent))}" if absent else f"has {', '.join(map(str, sorted(strange)))}"
-            raise DataError(f"The update {what}; the run is of {', '.join(self._series)}.  Give one value a series.")
-        for name, value in given.items():
-            if not np.isfinite(value):
-                raise DataError(f"The value of {name} is {value}, which is no number.  Leave the update out.")
-            last = self._series[name].ds[-1]
+        given = self._told(y)
+        for name in given:
+            last = self._series[name].given["ds"].iloc[-1]
             if ds is not None and not ds > last:
                 raise DataError(f"{shown_date(ds)} does not come after {shown_date(last)}, the last date of {name}.")
-        for name, value in given.items():
+        longer: dict[str, tuple[pd.DataFrame, Panel]] = {}
+        for name, values in given.items():
+            rows = self._series[name].given
+            after = upcoming(rows["ds"], 1, self._panel.calendar)[0] if ds is None else ds
+            rows = pd.concat([rows, rows.tail(1).assign(ds=after, **values)], ignore_index=True)
+            longer[name] = rows, self._made(rows)  # what cannot be is refused before anything has moved
+        for name, (rows, panel) in longer.items():
             own = self._series[name]
-            own.ds.append(upcoming(pd.Series(own.ds), 1, self._panel.calendar)[0] if ds is None else ds)
-            own.y.append(float(value))
-            self._forecast_from(name, own, len(own.y) - 1)
+            own.given, own.panel = rows, panel
+            self._forecast_from(own, len(own.dates) - 1)
         return self.forecast()
+
+    def _told(self, y: float | Mapping[str, Any]) -> dict[str, dict[str, float]]:
+        """Return the values of an update by series and column."""
+        names = list(self._series)
+        alone = len(names) == 1 and not (isinstance(y, Mapping) and set(y) == set(names))
+        by_name: Mapping[str, Any] = {names[0]: y} if alone or not isinstance(y, Mapping) else y
+        _refuse_others(by_name, names, "the run is of", "Give one value a series.")
+        given: dict[str, dict[str, float]] = {}
+        for name, told in by_name.items():
+            values = dict(told) if isinstance(told, Mapping) else {"y": told}
+            _refuse_others(values, self._columns, f"a row of {name} holds", "Give every column of the row.")
+            for column, value in values.items():
+                if not (isinstance(value, int | float | np.number) and np.isfinite(value)):
+                    what = name if column == "y" else f"{column} of {name}"
+                    raise DataError(f"The value of {what} is {value}, which is no number.  Leave the update out.")
+            given[name] = {column: float(value) for column, value in values.items()}
+        return given
+
+    def _made(self, rows: pd.DataFrame) -> Panel:
+        """Return what is forecast of the rows of a series."""
+        panel = self._task.target.transform(replace(self._panel, frame=rows))
+        return with_beside(self._task.cfg, panel)
 
     def _begun(self, name: str, known: pd.DataFrame, rows: pd.DataFrame) -> Series:
         """Replay what the run has forecast of a series, then forecast from the steps it had no whole horizon for."""
-        own = Series(known["ds"].tolist(), known["y"].tolist())
+        known = known.reset_index(drop=True)
+        own = Series(known, self._made(known))
         if isinstance(self._intervals, Adaptive):
-            own.online = [self._intervals.online() for _ in range(self._horizon)]
-        own.pending = [deque() for _ in range(self._horizon)]
-        place = {date: row for row, date in enumerate(own.ds)}
+            own.online = [self._intervals.online() for _ in self._steps]
+        own.pending = [deque() for _ in self._steps]
+        place = {date: row for row, date in enumerate(own.dates)}
         rows = rows[rows["origin"].isin(place)]
         y_hat = rows.set_index(["origin", "step"])["y_hat"].unstack().sort_index()  # noqa: PD010
         made: NDArray[Any] = y_hat.to_numpy()
         for origin, forecast in zip(y_hat.index, made, strict=True):
             self._issue(own, place[origin], forecast)
         start = place[y_hat.index[-1]] + 1 if len(y_hat) else self._first
-        for end in range(max(start, self._first), len(own.y)):
-            self._forecast_from(name, own, end)
-        if not len(y_hat) and len(own.y) <= self._first:
-            raise DataError(f"Series {name} has {len(own.y)} steps, but a forecast needs {self._first + 1}.")
-        if start == len(own.y):
-            self._forecast_from(name, own, len(own.y) - 1, again=True)
+        n = len(own.dates)
+        for end in range(max(start, self._first), n):
+            self._forecast_from(own, end)
+        if not len(y_hat) and n <= self._first:
+            raise DataError(f"Series {name} has {n} steps, but a forecast needs {self._first + 1}.")
+        if start == n:
+            self._forecast_from(own, n - 1, again=True)
         return own
 
-    def _forecast_from(self, name: str, own: Series, end: int, again: bool = False) -> None:
+    def _forecast_from(self, own: Series, end: int, again: bool = False) -> None:
         """Forecast from the window that ends with a row, and put intervals around; ``again`` where it was issued."""
-        values = np.array(own.y[: end + 1])
-        past = self._scope.at(self._decomposition, values, self._lookback, np.array([end])).transpose(0, 2, 1)
-        unknown = np.full((1, 0, self._decomposition.n_components), np.nan)
-        row = Panel(pd.DataFrame({"unique_id": [name], "ds": [own.ds[end]], "y": [own.y[end]]}), name, "")
-        windows = Windows(past, unknown, unknown[:, :, 0], np.zeros(1, dtype=np.int64))
-        forecast, ends = self._loaded.forecast(row, [windows] * len(self._loaded.models))
+        panel = replace(own.panel, frame=own.panel.frame.iloc[: end + 1])
+        forecast, ends = self._loaded.forecast(panel, self._loaded.asked(panel))
         own.forecast = forecast[0]
         if not again:
             self._issue(own, end, own.forecast)
@@ -185,19 +227,21 @@ class Stream:
         elif own.online:
             own.bounds = self._adaptive(own)
         else:
-            own.bounds = self._fixed(name, own.forecast)
+            own.bounds = self._fixed(str(panel.frame["unique_id"].iloc[0]), own.forecast)
         kept = rounded(pd.DataFrame(own.bounds))  # as a run keeps them
         own.bounds = {column: kept[column].to_numpy() for column in own.bounds}
 
     def _issue(self, own: Series, origin: int, forecast: FloatArray) -> None:
         """Let the truths known at an origin arrive, and remember what the intervals expect of its forecasts."""
+        values, over = own.panel.frame["y"].to_numpy(), self._task.target.over
         for step, online in enumerate(own.online):
             waiting = own.pending[step]
             while waiting and waiting[0].due <= origin:
                 came = waiting.popleft()
-                online.learn(own.y[came.due] - came.y_hat, came.size, came.reach)
+                truth = float(values[came.due + 1 - over : came.due + 1].mean())
+                online.learn(truth - came.y_hat, came.size, came.reach)
             size, reach = online.expect()
-            waiting.append(Pending(origin + 1 + step, float(forecast[step]), size, reach))
+            waiting.append(Pending(origin + int(self._steps[step]), float(forecast[step]), size, reach))
 
     def _adaptive(self, own: Series) -> dict[str, FloatArray]:
         reach = np.array([waiting[-1].reach for waiting in own.pending])  # (H, level)
@@ -212,10 +256,16 @@ class Stream:
         from evaluation.intervals.offsets import extend
 
         label = self._loaded.label
-        steps = np.arange(1, self._horizon + 1)
-        table = pd.DataFrame({"unique_id": name, "step": steps, "model": label, "y_hat": forecast})
+        table = pd.DataFrame({"unique_id": name, "step": self._steps, "model": label, "y_hat": forecast})
         widened = extend(table, self._loaded.offsets)
         return {str(key): widened[key].to_numpy() for key in widened if str(key).startswith(("lo_", "hi_"))}
+
+
+def _refuse_others(given: Mapping[str, Any], wanted: Sequence[str], of: str, cure: str) -> None:
+    absent, strange = [one for one in wanted if one not in given], [str(one) for one in given if one not in wanted]
+    if absent or strange:
+        what = f"lacks {listed(sorted(absent))}" if absent else f"has {listed(sorted(strange))}"
+        raise DataError(f"The update {what}; {of} {listed(wanted)}.  {cure}")
 
 
 def _own_rows(run: RunFolder) -> pd.DataFrame:

@@ -86,7 +86,8 @@ def read_space(name: str) -> Space:
     """
     if name not in choices(SEARCH):
         known = choices(SEARCH)
-        raise ConfigError(f"There is no search={shown(name)}.  {meant(name, known)}  There are {', '.join(known)}.")
+        told = f"There is no search={shown(name)}.  {meant(name, known)}".rstrip()
+        raise ConfigError(f"{told}  There are {', '.join(known)}.")
     content = yaml.safe_load(Path(CONF, SEARCH, f"{name}.yaml").read_text(encoding="utf-8"))
     entries = content if isinstance(content, dict) else {}
     where = f"conf/{SEARCH}/{name}.yaml"
