@@ -215,7 +215,9 @@ def test_predict_says_which_protocol_it_rests_on(configure, panel, start, first,
     assert pd.Series(notes).str.contains(told).sum() == 1
 
 
-@pytest.mark.parametrize("word", ["task.start=middle", "task.hidden=[0]", "task.tested_from=[-1]", "task.stretched=[0]"])
+@pytest.mark.parametrize(
+    "word", ["task.start=middle", "task.hidden=[0]", "task.tested_from=[-1]", "task.stretched=[0]"]
+)
 def test_a_start_that_cannot_be_is_refused(configure, word):
     with pytest.raises(ConfigError, match=word.split("=")[0]):
         task(configure, word)
