@@ -10,22 +10,24 @@ from runtime.command_line import CONF, start, told_in_one_sentence
 @told_in_one_sentence
 def main(composed: DictConfig) -> float | None:
     """Return what a sweep minimises: the error on validation rows, in the unit of the series."""
-    from runtime.quiet import console, quiet
+    from runtime.quiet import console, importing, quiet
     from runtime.record import finished, open_run
     from runtime.sweep import follows_seed, of_all_seeds, refuse_to_repeat, sweep_folder
 
     cfg, folder = open_run(composed)  # told of before torch and Lightning are imported
     out = console()
 
-    from report.page import write_page
-    from report.run_folder import RunFolder
+    with importing():
+        from report.page import write_page
+        from report.run_folder import RunFolder
 
     if finished(folder) is None:
-        from pipeline.run import by_chance, run
-        from pipeline.verdicts import Verdicts
-        from report.table import print_table, write_tables
-        from report.tracking.record import record
-        from runtime.build import build
+        with importing():
+            from pipeline.run import by_chance, run
+            from pipeline.verdicts import Verdicts
+            from report.table import print_table, write_tables
+            from report.tracking.record import record
+            from runtime.build import build
 
         quiet()
         trackers = [build(node) for node in (composed.get("tracking") or {}).values()]

@@ -1,10 +1,13 @@
 """Training and forecasting of any network, through Lightning."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.strategies import SingleDeviceStrategy
+from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ExponentialLR
@@ -20,7 +23,9 @@ class Forecaster(Trained, pl.LightningModule):
 
     The losses add and an optimiser such as Adam works number by number, so every network takes
     the steps it would take alone.  Losses are logged once an epoch: logging every step costs
-    more than the step of a network this small.
+    more than the step of a network this small.  So do Lightning's hooks before and after every
+    step: where nobody listens to them and a step is nothing but a step (``uninterrupted``), many of them
+    are one training step of Lightning.  The numbers are the same, to the bit.
 
     Shapes
     ------
@@ -82,6 +87,11 @@ class Forecaster(Trained, pl.LightningModule):
         """Return scaled forecasts ``(K, n, H)`` from what the networks give: the same, unless they give a part."""
         return given
 
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """Add none; called before anything else of a training, it decides who takes the steps."""
+        self.automatic_optimization = not uninterrupted(self.trainer)
+        return []
+
     def on_fit_start(self) -> None:
         """Refuse a clipping that would be wrong, and leave new memory as it comes.
 
@@ -97,13 +107,42 @@ class Forecaster(Trained, pl.LightningModule):
         """Let torch fill new memory again where its algorithms are deterministic."""
         _fill_new_memory(True)
 
-    def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Return the sum of the networks' losses."""
-        losses = self._losses_of(self(batch.past, batch.extra), batch)  # (K,)
-        self._train.add(losses.detach(), len(batch.past))
+    def training_step(self, given: Batch | Iterable[Batch], _: int) -> Tensor | None:
+        """Return the sum of the networks' losses of a batch, or take a step on each of many batches."""
+        total = None
+        if self.automatic_optimization:
+            assert isinstance(given, Batch)
+            total = self._added(given)
+        else:
+            optimizer: Any = self.trainer.optimizers[
+                0
+            ]  # as it is: what Lightning wraps around it takes longer than it does
+            for batch in given:
+                optimizer.step(partial(self._gradients, optimizer, batch))
         if self.trainer.is_last_batch:
             loss = self._mean_of(self._train).mean()
             self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=1)
+            self._lower_rate()
+        return total
+
+    def _lower_rate(self) -> None:
+        """Let the learning rate decay after an epoch whose steps Lightning has not taken."""
+        if not self.automatic_optimization:
+            schedulers: list[Any] = [config.scheduler for config in self.trainer.lr_scheduler_configs]
+            for scheduler in schedulers:
+                scheduler.step()
+
+    def _gradients(self, optimizer: Optimizer, batch: Batch) -> Tensor:
+        """Compute the gradients of a batch and return the sum of the networks' losses."""
+        optimizer.zero_grad()
+        total = self._added(batch)
+        total.backward()
+        return total
+
+    def _added(self, batch: Batch) -> Tensor:
+        """Return the sum of the networks' losses, and remember each."""
+        losses = self._losses_of(self(batch.past, batch.extra), batch)  # (K,)
+        self._train.add(losses.detach(), len(batch.past))
         return losses.sum()
 
     def validation_step(self, batch: Batch, _: int) -> Tensor:
@@ -154,6 +193,38 @@ class Forecaster(Trained, pl.LightningModule):
         total, count = running.take()
         reduce = self.trainer.strategy.reduce
         return reduce(total, reduce_op="sum") / reduce(count, reduce_op="sum")
+
+
+STEP_HOOKS = (
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_before_zero_grad",
+)
+"""What a callback overrides to be called at every step."""
+
+
+def uninterrupted(trainer: Any) -> bool:
+    """Say whether nothing but steps happens in an epoch: one device, single precision, nobody counts or clips them.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        Of Lightning, which sets some of these where its types do not tell.
+    """
+    whole = (trainer.limit_train_batches, trainer.val_check_interval)  # 1.0 of an epoch; 1 is one batch
+    return (
+        isinstance(trainer.strategy, SingleDeviceStrategy)
+        and trainer.precision == "32-true"
+        and trainer.accumulate_grad_batches == 1
+        and not trainer.gradient_clip_val
+        and all(isinstance(share, float) and share == 1.0 for share in whole)
+        and trainer.overfit_batches == 0
+        and trainer.max_steps == -1
+        and not any(is_overridden(hook, callback, pl.Callback) for callback in trainer.callbacks for hook in STEP_HOOKS)
+    )
 
 
 def refuse_clipping_scaled(precision: str | int, clip: float | None, optimizers: Iterable[Optimizer]) -> None:

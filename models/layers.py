@@ -10,6 +10,7 @@ K network, B batch, T time, F feature, C channel, W width of a kernel, I inputs,
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -124,7 +125,7 @@ class LSTM(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, B, T, I)`` to the hidden states of the last layer ``(K, B, T, D)``."""
-        with torch.autocast(inputs.device.type, enabled=False):  # rounding would add up over the steps
+        with in_full_precision(inputs.device):  # rounding would add up over the steps
             return self._together(inputs) if self.batched else _one_by_one(self, inputs, self.n_layers)
 
     def _together(self, inputs: Tensor) -> Tensor:
@@ -156,7 +157,7 @@ class BiLSTM(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``(K, B, T, I)`` to the states ``(K, B, T, 2 D)``, the forward direction first."""
-        with torch.autocast(inputs.device.type, enabled=False):  # rounding would add up over the steps
+        with in_full_precision(inputs.device):  # rounding would add up over the steps
             return _one_by_one(self, inputs, n_layers=1, bidirectional=True)
 
 
@@ -302,7 +303,7 @@ class _LSTMLayer(torch.autograd.Function):
         d_seen = gates.new_empty(n_steps + 1, n_networks, n_windows, width + hidden)
         d_seen[-1] = 0
         d_cell = torch.zeros_like(cell[0])
-        with torch.autocast(d_states.device.type, enabled=False):
+        with in_full_precision(d_states.device):
             for t in reversed(range(n_steps)):
                 d_state = d_states[:, t] + d_seen[t + 1, ..., width:]  # (K, B, D)
                 d_cell.addcmul_(d_state, d_cell_of_state[t])
@@ -316,6 +317,12 @@ class _LSTMLayer(torch.autograd.Function):
             d_weight = (d_gates.mT @ seen[:, :-1].flatten(1, 2)).mul_(twice[:, None])  # (K, 4 D, I + D)
             d_bias = d_gates.sum(1).mul_(twice)  # (K, 4 D)
         return d_seen[:-1, ..., :width].transpose(0, 1), d_weight, d_bias
+
+
+def in_full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Switch mixed precision off, on devices that have it."""
+    has_it = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if has_it else nullcontext()
 
 
 def tanh(inputs: Tensor) -> Tensor:

@@ -111,14 +111,14 @@ def keep_attention(folder: Path, panel: Panel, tested: Windows, fitted: Fitted) 
     shown = own[np.unique(np.linspace(0, own.size - 1, MAPPED).astype(int))]
     few = tested.take(shown)
     past, _, extra = (
-        None if array is None else torch.as_tensor(array, dtype=torch.float32)
+        None if array is None else torch.as_tensor(array, dtype=torch.float32, device=model.device)
         for array in fitted.scaling.transform(few)
     )
     assert past is not None
     model.eval()
     with torch.inference_mode():
         found = network.step_weights(seen_by_each(model.component, past, extra))
-    parts = [_long(name, weights.mean(dim=0).numpy(), panel, few) for name, weights in found.items()]
+    parts = [_long(name, weights.mean(dim=0).numpy(force=True), panel, few) for name, weights in found.items()]
     if parts:
         keep_table(folder / f"{PREFIX}attention.parquet", pd.concat(parts, ignore_index=True))
 

@@ -199,6 +199,7 @@ def brief(cfg: DictConfig) -> DictConfig:
         settings[group] = _shortened(settings.get(group))
     settings["batch_size"] = min(settings["batch_size"], FEW)
     settings["trainer"] |= {"limit_train_batches": BRIEF["limit_train_batches"], "devices": 1, "strategy": "auto"}
+    settings["trainer"]["enable_checkpointing"] = False  # nobody goes on with a brief training
     short = OmegaConf.create(settings)
     assert isinstance(short, DictConfig)
     return short

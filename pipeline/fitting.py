@@ -418,13 +418,14 @@ def _train(
     torch.set_num_threads(cfg.threads)
     history = History()
     callbacks = [*watching, *(build(node) for node in cfg.callbacks.values())]
-    callbacks += [history, ResumePoint(checkpoint)]
+    callbacks += [history, *([ResumePoint(checkpoint)] if cfg.trainer.get("enable_checkpointing", True) else [])]
     if watched():
         callbacks.append(EpochBar(label))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks)
     data = FoldData(batch, validation, cfg.batch_size, cfg.seed)
     trainer.fit(model, data, ckpt_path=_readable(checkpoint), weights_only=True)
+    model.to(trainer.strategy.root_device)  # Lightning takes it away; forecasts are made where it was trained
     return history.epochs or _epochs_in(checkpoint)
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,14 +30,20 @@ class Done(NamedTuple):
 
 
 def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None) -> Done:
-    """Run a command in this process: its imports, a second or five, are paid once for all tests.
-
-    Work is not shared out among processes, for each of these would have to import everything again.
-    """
+    """Run a command in this process: its imports, a second or five, are paid once for all tests."""
     words = list(arguments)
-    if name == "train.py" and not any(word.startswith(("resume=", "parallel")) for word in words):
-        words.append("parallel.n_jobs=1")
     module = importlib.import_module(name.removesuffix(".py"))
+    if name == "train.py":
+        return in_this_process(lambda: module.start(module.main), ROOT / name, words, cwd, cache)
+    if name == "compare.py":
+        return in_this_process(lambda: module.main(words), ROOT / name, words, cwd, cache)
+    return in_this_process(lambda: module.run_command(module.main, module.USAGE, words), ROOT / name, words, cwd, cache)
+
+
+def in_this_process(
+    main: Callable[[], int | None], script: Path, words: Sequence[str], cwd: Path = ROOT, cache: Path | None = None
+) -> Done:
+    """Call what a script does as if it had been started with these words, and leave this process as it was."""
     out, err = io.StringIO(), io.StringIO()
     kept = sys.argv, os.getcwd(), dict(os.environ), logging.root.handlers[:], logging.root.level
     threads = torch.get_num_threads()
@@ -44,18 +51,13 @@ def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None)
         os.environ["MODECAST_CACHE"] = str(cache)
     code = 0
     try:
-        sys.argv = [str(ROOT / name), *words]
+        sys.argv = [str(script), *words]
         os.chdir(cwd)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), warnings.catch_warnings():
             warnings.simplefilter("default")
             warnings.showwarning = lambda *told: err.write(warnings.formatwarning(*told[:4]))
             try:
-                if name == "train.py":
-                    module.start(module.main)
-                elif name == "compare.py":
-                    code = module.main(words)
-                else:
-                    module.run_command(module.main, module.USAGE, words)
+                code = main() or 0
             except SystemExit as exit_:
                 code = exit_.code if isinstance(exit_.code, int) else 1
             except Exception:
@@ -70,14 +72,6 @@ def run(name: str, *arguments: str, cwd: Path = ROOT, cache: Path | None = None)
         GlobalHydra.instance().clear()
         torch.set_num_threads(threads)
     return Done(code, out.getvalue(), err.getvalue())
-
-
-def spawn(name: str, *arguments: str, cwd: Path = ROOT) -> Done:
-    """Run a command in a process of its own, as a shell does."""
-    line = [sys.executable, str(ROOT / name), *arguments]
-    environment = os.environ | {"PYTHONWARNINGS": "default"}
-    done = subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def stopped_at_a_checkpoint(folder: Path, how: signal.Signals, *arguments: str) -> Done:

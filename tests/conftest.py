@@ -1,7 +1,9 @@
 """Fixtures shared by all tests."""
 
+import gc
 import os
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,25 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from data.contracts import FloatArray, Panel
 from data.panel import validated
 from runtime.command_line import CONF, folder_of
+from tests import composing
 
 ROOT = Path(CONF).parent
+composing.quick()
+os.environ["LOKY_MAX_CPU_COUNT"] = (
+    "1"  # a worker process imports everything first: those tests that need one ask for it
+)
 OmegaConf.register_new_resolver("folder_of", folder_of, replace=True)
+
+
+def pytest_configure() -> None:
+    """Collect no garbage while modules are imported and tests are found: hardly any of it goes."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is there now out of every later collection."""
+    gc.freeze()
+    gc.enable()
 
 
 def choices(group: str) -> list[str]:
@@ -25,9 +43,17 @@ def choices(group: str) -> list[str]:
 
 
 def composer(folder: Path) -> Callable[..., DictConfig]:
-    """Return what composes the configuration that ``python train.py <overrides>`` would run."""
+    """Return what composes the configuration that ``python train.py <overrides>`` would run, once for all who ask."""
 
     def _configure(*overrides: str) -> DictConfig:
+        key = overrides, os.environ.get("MODECAST_DATA")
+        if key not in composing.kept:
+            composing.kept[key] = _composed(*overrides)
+        cfg = deepcopy(composing.kept[key])
+        cfg.folder = str(folder)
+        return cfg
+
+    def _composed(*overrides: str) -> DictConfig:
         with initialize_config_dir(CONF, version_base="1.3"):
             cfg = compose("train", overrides=list(overrides), return_hydra_config=True)
         with open_dict(cfg):

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
-from covertable import make
+from covertable import make_async
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -81,8 +81,9 @@ class Pairs:
         Overrides of every run: its size and its data.
     settings : mapping
         Values of settings at the top level that are tried as choices are.
-    share : int
-        Every so-many-th row of the covering array is run; 1: all, until every pair has worked or was refused.
+    most : int or None
+        Rows of the covering array that are run, the first ones, which hold the most pairs; None: all of them, until
+        every pair has worked or was refused.
     """
 
     def __init__(
@@ -92,10 +93,10 @@ class Pairs:
         fixed: list[str],
         settings: Mapping[str, list[str]],
         monkeypatch: pytest.MonkeyPatch,
-        share: int = 1,
+        most: int | None = None,
     ) -> None:
         self.configure, self.folder, self.fixed, self.monkeypatch = configure, folder, fixed, monkeypatch
-        self.share = share
+        self.most = most
         self.number = 0
         self.values = {group: self._values(group) for group in groups() if group not in FILES | {"task"}} | settings
 
@@ -112,10 +113,11 @@ class Pairs:
                 found[frozenset({(group, value)})] = alone
                 if not alone.refused:
                     usable.setdefault(group, []).append(value)
-        rows: list[Choice] = make({group: values for group, values in usable.items() if len(values) > 1})
+        array = make_async({group: values for group, values in usable.items() if len(values) > 1})
+        rows: list[Choice] = list(itertools.islice(array, self.most))
         left = {frozenset(pair) for row in rows for pair in _pairs(row)}
         while rows:
-            for row in rows[:: self.share]:
+            for row in rows:
                 outcome = self.outcome(row)
                 pairs = {frozenset(pair) for pair in _pairs(row)}
                 if outcome.refused:
@@ -125,7 +127,7 @@ class Pairs:
                         outcome = Outcome("", f"{dict(row)}: refused for more than a pair: {outcome.refused}")
                 if not outcome.refused:
                     found |= dict.fromkeys(pairs - found.keys(), outcome)
-            if self.share > 1:
+            if self.most is not None:
                 return found
             left -= found.keys()
             rows = _packed(left, {pair for pair, told in found.items() if told.refused})
@@ -193,6 +195,8 @@ def _shrink(node: Any) -> None:
             node[key] = min(value, SMALL[key])
         elif key == "hidden" and isinstance(value, (int, list)):
             node[key] = 4 if isinstance(value, int) else [4] * len(value)
+        elif key == "candidates" and isinstance(value, list):
+            node[key] = value[:2]
         elif isinstance(value, (dict, list)):
             _shrink(value)
 

@@ -413,7 +413,12 @@ CELLS = [
 
 @pytest.mark.parametrize(
     "overrides",
-    [[], ["features=factors", "model=extra_trees"], ["augmentation=mixup"], ["features=life", "model=bilstm"]],
+    [
+        [],
+        ["features=factors", "model=extra_trees"],
+        ["augmentation=mixup"],
+        ["features=life", "model=bilstm", "model.network.hidden=[8,4]"],
+    ],
     ids=" ".join,
 )
 def test_an_honest_run_on_cells_is_causal(configure, overrides):

@@ -158,6 +158,7 @@ def folder(tmp_path_factory):
         "model=ridge",
         "model.alpha=1e-3",
         "baselines=naive",
+        "scope.history=64",
         "combination=inverse_mse",
         "audit=none",
     ]

@@ -1,5 +1,7 @@
 """Batches hold every window once, in an order that a resumed run finds again."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from data import datamodule
 from data.calendar import pace, upcoming
 from data.contracts import Batch
 from data.datamodule import BatchOrder, FoldData
+from data.gathered import Gathered
 from tests.conftest import panel_of
 
 
@@ -60,6 +63,24 @@ def test_batches_are_the_windows_of_their_rows():
             np.testing.assert_array_equal(past, windows.past[row])
             np.testing.assert_array_equal(target, windows.target[row])
     assert data.val_dataloader() == []
+
+
+@pytest.mark.parametrize("gathered", [False, True])
+def test_windows_and_their_order_lie_where_the_network_is_trained(gathered):
+    """Windows too many to be held are chosen on the CPU and brought to the device batch by batch."""
+    device = torch.device("meta")
+    past = np.arange(24.0).reshape(4, 3, 2)
+    made = Gathered(past.__getitem__, np.arange(4), (3, 2)) if gathered else past
+    data = FoldData(Batch(made, np.zeros((4, 1, 3))), Batch(made, np.zeros((4, 1, 3))), batch_size=3, seed=0)
+    module = SimpleNamespace(automatic_optimization=False)
+    data.trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=device), lightning_module=module)
+    (epoch,) = data.train_dataloader()
+    assert {rows.device for rows in epoch.order} == {torch.device("cpu") if gathered else device}
+    (held_out,) = data.val_dataloader()
+    for batch in (*epoch, *held_out):
+        assert {batch.past.device, batch.target.device} == {device}
+    module.automatic_optimization = True
+    assert [batch.past.device for batch in data.train_dataloader()] == [device, device]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,12 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
+from omegaconf import OmegaConf
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks import gpu
+from data import datamodule
 from data.contracts import Batch, Windows
 from data.datamodule import FoldData
 from data.scaling import LastValue
@@ -20,6 +24,7 @@ from models.best_weights import BestWeights
 from models.forecaster import Forecaster, refuse_clipping_scaled
 from models.model import Inputs
 from models.naive import Persistence
+from pipeline.fitting import _train
 from runtime.build import build
 from runtime.history import History
 from runtime.random_state import RandomState
@@ -224,14 +229,20 @@ def decaying():
 
 
 class Cut(pl.Callback):
-    """The power fails in the middle of an epoch."""
+    """The power fails in the second step of an epoch."""
 
     def __init__(self, epoch):
         self.epoch = epoch
 
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if trainer.current_epoch == self.epoch and batch_idx == 1:
-            raise RuntimeError("cut")
+    def on_train_epoch_start(self, trainer, pl_module):
+        if trainer.current_epoch == self.epoch:
+            steps = iter((None, RuntimeError("cut")))
+            pl_module.network.register_forward_pre_hook(lambda *_: _raised(next(steps)))
+
+
+def _raised(fault):
+    if fault is not None:
+        raise fault
 
 
 @pytest.mark.parametrize("make", [small, noisy, decaying], ids=["CNN-LSTM-AM", "dropout", "decay"])
@@ -283,6 +294,127 @@ def test_a_training_that_had_ended_ends_the_same_again(tmp_path):
     assert len(history.epochs) == len(first_history.epochs) == 3
     for name, weight in first.state_dict().items():
         assert torch.equal(again.state_dict()[name], weight), name
+
+
+# Steps
+
+
+class Listening(pl.Callback):
+    """Somebody wants to be called at every step."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        pass
+
+
+@pytest.mark.parametrize("make", [small, noisy, decaying], ids=["CNN-LSTM-AM", "dropout", "decay"])
+def test_steps_taken_at_once_have_the_bits_of_one_after_another(make, monkeypatch):
+    monkeypatch.setattr(datamodule, "AT_ONCE", 3)  # of four steps an epoch
+
+    def fit(*more):
+        torch.manual_seed(0)
+        model, history, rates = make(), History(), Rates()
+        data = FoldData(batch(30), batch(12, seed=1), 8, seed=5)
+        trainer(BestWeights(None), history, rates, *more, max_epochs=3).fit(model, data)
+        return model, history.epochs, rates.seen
+
+    (at_once, epochs, rates), (stepwise, stepped, stepped_rates) = fit(), fit(Listening())
+    assert not at_once.automatic_optimization
+    assert stepwise.automatic_optimization
+    assert epochs == stepped
+    assert rates == stepped_rates
+    for name, weight in at_once.state_dict().items():
+        assert torch.equal(weight, stepwise.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"gradient_clip_val": 0.5},
+        {"accumulate_grad_batches": 2},
+        {"limit_train_batches": 1},
+        {"max_steps": 2},
+        {"precision": "bf16-mixed"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_lightning_takes_the_steps_where_they_are_more_than_steps(settings):
+    model = noisy()
+    trainer(max_epochs=1, **settings).fit(model, FoldData(batch(24), batch(8), 8, seed=0))
+    assert model.automatic_optimization
+
+
+class Waiting(TorchDispatchMode):
+    """Count how often the program waits for a number of a tensor: ``.item()``, ``float()``, ``if tensor``."""
+
+    def __init__(self):
+        super().__init__()
+        self.waits = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.waits += function in {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default}
+        return function(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize("more", [(), (Listening(),)], ids=["at once", "stepwise"])
+def test_no_step_waits_for_a_number(more):
+    def waits(n_steps):
+        model = small()
+        model.make_optimizer = partial(torch.optim.Adam, fused=True)
+        with Waiting() as waiting:
+            data = FoldData(batch(8 * n_steps), batch(8, seed=1), 8, seed=0)
+            trainer(BestWeights(None), *more, max_epochs=1).fit(model, data)
+        return waiting.waits
+
+    assert waits(9) == waits(2)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_steps_of_an_epoch_stay_on_the_device(name, monkeypatch):
+    """On a device without numbers: whatever looks at one, or brings a tensor from or to the CPU, fails."""
+    device = torch.device("meta")
+    model = make(name, "joint", lookback=LOOKBACK, hidden=8).train().to(device)
+    strategy = SimpleNamespace(root_device=device, reduce=lambda value, reduce_op: value)
+    trainer = SimpleNamespace(
+        strategy=strategy,
+        optimizers=[torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)],
+        lr_scheduler_configs=[],
+        lightning_module=model,
+        is_last_batch=True,
+    )
+    model.trainer, model.automatic_optimization = trainer, False
+    logged = {}
+    monkeypatch.setattr(model, "log", lambda name, value, **_: logged.update({name: value}))
+    data = FoldData(batch(8), batch(5), 8, seed=0)  # one step: of LSTMs, this device takes seconds
+    data.trainer = trainer
+    (epoch,) = data.train_dataloader()
+    assert {order.device for order in epoch.order} == {device}
+    model.training_step(epoch, 0)
+    (held_out,) = data.val_dataloader()
+    forecasts = [model.validation_step(seen, 0) for seen in held_out]
+    model.on_validation_epoch_end()
+    assert {value.device for value in (*logged.values(), *forecasts)} == {device}
+    assert set(logged) == {"train/loss", "val/loss"}
+
+
+def test_a_network_forecasts_where_it_was_trained(monkeypatch, tmp_path):
+    """Lightning takes a network from its device when training ends."""
+    monkeypatch.setattr(pl.strategies.SingleDeviceStrategy, "root_device", torch.device("meta"))
+    monkeypatch.setattr(pl.Trainer, "fit", lambda *_, **__: None)
+    monkeypatch.setattr("pipeline.fitting._epochs_in", lambda _: [])
+    settings = {"_target_": "pytorch_lightning.Trainer", "accelerator": "cpu", "logger": False}
+    cfg = OmegaConf.create({"threads": 1, "seed": 0, "batch_size": 8, "callbacks": {}, "trainer": settings})
+    model = small()
+    _train(cfg, model, "N", batch(8), batch(8), tmp_path / "none.ckpt", [])
+    assert model.device == torch.device("meta")
+
+
+def test_without_a_card_the_benchmark_of_cards_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["gpu.py"])
+    with pytest.raises(SystemExit) as left:
+        gpu.main()
+    assert left.value.code == 2
+    assert "no CUDA card here, so nothing was measured" in capsys.readouterr().err
 
 
 # Loss and learning rate

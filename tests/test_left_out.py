@@ -82,7 +82,7 @@ def test_intervals_around_another_series_go_with_its_moves_and_say_so(folder, tm
         lambda offsets: [offset | {"lo": "x"} for offset in offsets],
         lambda offsets: [offset | {"hi": ["a"]} for offset in offsets],
         lambda offsets: [offset | {"level": "80"} for offset in offsets],
-        lambda offsets: [offset | {"level": level} for offset in offsets for level in range(10**4)],
+        lambda offsets: [offset | {"level": level} for offset in offsets for level in range(200)],
         lambda offsets: [offset | {"unique_id": {}} for offset in offsets],
         lambda offsets: [offset | {"more": 1} for offset in offsets],
         lambda offsets: [{"model": "Ridge"}],

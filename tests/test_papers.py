@@ -109,6 +109,7 @@ def test_features_that_are_trained_for_long_are_no_leak(tmp_path):
     """The audit trains for two epochs; what the run used is made again with as many as the run had."""
     words = ["experiment=smoke_battery", "source.n_cells=4", "model=ridge", "baselines=none", "task.tested_from=[]"]
     words += ["features=paper2_plain", "features.steps.codes.autoencoder.epochs=3", "task.start=birth"]
+    words += ["features.steps.clusters.candidates=[2,3]", "source.life=[60,90]", "source.longest=120"]
     done = run("train.py", *words, "parallel.n_jobs=1", f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     assert "LEAKS" not in done.stdout

@@ -13,8 +13,9 @@ from tasks.rul import monotone_clip
 from tests.commands import Done, run, stopped_at_a_checkpoint
 from tests.test_train import assert_same_weights
 
+SHORT = ["experiment=smoke_battery", "source.life=[60,100]", "source.longest=130"]  # lives [cycles]
 SMALL = [
-    "experiment=smoke_battery",
+    *SHORT,
     "baselines=cycles",
     "source.n_cells=3",
     "split.folds=null",
@@ -27,7 +28,8 @@ NARROW = "model.network.hidden=[8,4]"
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     folder = tmp_path_factory.mktemp("smoke_battery") / "run"
-    return folder, run("train.py", "experiment=smoke_battery", NARROW, f"hydra.run.dir={folder}")
+    fewer = "baselines.mlp.component.n_members=2"
+    return folder, run("train.py", *SHORT, NARROW, fewer, f"hydra.run.dir={folder}")
 
 
 def new_cell(path: Path, change=lambda table: table) -> Path:
@@ -118,8 +120,8 @@ def test_predict_tells_what_the_run_told(smoke, tmp_path):
     cell = last["unique_id"].iloc[-1]
     source = SyntheticCells(
         n_cells=5,
-        life=[120, 200],
-        longest=260,
+        life=[60, 100],
+        longest=130,
         spread=0.02,
         noise=0.003,
         missing=0.02,
@@ -202,12 +204,16 @@ def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
         [
             NARROW,
             "augmentation=auto",
+            "refit=none",
+            "task.start=birth",
+            "task.train_every=2",
             "augmentation.inner.generator.max_steps=20",
             "features=paper2",
             "features.steps.codes.autoencoder.epochs=1",
+            "features.steps.clusters.candidates=[2,3]",
         ],
         [NARROW, "model/component=quantiles"],
-        ["model=ridge"],
+        ["model=ridge", "audit=none"],  # test_audit.py has it
     ],
     ids=["auto", "quantiles", "ridge"],
 )
@@ -220,8 +226,9 @@ def test_other_choices_run_to_the_end(tmp_path, more):
 
 @pytest.mark.slow
 def test_within_cells_the_last_known_life_is_among_the_baselines_and_all_of_it_leaks(tmp_path):
-    cells = ["source.n_cells=3", "source.life=[120,200]", "source.longest=260", "intervals=none"]
-    choices = ["experiment=battery", NARROW, "split=within_cell", "trainer.max_epochs=1", *cells]
+    cells = ["source.n_cells=3", *SHORT[1:], "intervals=none"]
+    rows = ["baselines=cycles", "+model@baselines.last_rul=last_rul"]
+    choices = ["experiment=battery", NARROW, "split=within_cell", "trainer.max_epochs=1", *rows, *cells]
     done = run("train.py", *choices, f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     scores = {row["model"]: row for row in json.loads((tmp_path / "run" / "metrics.json").read_text())["scores"]}

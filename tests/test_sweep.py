@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from omegaconf import OmegaConf
@@ -27,7 +28,7 @@ from runtime.sweep import (
     refuse_to_repeat,
     seeds_last,
 )
-from tests.commands import heed_ctrl_c
+from tests.commands import heed_ctrl_c, in_this_process
 from tests.conftest import ROOT
 
 TRAIN = """
@@ -66,21 +67,34 @@ def script(tmp_path: Path) -> Path:
     return tmp_path / "train.py"
 
 
-def begun(script: Path, *words: str) -> subprocess.Popen[str]:
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+def line_of(script: Path, *words: str) -> list[str]:
+    """Return what is typed: words for a sweep of the script."""
     launcher = [] if any(word.startswith("hydra/launcher") for word in words) else ["hydra/launcher=basic"]
-    words = ("-m", "experiment=smoke", *words, *launcher)
-    line = [sys.executable, str(script), *words, f"hydra.sweep.dir={script.parent / 'sweep'}"]
+    return ["-m", "experiment=smoke", *words, *launcher, f"hydra.sweep.dir={script.parent / 'sweep'}"]
+
+
+def begun(script: Path, *words: str) -> subprocess.Popen[str]:
+    """Begin a sweep in a process of its own, to be stopped or to start others."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "LOKY_MAX_CPU_COUNT": "2"}
     return subprocess.Popen(
-        line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed_ctrl_c
+        [sys.executable, str(script), *line_of(script, *words)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_ctrl_c,
     )
 
 
 def swept(script: Path, *words: str) -> tuple[int, list[str], str]:
     """Return the exit code, which jobs have run, and all that was said."""
-    process = begun(script, *words)
-    out, err = process.communicate(timeout=120)
-    return process.returncode, re.findall(r"^runs (\d+ \d+)$", out, re.MULTILINE), out + err
+    if any(word.startswith("hydra/launcher") for word in words):
+        process = begun(script, *words)
+        out, err = process.communicate(timeout=120)
+        code = process.returncode
+    else:
+        code, out, err = in_this_process(lambda: run_path(str(script)) and None, script, line_of(script, *words))
+    return code, re.findall(r"^runs (\d+ \d+)$", out, re.MULTILINE), out + err
 
 
 def folders(script: Path) -> list[str]:

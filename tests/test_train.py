@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from tests.commands import Done, run, spawn, stopped_at_a_checkpoint
+from tests.commands import Done, run, stopped_at_a_checkpoint
 
 SMOKE = ["experiment=smoke", "scope.history=128"]  # of so short windows ICEEMDAN is cheap
 SMALL = ["experiment=smoke", "decomposition=wavelet_packet", "baselines=naive"]
+QUIET = "audit=none"  # where the audit is not the point; test_audit.py has it of each of these choices
 
 
 def prices(path: Path, n_days: int = 700, scale: float = 1.0) -> Path:
@@ -77,7 +78,7 @@ def test_a_run_is_audited_again(smoke):
 
 @pytest.mark.slow
 def test_several_seeds_are_averaged_and_kept_apart(tmp_path):
-    done = run("train.py", *SMALL, "seeds=2", f"hydra.run.dir={tmp_path}/both")
+    done = run("train.py", *SMALL, QUIET, "seeds=2", f"hydra.run.dir={tmp_path}/both")
     assert done.returncode == 0, done.stderr
     label = "WAVELET-PACKET-CNN-LSTM-AM"
     alone = []
@@ -151,7 +152,7 @@ def test_a_leaking_run_says_so_everywhere(tmp_path):
 
 def interrupted(folder: Path, how: signal.Signals, *more: str) -> Done:
     """Start a small run on a series and stop it once its first checkpoint is written."""
-    return stopped_at_a_checkpoint(folder, how, *SMALL, "trainer.max_epochs=12", *more)
+    return stopped_at_a_checkpoint(folder, how, *SMALL, QUIET, "trainer.max_epochs=12", *more)
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,7 @@ def assert_same_weights(first: Path, second: Path) -> None:
 @pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_bits(killed, tmp_path):
     more = ["source=csv", "~source.n_steps", f"source.path={killed / 'prices.csv'}", "trainer.max_epochs=12"]
-    whole = run("train.py", *SMALL, *more, f"hydra.run.dir={tmp_path}/whole")
+    whole = run("train.py", *SMALL, QUIET, *more, f"hydra.run.dir={tmp_path}/whole")
     assert whole.returncode == 0, whole.stderr
     shutil.copytree(killed / "run", tmp_path / "broken")
     resumed = run("train.py", f"resume={tmp_path}/broken")
@@ -199,7 +200,7 @@ def test_a_corrupt_checkpoint_is_told_and_trained_again(killed, tmp_path):
     shutil.copytree(killed / "run", tmp_path / "run")
     (checkpoint,) = (tmp_path / "run" / "unfinished").glob("*.ckpt")
     checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
-    resumed = spawn("train.py", f"resume={tmp_path}/run")
+    resumed = run("train.py", f"resume={tmp_path}/run")
     assert resumed.returncode == 0, resumed.stderr
     assert "cannot be read" in resumed.stderr
 
@@ -217,7 +218,7 @@ def test_a_run_does_not_go_on_with_other_data(killed, tmp_path):
 
 @pytest.mark.slow
 def test_walk_forward_refits_and_covers_every_test_day(tmp_path):
-    done = run("train.py", *SMALL, "split=walk_forward", "split.every=80", f"hydra.run.dir={tmp_path}/run")
+    done = run("train.py", *SMALL, QUIET, "split=walk_forward", "split.every=80", f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     forecasts = pd.read_parquet(tmp_path / "run" / "forecasts.parquet")
     assert forecasts.groupby("model").size().to_dict() == dict.fromkeys(forecasts["model"].unique(), 160)
@@ -235,7 +236,7 @@ def test_walk_forward_refits_and_covers_every_test_day(tmp_path):
     ],
 )
 def test_other_choices_run_to_the_end(tmp_path, more):
-    done = run("train.py", *SMALL, "trainer.max_epochs=1", *more, f"hydra.run.dir={tmp_path}/run")
+    done = run("train.py", *SMALL, QUIET, "trainer.max_epochs=1", *more, f"hydra.run.dir={tmp_path}/run")
     assert done.returncode == 0, done.stderr
     forecasts = pd.read_parquet(tmp_path / "run" / "forecasts.parquet")
     assert forecasts["step"].max() == (5 if "horizon=5" in more else 1)

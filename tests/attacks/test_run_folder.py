@@ -22,6 +22,7 @@ from runtime.parallel import Local
 from runtime.record import load_run, open_run
 from runtime.tensors import read_tensors, refuse_other_layout
 from tests.attacks.conftest import assert_one_sentence
+from tests.commands import run as run_here
 from tests.conftest import ROOT
 
 LIVE = {"model": {"n_components", "lookback", "horizon"}, "trainer": {"callbacks"}}
@@ -321,8 +322,7 @@ def test_a_package_of_our_name_that_python_would_find_first_is_not_imported(fold
 @pytest.mark.parametrize("command", ["predict.py", "audit.py"])
 def test_the_commands_refuse_a_hostile_folder(run: Path, command: str) -> None:
     target("outputs.run.evil.X")(run)
-    line = [sys.executable, str(ROOT / command), f"run={run}"]
-    done = subprocess.run(line, cwd=run, capture_output=True, text=True, timeout=120, check=False)
+    done = run_here(command, f"run={run}", cwd=run)
     assert done.returncode == 2
     assert "outputs.run.evil.X is outside the trusted modules" in done.stderr
     assert_one_sentence(done.stderr)
