@@ -2,10 +2,13 @@
 
 ``python -m benchmarks.resume`` runs a small series and a small battery experiment whole, then kills each with SIGKILL
 at ``--moments`` moments spread over its wall time, resumes what was left, and compares every forecast and weight.
+``--only battery`` leaves the series out.  With ``--folder`` all runs are kept there, and the same command goes on with
+what is missing.
 """
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,19 +31,34 @@ def main() -> None:
     """Print, for each experiment, how many killed runs ended in the same bits."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--moments", type=int, default=20, help="at which each experiment is killed")
-    moments = parser.parse_args().moments
-    with TemporaryDirectory() as folder:
+    parser.add_argument("--only", choices=RUNS, help="the one experiment to kill; both without it")
+    parser.add_argument("--folder", type=Path, help="to keep the runs in; without it they are thrown away")
+    asked = parser.parse_args()
+    with TemporaryDirectory() as passing:
         for name, words in RUNS.items():
-            whole = Path(folder, name)
-            began = time.perf_counter()
-            subprocess.run(_command(whole, words), check=True, stdout=subprocess.DEVNULL)
-            seconds = time.perf_counter() - began
-            same = kept = 0
-            for moment in range(moments):
-                broken = Path(folder, f"{name}-{moment}")
-                kept += _killed(broken, words, after=seconds * (moment + 0.5) / moments)
-                same += _bits(broken) == _bits(whole)
-            print(f"{name}: {same} of {moments} killed runs ended in the same bits; {kept} had something to go on with")
+            if asked.only in (None, name):
+                _compare(asked.folder or Path(passing), name, words, asked.moments)
+
+
+def _compare(folder: Path, name: str, words: list[str], moments: int) -> None:
+    """Run an experiment whole, then kill it at every moment and go on; print how many ended in the same bits."""
+    whole, lasted = folder / name, folder / f"{name}.seconds"
+    if not lasted.exists():
+        began = time.perf_counter()
+        subprocess.run(_command(whole, words), check=True, stdout=subprocess.DEVNULL)
+        lasted.write_text(str(time.perf_counter() - began), encoding="utf-8")
+    seconds = float(lasted.read_text(encoding="utf-8"))
+    same = kept = 0
+    for moment in range(moments):
+        broken, mark = folder / f"{name}-{moment}", folder / f"{name}-{moment}.kept"
+        if not mark.exists():
+            shutil.rmtree(broken, ignore_errors=True)
+            mark.write_text(str(int(_killed(broken, words, after=seconds * (moment + 0.5) / moments))))
+        kept += int(mark.read_text())
+        alike = _bits(broken) == _bits(whole)
+        same += alike
+        print(f"{name}, killed at {moment + 0.5:g}/{moments}: {'the same bits' if alike else 'OTHER BITS'}", flush=True)
+    print(f"{name}: {same} of {moments} killed runs ended in the same bits; {kept} had something to go on with")
 
 
 def _killed(folder: Path, words: list[str], after: float) -> bool:

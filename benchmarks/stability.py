@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
+from arch.data import sp500
 from matplotlib import pyplot as plt
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.linear_model import Ridge
@@ -33,6 +34,7 @@ from data.decomposition.iceemdan import iceemdan
 from data.decomposition.identity import Identity
 from data.decomposition.modwt import MODWT
 from data.decomposition.moving_average import MovingAverage
+from data.decomposition.mvmd import MVMD
 from data.decomposition.ssa import SSA
 from data.decomposition.stationary_wavelet_packet import StationaryWaveletPacket
 from data.decomposition.stl import MSTL, STL
@@ -62,6 +64,8 @@ FIXED: dict[str, Decomposition] = {
     "moving_average": MovingAverage(),
     "identity": Identity(),
 }
+JOINT: dict[str, Decomposition] = {"mvmd, with the range": MVMD()}
+"""Handed the closes together with the log of each day's range."""
 
 
 class Measured(NamedTuple):
@@ -92,8 +96,8 @@ class Given:
         return self.components[ends - series.size + len(self.components)]
 
 
-def measure(windows: list[FloatArray]) -> Iterator[Measured]:
-    """Decompose all windows in every way."""
+def measure(windows: list[FloatArray], joint: list[FloatArray]) -> Iterator[Measured]:
+    """Decompose all windows in every way, ``joint`` ones ``(time, 2)`` together with what stands beside them."""
     for name, decompose in ADAPTIVE.items():
         start = time.process_time()
         raw = list(watched(map(decompose, windows), len(windows)))  # n of (M + 1, time)
@@ -104,9 +108,9 @@ def measure(windows: list[FloatArray]) -> Iterator[Measured]:
             yield Measured(f"{name}, {align}", *_summarised(aligned), n_modes, seconds)
             few = [align_modes(modes, FEW, align) for modes in raw]
             yield Measured(f"{name}, {align}, {FEW} channels", *_summarised(few), n_modes, seconds)
-    for name, decomposition in FIXED.items():
+    for name, decomposition in (FIXED | JOINT).items():
         start = time.process_time()
-        found = tails(decomposition, windows, HISTORY)  # (n, C, time)
+        found = tails(decomposition, joint if name in JOINT else windows, HISTORY)  # (n, C, time)
         seconds = time.process_time() - start
         n_modes = np.full(len(windows), decomposition.n_components)
         yield Measured(name, *_summarised(found), n_modes, seconds)
@@ -241,7 +245,7 @@ def _quantile(values: FloatArray, q: float) -> FloatArray:
 def draw(results: list[Measured], path: Path) -> None:
     """Draw change and period of every channel."""
     mpl.use("Agg")
-    shown = [one for one in results if one.name != "identity" and not one.name.endswith("channels")]
+    shown = [one for one in results if one.name not in ("identity", *JOINT) and not one.name.endswith("channels")]
     figure, axes = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
     colours = dict(zip([*ADAPTIVE, *FIXED], plt.cm.tab20.colors, strict=False))  # type: ignore[attr-defined]
     for one in shown:
@@ -269,8 +273,11 @@ def main() -> None:
     picture = parser.parse_args().picture
     ((_, closes),) = SP500().load().series()
     windows = list(sliding_window_view(closes, HISTORY))
+    frame = sp500.load()
+    beside = np.column_stack([closes, np.log(frame["High"] / frame["Low"])])  # (time, 2)
+    joint = [beside[end - HISTORY : end] for end in range(HISTORY, len(beside) + 1)]
     print(f"{len(windows)} windows of {HISTORY} closes of the S&P 500; the last {LOOKBACK} points of each.\n")
-    results = list(measure(windows))
+    results = list(measure(windows, joint))
     print_tables(results)
     draw(results, picture)
 

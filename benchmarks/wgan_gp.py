@@ -9,7 +9,7 @@ Prints the tables of docs/augmentation.md.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--cells", type=int, default=9, help="to learn from, of 14 (at most 9)")
+    parser.add_argument("--only", nargs="*", default=list(CHOICES), metavar="CHOICE", help="as the tables call them")
     given = parser.parse_args()
+    choices = {name: CHOICES[name] for name in given.only}
     torch.set_num_threads(1)
     panel = HNEI().load()
     errors, quality = [], []
@@ -66,7 +68,7 @@ def main() -> None:
     for seed in range(given.seeds):
         train, test = _cells(panel, seed, given.cells)
         errors += _errors("none", train, train, test, seed)
-        for name, (choice, *overrides) in CHOICES.items():
+        for name, (choice, *overrides) in choices.items():
             began = time.process_time()
             extra = _augmentation(choice, overrides).samples(train, CLUSTERS, seed)
             seconds = time.process_time() - began
@@ -79,7 +81,7 @@ def main() -> None:
             quality.append(record)
     print(f"{given.cells} training cells, {given.seeds} seeds, {time.process_time() - start:.0f} s of CPU\n")
     print(_quality_table(pd.DataFrame(quality)), "\n")
-    print(_gain_table(pd.DataFrame(errors)))
+    print(_gain_table(pd.DataFrame(errors), choices))
 
 
 def _cells(panel: Panel, seed: int, n_cells: int) -> tuple[Batch, Batch]:
@@ -130,7 +132,7 @@ def _quality_table(quality: pd.DataFrame) -> str:
     return _markdown(means.astype(str))
 
 
-def _gain_table(errors: pd.DataFrame) -> str:
+def _gain_table(errors: pd.DataFrame, choices: Iterable[str]) -> str:
     """Return the MAE without, and by how much it falls with each augmentation, mean and deviation over seeds."""
     mae = {
         key: own.sort_values("seed")["mae"].to_numpy(dtype=np.float64)
@@ -138,7 +140,7 @@ def _gain_table(errors: pd.DataFrame) -> str:
     }
     plain = {model: mae["none", model] for model in MODELS}
     rows = {"none: MAE": {model: f"{e.mean():.4f} ({e.std(ddof=1):.4f})" for model, e in plain.items()}}
-    for name in CHOICES:
+    for name in choices:
         gains = {model: plain[model] - mae[name, model] for model in MODELS}
         rows[name] = {
             model: f"{gain.mean():+.4f} ({gain.std(ddof=1):.4f}), {(gain > 0).sum()} of {gain.size}"

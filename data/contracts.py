@@ -167,6 +167,9 @@ class Windows(NamedTuple):
     """``(n, L + H, Z)`` what is known ahead, of the lookback and of the targets; None: nothing."""
     start: IntArray | None = None
     """``(n,)`` how many cycles of the beginning of its cell are hidden from a window [cycles]; None: none of any."""
+    channels: FloatArray | None = None
+    """``(n, L, 2 (C - 1))`` instantaneous amplitude and frequency of the components, made of those of the same window
+    and of nothing else; None: not asked for."""
 
     def take(self, rows: NDArray[Any] | slice) -> "Windows":
         """Return some windows, by their numbers, by a mask or as a slice."""
@@ -195,8 +198,8 @@ class Batch(NamedTuple):
     target: Any
     """``(B, H, C + 1)``: each component, and last their sum, each on its own scale."""
     extra: Any = None
-    """``(B, L, E)`` covariates of the lookback, each on its own scale, and behind them what is known ahead, H steps
-    earlier: the last step shows that of the last target.  None: there are none."""
+    """``(B, L, E)`` covariates of the lookback and the channels of its components, each on its own scale, and behind
+    them what is known ahead, H steps earlier: the last step shows that of the last target.  None: there are none."""
 
     def take(self, rows: Any) -> "Batch":
         """Return some windows, by their numbers, by a mask or as a slice."""
@@ -380,6 +383,15 @@ class BatchDecomposition(Protocol):
         ...
 
 
+@runtime_checkable
+class JointDecomposition(Protocol):
+    """A decomposition that sees a series together with the covariates that are known at its steps."""
+
+    def together(self, channels: FloatArray) -> FloatArray:
+        """Map ``(time, 1 + X)``, the series first, to the components of the series ``(n_components, time)``."""
+        ...
+
+
 class Scope(Protocol):
     """Decide what a decomposition may see when it prepares the inputs of a forecast."""
 
@@ -398,6 +410,8 @@ class Scope(Protocol):
 
     def at(self, decomposition: Decomposition, series: FloatArray, keep: int, ends: IntArray) -> FloatArray:
         """Return the components of the ``keep`` points up to each of some ends, ``(end, C, keep)``.
+
+        A ``JointDecomposition`` may be handed ``(time, 1 + X)``: the series and its covariates.
 
         An end is the index of the last point known; none lies before ``keep - 1``.
         """

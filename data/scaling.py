@@ -317,7 +317,7 @@ class WithCovariates:
 
 
 def extra_of(windows: Windows, hidden: int = 0) -> FloatArray | None:
-    """Return covariates, and behind them what is known ahead H steps earlier, ``(n, L, E)``; None without any.
+    """Return covariates, channels, and last what is known ahead H steps earlier, ``(n, L, E)``; None without any.
 
     Raises
     ------
@@ -326,6 +326,8 @@ def extra_of(windows: Windows, hidden: int = 0) -> FloatArray | None:
     """
     covariates = windows.covariates
     parts = [] if covariates is None or covariates.shape[2] <= hidden else [covariates[:, :, hidden:]]
+    if windows.channels is not None:
+        parts.append(windows.channels)
     if windows.known is not None:
         lookback = windows.past.shape[1]
         horizon = windows.known.shape[1] - lookback

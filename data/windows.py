@@ -7,10 +7,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from data.contracts import Decomposition, FloatArray, Fold, IntArray, Panel, Scope, Windows
-from data.decomposition.batch import tails
+from data.contracts import Decomposition, FloatArray, Fold, IntArray, JointDecomposition, Panel, Scope, Windows
+from data.decomposition.batch import components_of, tails, target_of
 from data.decomposition.series import confirm_sum
-from data.gathered import held, sliding, too_many
+from data.gathered import held, newest_steps, sliding, too_many
 from data.panel import DataError
 
 _SAMPLED = 4
@@ -84,8 +84,8 @@ class WholeSeries:
         """Return the last ``keep`` steps up to each end of one decomposition of everything."""
         if not len(ends):
             return np.empty((0, decomposition.n_components, keep))
-        components = decomposition(series)  # (C, time)
-        confirm_sum(components, series, type(decomposition).__name__)
+        components = components_of(decomposition, series)  # (C, time)
+        confirm_sum(components, target_of(series), type(decomposition).__name__)
         return sliding_window_view(components, keep, axis=1).transpose(1, 0, 2)[_rows(ends - keep + 1)]
 
 
@@ -117,7 +117,7 @@ class SplitOnce:
         """
         if decomposition.causal:
             return WholeSeries().at(decomposition, series, keep, ends)
-        known = max(self.history, int(self.train * series.size))
+        known = max(self.history, int(self.train * len(series)))
         early, late = ends[ends < known], ends[ends >= known]
         return np.concatenate(
             [
@@ -179,7 +179,7 @@ class EveryEnd(NamedTuple):
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Decompose one series."""
-        return self.scope.at(self.decomposition, series, self.keep, self.ends(series.size))
+        return self.scope.at(self.decomposition, series, self.keep, self.ends(len(series)))
 
 
 def first_end(scope: Scope, decomposition: Decomposition, lookback: int) -> int:
@@ -269,6 +269,7 @@ def cut(
             f"({why_first(first, lookback)}, + horizon).  {_remedy(first, lookback)}"
         )
     kept = [(start, series) for start, series, count in zip(starts, all_series, counts, strict=True) if count]
+    handed = [_handed(panel, decomposition, start, series) for start, series in kept]
     every = EveryEnd(scope, decomposition, lookback, first, stride, horizon if stride > 1 else 0)
     many = too_many(sum(counts) * lookback * decomposition.n_components * 8)
     parts = (
@@ -282,7 +283,7 @@ def cut(
             _origins(series.size, horizon, first, stride),
             many,
         )
-        for (start, series), components in zip(kept, work(every, [series for _, series in kept]), strict=True)
+        for (start, series), components in zip(kept, work(every, handed), strict=True)
     )
     return _gathered(panel, parts, sum(counts)) if many else _joined(parts, sum(counts), len(kept))
 
@@ -307,7 +308,7 @@ def cut_at(
         own = origins[(origins >= start + first) & (origins + horizon < start + series.size)] - start
         if own.size:
             ends = np.unique(own[:, None] + np.arange(horizon + 1))
-            components = scope.at(decomposition, series, lookback, ends)
+            components = scope.at(decomposition, _handed(panel, decomposition, start, series), lookback, ends)
             parts.append(_windows(panel, start, series, ends, components, horizon, own, many=False))
     if not parts:
         raise DataError(f"None of the origins asked for has a window in {panel.name}.")
@@ -348,6 +349,21 @@ def _windows(
         covariates=None if many else _beside(panel, panel.covariates, start, origins, components.shape[2]),
         known=None if many else _beside(panel, panel.known, start, origins, components.shape[2], horizon),
     )
+
+
+def last_handed(panel: Panel, decomposition: Decomposition) -> tuple[int, FloatArray]:
+    """Return the first row of the last series, and what a decomposition is handed of it."""
+    start, series = list(panel.series())[-1]
+    return start, _handed(panel, decomposition, start, series)
+
+
+def _handed(panel: Panel, decomposition: Decomposition, start: int, series: FloatArray) -> FloatArray:
+    """Return what a decomposition is handed of a series, ``(time,)`` or with its covariates ``(time, 1 + X)``."""
+    names = list(panel.covariates)
+    if not names or not isinstance(decomposition, JointDecomposition):
+        return series
+    beside = panel.frame[names].iloc[start : start + series.size].to_numpy(dtype=np.float64)  # (time, X)
+    return np.column_stack([series, beside])
 
 
 def _beside(
@@ -496,9 +512,10 @@ def latest(
     known = [_beside(panel, panel.known, start, end, lookback) for start, end in places]
     if ahead is not None:
         known = [None if own is None else np.concatenate([own, ahead[n][None]], axis=1) for n, own in enumerate(known)]
+    handed = [_handed(panel, decomposition, start, series) for start, series in zip(starts, every, strict=True)]
     unknown = np.full((len(every), 0, decomposition.n_components), np.nan)
     return Windows(
-        past=_at_the_end(scope, decomposition, every, lookback).transpose(0, 2, 1),  # (n, L, C)
+        past=_at_the_end(scope, decomposition, handed, lookback).transpose(0, 2, 1),  # (n, L, C)
         target=unknown,
         y=unknown[:, :, 0],
         origin=np.concatenate(ends),
@@ -521,7 +538,7 @@ def _at_the_end(scope: Scope, decomposition: Decomposition, every: Sequence[Floa
     if isinstance(scope, RollingWindow):
         length = max(scope.history, lookback)
         return tails(decomposition, [series[-length:] for series in every], lookback)
-    return np.concatenate([scope.at(decomposition, series, lookback, np.array([series.size - 1])) for series in every])
+    return np.concatenate([scope.at(decomposition, series, lookback, np.array([len(series) - 1])) for series in every])
 
 
 def select(windows: Windows, fold: Fold, role: int, reach: int | None = None) -> Windows:
@@ -540,6 +557,17 @@ def all_of_role(origins: IntArray, fold: Fold, role: int, reach: int) -> NDArray
     for step in range(1, reach + 1):
         own &= fold.role[origins + step] == role
     return own
+
+
+def newest(windows: Windows, lookback: int) -> Windows:
+    """Return windows that look back upon their newest steps alone."""
+    beside, known, channels = windows.covariates, windows.known, windows.channels
+    return windows._replace(
+        past=newest_steps(windows.past, lookback),
+        covariates=None if beside is None else newest_steps(beside, lookback),
+        known=None if known is None else newest_steps(known, lookback + known.shape[1] - windows.past.shape[1]),
+        channels=None if channels is None else newest_steps(channels, lookback),
+    )
 
 
 def _rows(rows: IntArray) -> IntArray | slice:

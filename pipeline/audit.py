@@ -32,7 +32,7 @@ from runtime.build import build
 from runtime.quiet import quiet
 from tasks.task import BoolArray, Candidate, Knowledge, Prepared, Task, inputs_of, needs_of
 
-SCALED = ("covariates", "scaling", "scaled inputs", "augmentation")
+SCALED = ("covariates", "channels", "scaling", "scaled inputs", "augmentation")
 """Stages that only models of scaled windows rest on."""
 
 TRIED = 1  # ways to replace the test part for which every row is trained anew
@@ -266,10 +266,12 @@ class _Group:
             learnt = learn(task, panel, fold, row, given.prepared, given.parts, checkpoint)
             if row is self._scaled_as:
                 stages += _scaled(task, given, row, learnt)
-            stages += _judged(task, given, row, learnt.fitted)
+            stages += _learnt(task, given, row, learnt.fitted)  # now: what learns from validation rows may change it
             again = refit(task, panel, fold, row, given.prepared, learnt, checkpoint)
             if again is not None:
-                stages += _judged(task, given, row, again)
+                stages += _learnt(task, given, row, again)
+            if learnt.fitted.model.needs.state:
+                stages.append(_forecast(task, given, row.label, again or learnt.fitted))
             self.kept.setdefault(row.label, again or learnt.fitted)
         return stages
 
@@ -377,12 +379,11 @@ def _of_fit(stage: Stage) -> Stage | None:
     return stage if stage.subject is not None or stage.name in ("scaling", "augmentation") else None
 
 
-def _judged(task: Task, given: _Given, row: Candidate, fitted: Fitted) -> list[Stage]:
-    """Return the weights of a candidate, and its forecasts."""
-    forecast = _forecast(task, given, row.label, fitted)
+def _learnt(task: Task, given: _Given, row: Candidate, fitted: Fitted) -> list[Stage]:
+    """Return the weights of a candidate or, where it keeps none, the forecasts they show in."""
     if not fitted.model.needs.state:
-        return [forecast]
-    return [Stage("weights", flatten(fitted.weights()), fitted_on=given.knows.chosen_on, subject=row.label), forecast]
+        return [_forecast(task, given, row.label, fitted)]
+    return [Stage("weights", flatten(fitted.weights()), fitted_on=given.knows.chosen_on, subject=row.label)]
 
 
 def _forecast(task: Task, given: _Given, label: str, fitted: Fitted) -> Stage:
@@ -400,6 +401,8 @@ def _inputs(task: Task, panel: Panel, prepared: Prepared, knows: Knowledge) -> l
             Stage("inputs", windows.past, end, knows.fitted_on, must_move=True),
         ]
     targets = [Stage("targets", windows.target, of_target)] if of_target is not None else []
+    if windows.channels is not None:
+        targets.insert(0, Stage("channels", windows.channels, end, must_move=True))
     return [*_beside(panel, windows, end), Stage("decomposition", windows.past, end, must_move=True), *targets]
 
 

@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 from torch import nn
 
 from data.contracts import FloatArray, Panel, Scaling, Windows
-from data.gathered import newest_steps
 from data.scaling import WithCovariates
+from data.windows import newest
 from evaluation.intervals.bounds import OWN
 from evaluation.rows import PERSISTENCE
 from models.allocation import Quantiles
@@ -136,16 +136,6 @@ def rows_of(panel: Panel, windows: Windows) -> pd.DataFrame:
     """
     ids, ages = (panel.frame[name].iloc[windows.origin] for name in ("unique_id", panel.age))
     return pd.DataFrame({"unique_id": ids, "ds": ages if windows.start is None else ages - windows.start})
-
-
-def newest(windows: Windows, lookback: int) -> Windows:
-    """Return windows that look back upon their newest steps alone."""
-    beside, known = windows.covariates, windows.known
-    return windows._replace(
-        past=newest_steps(windows.past, lookback),
-        covariates=None if beside is None else newest_steps(beside, lookback),
-        known=None if known is None else newest_steps(known, lookback + known.shape[1] - windows.past.shape[1]),
-    )
 
 
 def unfitted(

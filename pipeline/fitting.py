@@ -19,12 +19,13 @@ from data.contracts import TEST, TRAIN, VALIDATION, Batch, FloatArray, Fold, Pan
 from data.datamodule import FoldData
 from data.gathered import behind, blocks_of
 from data.panel import DataError
+from data.windows import newest
 from models.allocation import Quantiles
 from models.blend import Blend, blended, blending_weight
 from models.forecaster import Forecaster
 from models.model import Inputs, Model, Refittable
 from models.restored_error import RestoredError
-from pipeline.fitted import Fitted, newest, reference_of, rows_of, scaling_of, unfitted
+from pipeline.fitted import Fitted, reference_of, rows_of, scaling_of, unfitted
 from pipeline.outcome import Outcome
 from runtime.build import ConfigError, build
 from runtime.epoch_bar import EpochBar

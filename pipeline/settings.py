@@ -9,7 +9,7 @@ from data.contracts import REMAINING, SERIES, TOTAL, Kind
 from data.known import KNOWN
 from data.panel import listed
 from evaluation.intervals.own import OwnQuantiles
-from models.allocation import Quantiles
+from models.allocation import Quantiles, Separate
 from pipeline.combination import combines
 from runtime.build import ConfigError, as_message, build, class_of
 from runtime.faults import meant
@@ -38,7 +38,7 @@ def check_task(task: Task) -> None:
     cfg = task.cfg
     faults = _strangers(task) + _misfits(task) + _without_returns(cfg) + _unheld(cfg) + _unlearnt(cfg)
     faults += _combination(task) + _augmented(cfg) + _quantiles(cfg)
-    faults += _beside(task) + _devices(cfg)
+    faults += _beside(task) + _devices(cfg) + _unsummed(task)
     if faults:
         raise ConfigError(as_message(faults))
 
@@ -51,7 +51,7 @@ def _combination(task: Task) -> list[str]:
 
 
 def _strangers(task: Task) -> list[str]:
-    found = [group for group in task.strangers if task.cfg.get(group) is not None]
+    found = [group for group in task.strangers if task.cfg.get(group)]
     if not found:
         return []
     it = "it" if len(found) == 1 else "them"
@@ -103,6 +103,13 @@ def _beside(task: Task) -> list[str]:
         if name not in KNOWN
     ]
     covariates = [*(cfg.get("covariates") or {}), *(cfg.source.get("covariates") or []), *names]
+    if cfg.get("channels"):
+        covariates.append("channels")
+        if build(cfg.decomposition).n_components == 1:
+            faults.append(
+                f"channels tell how each component swings, but decomposition={cfg.names.decomposition} has a single "
+                f"one.  Choose a decomposition, or take channels out."
+            )
     if covariates and not build(cfg.augmentation).covariates:
         faults.append(
             f"augmentation={cfg.names.augmentation} makes windows without covariates, and this run has "
@@ -135,6 +142,22 @@ def _augmented(cfg: DictConfig) -> list[str]:
     nodes = [cfg.model, *(cfg.baselines or {}).values()]
     named = dict.fromkeys(str(node.label) for node in nodes if cast(Any, class_of(node._target_)).needs.real)
     return [f"{label} learns from real windows alone; set augmentation=identity." for label in named]
+
+
+def _unsummed(task: Task) -> list[str]:
+    """Find models with a network a component where the target has none: the features of a cell do not add up to it."""
+    if task.question.kind == SERIES:
+        return []
+    faults = []
+    for node in (task.cfg.model, *(task.cfg.baselines or {}).values()):
+        kind = class_of(node.component._target_) if node.get("component") else None
+        if kind is not None and issubclass(kind, Separate):
+            choice = kind.__name__.lower()
+            faults.append(
+                f"{node.label}: model/component={choice} gives each component a network and adds up what they say, "
+                f"and features of a cell do not add up to its life.  Choose model/component=joint or ensemble."
+            )
+    return list(dict.fromkeys(faults))
 
 
 def _quantiles(cfg: DictConfig) -> list[str]:

@@ -81,8 +81,8 @@ def some_of(names: Collection[str]) -> Rule:
 
 
 STAGES = (
-    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition", "targets",
-    "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
+    "split", "target", "unit", "covariates", "known", "first cycles", "windows", "training", "decomposition",
+    "channels", "targets", "features", "inputs", "scaling", "scaled inputs", "augmentation", "weights", "forecast",
 )  # fmt: skip
 """Stages of a run, as ``docs/leakage.md`` describes them: in these the audit can find a leak, and one be expected."""
 

@@ -51,7 +51,7 @@ class EarlyLife(OfCells):
     question: ClassVar[Question] = Question(TOTAL, "life", "cell", "the mean of the training cells", decimals=1)
     reference: str = "Mean life"
     retrains: ClassVar[bool] = True
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "channels", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "cells.lives",

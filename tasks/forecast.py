@@ -26,6 +26,8 @@ from data.contracts import (
     Target,
     Windows,
 )
+from data.decomposition.analytic import Analytic
+from data.decomposition.batch import components_of
 from data.panel import DataError, listed, long_enough, shown_date
 from data.targets.level import Level
 from data.targets.log_range import LogRange
@@ -35,7 +37,9 @@ from data.windows import (
     cut,
     cut_at,
     first_end,
+    last_handed,
     latest,
+    newest,
     origins,
     select,
     why_first,
@@ -175,7 +179,7 @@ class Forecast:
         scope, memory, least = build(cfg.scope), build(row.decomposition).memory, int(cfg.lookback)
         if scope.history is None or memory == 0:
             return []
-        seen = scope.history if memory is None else min(scope.history, least + memory)
+        seen = scope.history if memory is None else min(scope.history, max(least, self._seen_of(row)) + memory)
         if seen <= least:
             return []
         node = row.model.copy()
@@ -211,8 +215,8 @@ class Forecast:
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
         first = self._first_end
-        lookback = self.lookback_of(candidate)
-        return Prepared(self._averaged(cut_at(panel, decomposition, scope, lookback, self.reach, origins, first)))
+        windows = cut_at(panel, decomposition, scope, self._seen_of(candidate), self.reach, origins, first)
+        return Prepared(self._averaged(self._with_channels(windows, candidate)))
 
     def _cut(self, panel: Panel, candidate: Candidate, cached: bool, work: Any = map) -> Windows:
         cfg, node = self.cfg, candidate.decomposition
@@ -221,9 +225,37 @@ class Forecast:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
         windows = cut(
-            panel, build(node), scope, self.lookback_of(candidate), self.reach, work, self._first_end, cfg.stride
+            panel, build(node), scope, self._seen_of(candidate), self.reach, work, self._first_end, cfg.stride
         )
-        return self._averaged(windows)
+        return self._averaged(self._with_channels(windows, candidate))
+
+    def _channels_of(self, candidate: Candidate) -> Analytic | None:
+        """Return what puts channels beside the components of a candidate; None where it has a single component."""
+        node = self.cfg.get("channels")
+        if not node or build(candidate.decomposition).n_components == 1:
+            return None
+        return cast(Analytic, build(node))
+
+    def _seen_of(self, candidate: Candidate) -> int:
+        """Return how many steps of components the inputs of a candidate are made of: its lookback or more."""
+        channels, lookback, history = self._channels_of(candidate), self.lookback_of(candidate), self._history
+        if channels is None:
+            return lookback
+        return max(lookback, channels.span if history is None else min(channels.span, history))
+
+    @cached_property
+    def _history(self) -> int | None:
+        """Steps that are decomposed before the first origin; None where the lookback is enough."""
+        scope: Scope = build(self.cfg.scope)
+        return scope.history
+
+    def _with_channels(self, windows: Windows, candidate: Candidate) -> Windows:
+        """Return windows as long as a candidate looks back, with the channels of what they were cut with."""
+        channels, lookback = self._channels_of(candidate), self.lookback_of(candidate)
+        if channels is None:
+            return windows
+        beside = windows.each(lambda some: channels(some.past, lookback))
+        return newest(windows, lookback)._replace(channels=beside)
 
     def _averaged(self, windows: Windows) -> Windows:
         """Return windows whose target is the mean over the steps of ``target.over``; its components still add up."""
@@ -258,7 +290,7 @@ class Forecast:
     def _first_end_of(self, rows: Iterable[Candidate]) -> int:
         """Return the step at which the first window of all these rows ends."""
         scope: Scope = build(self.cfg.scope)
-        return max(first_end(scope, build(row.decomposition), self.lookback_of(row)) for row in rows)
+        return max(first_end(scope, build(row.decomposition), self._seen_of(row)) for row in rows)
 
     def learnable(self, panel: Panel, fold: Fold) -> int:
         """Return how many windows have all their targets in training."""
@@ -351,12 +383,12 @@ class Forecast:
 
     def artifacts(self, panel: Panel, folds: Sequence[Fold]) -> dict[str, pd.DataFrame]:
         """Return the components of the last series, as the model saw them last."""
-        first, series = list(panel.series())[-1]
         decomposition: Decomposition = build(self.cfg.decomposition)
+        first, series = last_handed(panel, decomposition)
         scope: Scope = build(self.cfg.scope)
         seen = series[-scope.history :] if scope.causal and scope.history else series
-        rows = {f"c{number + 1}": component for number, component in enumerate(decomposition(seen))}
-        dates = panel.frame["ds"].iloc[first + series.size - seen.size : first + series.size]
+        rows = {f"c{number + 1}": component for number, component in enumerate(components_of(decomposition, seen))}
+        dates = panel.frame["ds"].iloc[first + len(series) - len(seen) : first + len(series)]
         return {"components": pd.DataFrame({"ds": np.asarray(dates), **rows})}
 
     def checks(self, panel: Panel, folds: Sequence[Fold]) -> list[Finding]:
@@ -539,7 +571,9 @@ class Forecast:
     def asked(self, panel: Panel, candidate: Candidate, features: "Chain | None") -> Windows:
         """Return the last window of every series."""
         ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.reach)
-        return latest(panel, build(candidate.decomposition), build(self.cfg.scope), self.lookback_of(candidate), ahead)
+        decomposition, scope = build(candidate.decomposition), build(self.cfg.scope)
+        windows = latest(panel, decomposition, scope, self._seen_of(candidate), ahead)
+        return self._with_channels(windows, candidate)
 
     def predicted(
         self, panel: Panel, windows: Windows, forecasts: Mapping[str, FloatArray], card: Mapping[str, Any]

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from data.cells.end_of_life import FILTERS, filtered
 from data.cells.sequences import select_rows, sequences, short_cells
 from data.cells.starts import later_windows, together
+from data.cells.stretched import spread, stretched
 from data.contracts import REMAINING, TEST, TRAIN, VALIDATION, FloatArray, Fold, IntArray, Panel, Windows
 from data.features.chain import Chain
 from data.panel import DataError, listed
@@ -57,9 +58,12 @@ class RUL(OfCells):
         with a past nobody has recorded; ``birth``: every record is taken to begin with its cell.
     hidden : sequence of int
         How much of the beginning the copies hide, a copy each [cycles].
+    stretched : sequence of float
+        How many times as long further copies of each training cell live, as if it had aged slower or faster; each
+        with every beginning hidden as above.  At most as many times, and at least one over that, as the longest life
+        of the training cells is the shortest [-].
     tested_from : sequence of int
         How much is hidden from the tested cells for further rows of the report, beside none [cycles].
-
     before_split : bool
         Whether features and synthetic windows are learnt from all rows, the tested ones too, as where a paper makes
         them before it splits.  It LEAKS, and the audit says so.
@@ -76,7 +80,7 @@ class RUL(OfCells):
     )
     reference: str = "Clock"
     retrains: ClassVar[bool] = True
-    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "covariates")
+    strangers: ClassVar[Sequence[str]] = ("scope", "decomposition", "channels", "covariates")
     sections: ClassVar[Sequence[str]] = (
         "results",
         "forecast",
@@ -104,6 +108,7 @@ class RUL(OfCells):
         filter_cycles: Sequence[int] = (0, 25, 50, 100, 200),
         start: str = "birth",
         hidden: Sequence[int] = (),
+        stretched: Sequence[float] = (),
         tested_from: Sequence[int] = (),
         before_split: bool = False,
     ) -> None:
@@ -121,6 +126,9 @@ class RUL(OfCells):
             raise ConfigError(
                 f"task.hidden={list(hidden)} and task.tested_from={list(tested_from)} must hide at least 1 cycle each."
             )
+        if min(stretched, default=1.0) <= 0:
+            raise ConfigError(f"task.stretched={list(stretched)} must all be above 0; 1 is a life as it was.")
+        self.stretched = stretched
         self.cfg, self.train_every, self.monotone, self.before_split = cfg, train_every, monotone, before_split
         self.start, self.hidden, self.tested_from = start, hidden if start == ANY else (), tested_from
         self.memories = {"none": [], "bounded": sorted(filter_cycles), "from_birth": [WHOLE]}[filter]
@@ -153,10 +161,23 @@ class RUL(OfCells):
         with alive("Features"):
             features: Chain = build(self.cfg.features).fit(table[learnt], target[learnt])
         windows = sequences(features.transform(table), target, panel, self.cfg.lookback)
-        known = np.isin(fold.role, (TRAIN, VALIDATION))
-        copies = later_windows(panel, table, features, known, self.hidden, self.cfg.lookback)
+        copies = self._copies(panel, table, features, fold)
         thinned = [copy.take(slice(None, None, self.train_every)) for copy in copies]
         return Prepared(together([windows, *thinned]) if thinned else windows, features)
+
+    def _copies(self, panel: Panel, table: pd.DataFrame, features: Chain, fold: Fold) -> Iterator[Windows]:
+        """Yield windows of copies of the cells that may be learnt from: with a hidden beginning, and of another speed.
+
+        A window with nothing hidden is a cell's own, and may be judged by; so a stretched copy hides a cycle at least.
+        """
+        lookback, rows = self.cfg.lookback, np.isin(fold.role, (TRAIN, VALIDATION))
+        yield from later_windows(panel, table, features, rows, self.hidden, lookback)
+        most = spread(panel, np.asarray(fold.role == TRAIN))
+        for longer in self.stretched:
+            other, newest = stretched(panel, rows, min(max(longer, 1 / most), most))
+            everything = np.ones(len(other.frame), dtype=bool)
+            for copy in later_windows(other, as_table(other), features, everything, [1, *self.hidden], lookback):
+                yield copy._replace(origin=newest[copy.origin])
 
     def known(self, windows: Windows, fold: Fold) -> Windows:
         """Return the windows of training and validation cells, as few of a cell as in training."""

@@ -72,7 +72,7 @@ def run_and_audited(configure: Callable[..., Any], folder: Any, *overrides: str)
     "overrides",
     [
         [],
-        ["scope=expanding", "decomposition=emd"],
+        ["scope=expanding", "decomposition=emd", "channels=hilbert"],
         ["decomposition=wavelet_packet", "scaling=minmax"],
         ["scaling=window_minmax", "horizon=5", "model=svr"],
         ["augmentation=jitter", "model=lstm", "model.network.hidden=8"],
@@ -199,6 +199,21 @@ def targets_put_into_windows(plant):
     plant[0].setattr(Forecast, "prepare", peeking)
 
 
+def hilbert_transform_of_the_whole_series(plant):
+    prepare = Forecast.prepare
+
+    def ahead(self, panel, fold, candidate, origins=None, cached=True):
+        prepared = prepare(self, panel, fold, candidate, origins, cached)
+        if prepared.windows.channels is None:
+            return prepared
+        whole = MODWT()(panel.frame["y"].to_numpy()).T[None]  # (1, time, C), of components that are causal themselves
+        beside = build(self.cfg.channels)(whole, whole.shape[1])[0]
+        steps = prepared.windows.origin[:, None] + np.arange(1 - prepared.windows.past.shape[1], 1)
+        return prepared._replace(windows=prepared.windows._replace(channels=beside[steps]))
+
+    plant[0].setattr(Forecast, "prepare", ahead)
+
+
 def decomposition_that_knows_the_series(plant):
     whole: dict[str, Any] = {}
     at = RollingWindow.at
@@ -301,6 +316,7 @@ PLANTED = [
     (baseline_that_peeks, {"forecast"}, {"Drift"}, []),
     (decomposition_with_a_memo, {"decomposition", "windows"}, {"MODWT-MLP"}, []),
     (targets_put_into_windows, {"windows"}, LABELS, []),
+    (hilbert_transform_of_the_whole_series, {"channels"}, {"MODWT-MLP"}, ["channels=hilbert"]),
     (decomposition_that_knows_the_series, {"decomposition"}, {"MODWT-MLP"}, []),
     (decomposition_that_finds_the_series, {"decomposition"}, {"MODWT-MLP"}, []),
     (weights_chosen_on_test, {"weights", "training"}, {"MODWT-MLP"}, []),
@@ -571,6 +587,11 @@ def test_the_model_of_a_run_comes_first_even_where_it_is_among_the_baselines(con
         (["experiment=smoke", "features=rolling"], "task=forecast has no use for features"),
         (["experiment=battery", "intervals=adaptive"], "intervals=Adaptive is for the next values of series only"),
         (["experiment=battery", "horizon=5"], "set horizon=1"),
+        (["experiment=battery", "model/component=separate"], "features of a cell do not add up to its life"),
+        (
+            ["experiment=battery", "model=ridge", "model/component=branches"],
+            "Ridge: model/component=branches gives each",
+        ),
         (
             ["experiment=battery", "scaling=minmax", "~scaling.clip"],
             "MinMax is for the next values of series",

@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from omegaconf import DictConfig, OmegaConf
 
 from data.contracts import BatchDecomposition, Decomposition, FloatArray
-from data.decomposition import batch
+from data.decomposition import _one_sided, batch
 from data.decomposition.batch import tails
 from data.decomposition.modwt import MODWT
 from data.decomposition.moving_average import MovingAverage
@@ -255,6 +255,17 @@ def test_haar_components_are_half_the_difference_of_neighbouring_means() -> None
             early = series[t - 2 * half + 1 : t - half + 1].mean()
             assert details[j - 1, t] == pytest.approx((late - early) / 2, rel=1e-9, abs=1e-9)
     assert details[4, 199] == pytest.approx(series[-16:].mean())
+
+
+@pytest.mark.parametrize(("wavelet", "size"), [("haar", 100), ("haar", 5), ("db4", 300), ("db4", 50)])
+def test_levels_of_the_filter_bank_are_those_computed_one_by_one_to_the_bit(wavelet: str, size: int) -> None:
+    filter_bank, smooth = MODWT(wavelet, 5), np.stack([random_walk(size), random_walk(size, seed=1)])
+    found = filter_bank._bands(smooth)
+    for j in range(5):
+        smoother = _one_sided.smoothed(smooth, filter_bank._taps, 2**j)
+        np.testing.assert_array_equal(found[:, j], smooth - smoother)
+        smooth = smoother
+    np.testing.assert_array_equal(found[:, 5], smooth)
 
 
 def test_packet_splits_what_the_filter_bank_leaves() -> None:

@@ -177,7 +177,11 @@ def test_losses_mark_the_best_epoch_and_are_logarithmic_where_they_span_far() ->
     assert trace(spec, "validation, best at 4")["y"] == pytest.approx([e["val/loss"] for e in epochs(5)], rel=1e-4)
     assert spec["layout"]["xaxis"]["tickvals"] == [0, 1, 2, 3, 4]
     assert spec["layout"]["title"]["text"] == "one"
-    wall = png.sheet(Figure("losses", [drawing, losses.losses(epochs(7), "two")], "Losses", wall=True), "A walk")
+    many = "two networks, without cell 03, cell 04, cell 05 and cell 06"
+    wall = png.sheet(Figure("losses", [drawing, losses.losses(epochs(7), many)], "Losses", wall=True), "A walk")
+    lines = wall.axes[1].get_title(loc="left").split("\n")
+    assert " ".join(lines) == many
+    assert max(map(len, lines)) <= png.BESIDE  # a longer one runs into the name of the next panel
     assert [text.get_text() for text in wall.legends[0].get_texts()] == ["training", "validation"]
     far = [{"epoch": k, "train/loss": 10.0**-k, "val/loss": None} for k in range(4)]
     spec = plotly.spec(losses.losses(far, "far"))

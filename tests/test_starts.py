@@ -1,4 +1,4 @@
-"""Cells as if their record began later."""
+"""Cells as if their record began later, or as if they had aged slower or faster."""
 
 import json
 from dataclasses import replace
@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from data.cells.starts import later_windows
+from data.cells.stretched import stretched
 from data.contracts import TEST, TRAIN, VALIDATION, Fold
 from data.features.chain import Chain
 from data.features.drift import Displacement
@@ -108,6 +109,47 @@ def test_training_learns_from_copies_and_nobody_is_judged_by_them(configure, pan
     assert set(panel.frame["unique_id"].iloc[train.origin]) == {panel.frame["unique_id"].iloc[0]}
 
 
+def test_a_stretched_cell_has_its_life_and_its_factors_at_another_speed(panel):
+    first = (panel.frame["unique_id"] == panel.frame["unique_id"].iloc[0]).to_numpy()
+    faster, newest = stretched(panel, first, 0.5)
+    columns = list(panel.covariates)
+    own, copy = panel.frame[first].reset_index(drop=True), faster.frame
+    assert len(copy) == len(own) // 2
+    np.testing.assert_array_equal(copy[columns], own[columns].iloc[1::2][: len(copy)])  # recorded rows, every other
+    np.testing.assert_array_equal(newest, np.arange(len(own))[1::2][: len(copy)])
+    np.testing.assert_allclose(copy["y"], own["y"].iloc[1::2][: len(copy)] / 2)
+    slower, _ = stretched(panel, first, 1.5)
+    np.testing.assert_allclose(slower.frame["y"].iloc[-1], 1.5 * own["y"].iloc[-1])
+    assert len(slower.frame) == int(1.5 * len(own))
+
+
+@pytest.mark.parametrize("longer", [0.7, 1.3])
+def test_no_row_of_a_stretched_cell_knows_a_later_one(panel, longer):
+    everything, cut = np.ones(len(panel.frame), dtype=bool), 50
+    other = panel.frame.copy()
+    other.loc[cut:, list(panel.covariates)] *= 3
+    copy, newest = stretched(panel, everything, longer)
+    changed, _ = stretched(replace(panel, frame=other), everything, longer)
+    same = (copy.frame[list(panel.covariates)] == changed.frame[list(panel.covariates)]).all(axis=1).to_numpy()
+    np.testing.assert_array_equal(same, newest < cut)
+
+
+def test_training_learns_from_stretched_copies_and_nobody_is_judged_by_them(configure, panel):
+    fold = fold_of(panel, TRAIN, TRAIN, VALIDATION)
+    words = "task.hidden=[30]", "task.train_every=4"
+    own, without = task(configure, *words, "task.stretched=[0.1]"), task(configure, *words)
+    windows = own.prepare(panel, fold, own.candidates()[0]).windows
+    plain = without.prepare(panel, fold, without.candidates()[0]).windows
+    judged = own.select(windows, fold, VALIDATION)
+    np.testing.assert_array_equal(judged.past, without.select(plain, fold, VALIDATION).past)
+    train, before = own.select(windows, fold, TRAIN), without.select(plain, fold, TRAIN)
+    added = train.take(slice(len(before.origin), None))
+    assert set(added.start) == {1, 30}
+    assert set(fold.role[added.origin]) == {TRAIN}
+    lives = sorted(list(panel.lives().values())[:2])
+    assert added.y.max() == pytest.approx(lives[1] * lives[0] / lives[1], abs=LOOKBACK + 3)  # not a tenth: the spread
+
+
 def test_tested_cells_are_asked_from_later_on_unless_they_were_learnt_from(configure, panel):
     own = task(configure, "task.tested_from=[40]")
     fold = fold_of(panel, TRAIN, VALIDATION, TEST)
@@ -173,7 +215,9 @@ def test_predict_says_which_protocol_it_rests_on(configure, panel, start, first,
     assert pd.Series(notes).str.contains(told).sum() == 1
 
 
-@pytest.mark.parametrize("word", ["task.start=middle", "task.hidden=[0]", "task.tested_from=[-1]"])
+@pytest.mark.parametrize(
+    "word", ["task.start=middle", "task.hidden=[0]", "task.tested_from=[-1]", "task.stretched=[0]"]
+)
 def test_a_start_that_cannot_be_is_refused(configure, word):
     with pytest.raises(ConfigError, match=word.split("=")[0]):
         task(configure, word)

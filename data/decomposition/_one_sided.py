@@ -9,7 +9,7 @@ Shapes
 n window, C component, T time
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pywt
@@ -46,6 +46,36 @@ def smoothed(values: FloatArray, taps: FloatArray, gap: int) -> FloatArray:
         mean[..., :shift] += weighted[..., :1]
         mean[..., shift:] += weighted[..., : size - shift]
     return mean
+
+
+def ladder(values: FloatArray, taps: FloatArray, level: int) -> Iterator[FloatArray]:
+    """Yield the averages ``(..., T)`` of ``level`` levels, each twice as wide as the one before, as ``smoothed`` does.
+
+    The points before the first are written down once: no level has to treat its beginning apart.
+    """
+    size, before = values.shape[-1], reach(taps, level)
+    if before > 4 * size:  # nearly all of it would be points before the first
+        for j in range(level):
+            values = smoothed(values, taps, 2**j)
+            yield values
+        return
+    first, *others = taps.tolist()
+    whole = np.empty((*values.shape[:-1], before + size))
+    whole[..., :before] = values[..., :1]
+    whole[..., before:] = values
+    for j in range(level):
+        start = 2**j * len(others)
+        latest, width = whole[..., start:], whole.shape[-1] - start
+        if others == [0.5] and first == 0.5:  # haar: the same bits with a product less
+            mean = latest + whole[..., :width]
+            mean *= 0.5
+        else:
+            mean = first * latest
+            for i, weight in enumerate(others, start=1):
+                shift = start - i * 2**j
+                mean += weight * whole[..., shift : shift + width]
+        whole = mean
+        yield whole[..., -size:]
 
 
 def reach(taps: FloatArray, level: int) -> int:

@@ -2,14 +2,15 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from multiprocessing import parent_process
 from typing import TypeVar
 
 import numpy as np
 
-from data.contracts import BatchDecomposition, Decomposition, FloatArray
+from data.contracts import BatchDecomposition, Decomposition, FloatArray, JointDecomposition
 from data.decomposition.series import confirm_sum
 
 _PATIENCE = 2.0
@@ -29,7 +30,7 @@ def tails(decomposition: Decomposition, windows: Sequence[FloatArray], keep: int
     decomposition : Decomposition
         Handed one window at a time unless it has a faster way of its own.
     windows : sequence of arrays
-        Each of its own length, none shorter than ``keep``.
+        Each of its own length, none shorter than ``keep``; of a ``JointDecomposition`` also ``(time, 1 + X)``.
     keep : int
         Points kept of every window [steps].
 
@@ -53,9 +54,36 @@ def tails(decomposition: Decomposition, windows: Sequence[FloatArray], keep: int
         found = decomposition.tails(windows, keep)
     else:
         found = np.empty((len(windows), decomposition.n_components, keep))
-        for row, components in enumerate(watched(map(decomposition, windows), len(windows))):
+        made = (components_of(decomposition, window) for window in windows)
+        for row, components in enumerate(watched(made, len(windows))):
             found[row] = components[:, -keep:]
-    confirm_sum(found, np.stack([window[-keep:] for window in windows]), type(decomposition).__name__)
+    confirm_sum(found, np.stack([target_of(window)[-keep:] for window in windows]), type(decomposition).__name__)
+    return found
+
+
+def components_of(decomposition: Decomposition, series: FloatArray) -> FloatArray:
+    """Map ``(time,)``, or ``(time, 1 + X)`` with the series first, to the components of the series ``(C, time)``."""
+    if series.ndim == 1:
+        return decomposition(series)
+    assert isinstance(decomposition, JointDecomposition)
+    return decomposition.together(series)
+
+
+def target_of(series: FloatArray) -> FloatArray:
+    """Return the series ``(time,)`` of what a decomposition is handed, which may have covariates beside it."""
+    return series if series.ndim == 1 else series[:, 0]
+
+
+def side_by_side(
+    decompose: Callable[[FloatArray], FloatArray], windows: Sequence[FloatArray], keep: int, n_components: int
+) -> FloatArray:
+    """Map n windows to the last ``keep`` points of their components ``(n, C, keep)``, a window a thread."""
+    from numba import get_num_threads
+
+    found = np.empty((len(windows), n_components, keep))
+    with ThreadPoolExecutor(get_num_threads()) as threads:
+        for row, components in enumerate(watched(threads.map(decompose, windows), len(windows))):
+            found[row] = components[:, -keep:]
     return found
 
 

@@ -61,8 +61,7 @@ class MODWT:
         """Map ``(n, time)`` to ``(n, level + 1, time)``."""
         bands = np.empty((len(values), self.n_components, values.shape[1]))
         smooth = values
-        for j in range(self.level):
-            smoother = _one_sided.smoothed(smooth, self._taps, 2**j)
+        for j, smoother in enumerate(_one_sided.ladder(values, self._taps, self.level)):
             np.subtract(smooth, smoother, out=bands[:, j])
             smooth = smoother
         bands[:, -1] = smooth

@@ -7,12 +7,11 @@ and measures convergence in the unit of the series.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from data.contracts import FloatArray
-from data.decomposition.batch import watched
+from data.decomposition.batch import side_by_side
 from data.decomposition.series import checked
 from data.decomposition.units import in_own_unit
 
@@ -79,37 +78,38 @@ class VMD:
 
     def __call__(self, series: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(modes, time)``."""
-        return in_own_unit(checked(series, 4, "decomposition=vmd"), self._modes, "decomposition=vmd")
+        name = f"decomposition={type(self).__name__.lower()}"
+        return in_own_unit(checked(series, 4, name), self._modes, name)
 
     def tails(self, windows: Sequence[FloatArray], keep: int) -> FloatArray:
         """Map n windows ``(time,)`` to ``(n, modes, keep)``, a window a thread."""
-        from numba import get_num_threads
-
-        found = np.empty((len(windows), self.modes, keep))
-        with ThreadPoolExecutor(get_num_threads()) as threads:
-            for row, components in enumerate(watched(threads.map(self, windows), len(windows))):
-                found[row] = components[:, -keep:]
-        return found
+        return side_by_side(self, windows, keep, self.modes)
 
     def _modes(self, values: FloatArray) -> FloatArray:
         """Map ``(time,)`` to ``(modes, time)``."""
-        mean = values.mean()
-        components = self._bands(values - mean)
-        components[-1] += mean
+        return self._restored(values, self._bands((values - values.mean())[None])[0])
+
+    @staticmethod
+    def _restored(values: FloatArray, components: FloatArray) -> FloatArray:
+        """Give the mean to the slowest mode of a series, and what none has taken to the fastest."""
+        components[-1] += values.mean()
         components[0] += values - components.sum(axis=0)
         return components
 
-    def _bands(self, values: FloatArray) -> FloatArray:
-        """Map ``(time,)`` with mean zero to ``(modes, time)``, which need not sum to it."""
+    def _bands(self, channels: FloatArray) -> FloatArray:
+        """Map channels ``(M, time)`` with mean zero to ``(M, modes, time)``, which need not sum to them.
+
+        A mode has one centre for all channels: their spectra stand one behind the other, as if they were one.
+        """
         from data.decomposition._variational import find_modes  # compiles for a second: only if needed
 
-        size = values.size
+        n_channels, size = channels.shape
         half = size // 2
-        mirrored = np.concatenate([values[:half][::-1], values, values[half:][::-1]])  # (2 time,)
-        spectrum = np.fft.rfft(mirrored)[:-1]  # (F,) without f = 1/2
-        frequency = np.fft.rfftfreq(2 * size)[:-1].astype(np.float64)  # (F,)
+        mirrored = np.concatenate([channels[:, :half][:, ::-1], channels, channels[:, half:][:, ::-1]], axis=1)
+        spectrum = np.fft.rfft(mirrored, axis=1)[:, :-1].ravel()  # (M F,) without f = 1/2
+        frequency = np.tile(np.fft.rfftfreq(2 * size)[:-1].astype(np.float64), n_channels)  # (M F,)
         centre = np.asarray(0.5 / self.modes * np.arange(self.modes), dtype=np.float64)
-        real, imag = np.zeros((2, self.modes, size))  # (K, F) each
+        real, imag = np.zeros((2, self.modes, frequency.size))  # (K, M F) each
         energy = float(np.vdot(spectrum, spectrum).real)
         find_modes(
             np.ascontiguousarray(spectrum.real),
@@ -124,5 +124,6 @@ class VMD:
             self.iterations,
         )
         fast_first = np.argsort(-centre, kind="stable")
-        whole = np.fft.irfft((real + 1j * imag)[fast_first], n=2 * size, axis=1)  # (K, 2 time)
-        return np.ascontiguousarray(whole[:, half : half + size])
+        found = (real + 1j * imag)[fast_first].reshape(self.modes, n_channels, size).swapaxes(0, 1)  # (M, K, F)
+        whole = np.fft.irfft(found, n=2 * size, axis=2)  # (M, K, 2 time)
+        return np.ascontiguousarray(whole[:, :, half : half + size])

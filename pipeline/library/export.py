@@ -42,7 +42,9 @@ class Scale(nn.Module):
         super().__init__()
         if isinstance(scaling, WithCovariates):
             if MEAN in scaling.state():
-                raise DataError("The network reads covariates, which a file of it would lack.  Export one without.")
+                raise DataError(
+                    "The network reads covariates or channels, which its file would lack.  Export one without."
+                )
             scaling = scaling.inner
         kinds = (MinMax, WindowMinMax, LastValue, Standard)
         if type(scaling) not in kinds:

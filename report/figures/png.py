@@ -28,6 +28,7 @@ WIDTH = 9.0  # [inch] of a figure
 PIXELS = 105  # of a drawing of the page, an inch
 LONGEST = 30  # letters of a label; longer ones leave no room for what is drawn
 SIDE_BY_SIDE = 20  # drawings of a wall
+BESIDE = 30  # letters of a line above a panel of a wall
 TALLEST = 60.0  # [inch] of any figure
 STYLES: dict[str, Any] = {"solid": "-", "dash": (0, (4, 1.5)), "dot": ":"}
 SYMBOLS = {"circle": "o", "diamond": "D", "square": "s", "circle-open": "o", "square-open": "s", "cross": "x"}
@@ -129,6 +130,8 @@ def _wall(drawings: Sequence[draw.Drawing]) -> Sheet:
         )
         below = place + columns >= len(drawings)
         _draw(part, replace(panel, title=drawing.name, y=y), below)
+        name = textwrap.fill(part.get_title(loc="left"), BESIDE)  # the next panel begins where a longer line would end
+        part.set_title(name, loc="left", fontsize=9.5, color=panel.colour)
         labelled |= {label: handle for handle, label in zip(*part.get_legend_handles_labels(), strict=True)}
     for part in axes[len(drawings) :]:
         part.set_axis_off()
