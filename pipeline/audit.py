@@ -293,7 +293,7 @@ class _Group:
             checkpoint = self.folder / "nobody.ckpt"
             learnt = fit(self.task, given.panel, nobody, given.prepared, given.parts, given.fold, checkpoint)
             scaled = {stage.name: stage for stage in _scaled(self.task, given, row, learnt)}
-        last = {stage.subject: place for place, stage in enumerate(before) if stage.name == "forecast"}
+        last = {stage.subject: place for place, stage in enumerate(before)}  # of each row its forecast
         for place, stage in enumerate(before[len(stages) :], len(stages)):
             if stage.subject is None:
                 stages.append(scaled.get(stage.name))

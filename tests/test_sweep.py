@@ -70,12 +70,14 @@ def script(tmp_path: Path) -> Path:
 def line_of(script: Path, *words: str) -> list[str]:
     """Return what is typed: words for a sweep of the script."""
     launcher = [] if any(word.startswith("hydra/launcher") for word in words) else ["hydra/launcher=basic"]
+    if "hydra/launcher=joblib" in words:
+        launcher = ["hydra.launcher.n_jobs=2"]  # also where there is one core
     return ["-m", "experiment=smoke", *words, *launcher, f"hydra.sweep.dir={script.parent / 'sweep'}"]
 
 
 def begun(script: Path, *words: str) -> subprocess.Popen[str]:
     """Begin a sweep in a process of its own, to be stopped or to start others."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200", "LOKY_MAX_CPU_COUNT": "2"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"}
     return subprocess.Popen(
         [sys.executable, str(script), *line_of(script, *words)],
         env=environment,
