@@ -179,7 +179,7 @@ class Forecast:
         scope, memory, least = build(cfg.scope), build(row.decomposition).memory, int(cfg.lookback)
         if scope.history is None or memory == 0:
             return []
-        seen = scope.history if memory is None else min(scope.history, max(least, self._seen_of(row)) + memory)
+        seen = scope.history if memory is None else min(scope.history, max(least, self.seen_of(row)) + memory)
         if seen <= least:
             return []
         node = row.model.copy()
@@ -215,7 +215,7 @@ class Forecast:
         cfg = self.cfg
         decomposition, scope = build(candidate.decomposition), build(cfg.scope)
         first = self._first_end
-        windows = cut_at(panel, decomposition, scope, self._seen_of(candidate), self.reach, origins, first)
+        windows = cut_at(panel, decomposition, scope, self.seen_of(candidate), self.reach, origins, first)
         return Prepared(self._averaged(self._with_channels(windows, candidate)))
 
     def _cut(self, panel: Panel, candidate: Candidate, cached: bool, work: Any = map) -> Windows:
@@ -225,7 +225,7 @@ class Forecast:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
         windows = cut(
-            panel, build(node), scope, self._seen_of(candidate), self.reach, work, self._first_end, cfg.stride
+            panel, build(node), scope, self.seen_of(candidate), self.reach, work, self._first_end, cfg.stride
         )
         return self._averaged(self._with_channels(windows, candidate))
 
@@ -236,7 +236,7 @@ class Forecast:
             return None
         return cast(Analytic, build(node))
 
-    def _seen_of(self, candidate: Candidate) -> int:
+    def seen_of(self, candidate: Candidate) -> int:
         """Return how many steps of components the inputs of a candidate are made of: its lookback or more."""
         channels, lookback, history = self._channels_of(candidate), self.lookback_of(candidate), self._history
         if channels is None:
@@ -290,7 +290,7 @@ class Forecast:
     def _first_end_of(self, rows: Iterable[Candidate]) -> int:
         """Return the step at which the first window of all these rows ends."""
         scope: Scope = build(self.cfg.scope)
-        return max(first_end(scope, build(row.decomposition), self._seen_of(row)) for row in rows)
+        return max(first_end(scope, build(row.decomposition), self.seen_of(row)) for row in rows)
 
     def learnable(self, panel: Panel, fold: Fold) -> int:
         """Return how many windows have all their targets in training."""
@@ -572,7 +572,7 @@ class Forecast:
         """Return the last window of every series."""
         ahead = ahead_of(panel, list(self.cfg.get("known") or []), self.reach)
         decomposition, scope = build(candidate.decomposition), build(self.cfg.scope)
-        windows = latest(panel, decomposition, scope, self._seen_of(candidate), ahead)
+        windows = latest(panel, decomposition, scope, self.seen_of(candidate), ahead)
         return self._with_channels(windows, candidate)
 
     def predicted(

@@ -87,7 +87,7 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "words",
     [
         ["target=log_range", "target.over=3", "model=lhar", "model.lags=[1,5]", "known=[weekday]"],
-        ["target=return", "model=ridge", "horizon=3", "decomposition=modwt"],
+        ["target=return", "model=ridge", "horizon=3", "decomposition=modwt", "channels=hilbert"],
     ],
 )
 def test_rows_of_several_columns_give_the_table_of_the_run_to_the_bit(prices, tmp_path, words):

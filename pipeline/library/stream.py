@@ -107,7 +107,7 @@ class Stream:
         row = task.candidates()[0]
         self._intervals = build(task.cfg.intervals)
         self._steps = task.steps()
-        self._first = first_end(scope, build(row.decomposition), task.lookback_of(row))
+        self._first = first_end(scope, build(row.decomposition), task.seen_of(row))
         self._columns = ["y", *(name for name in panel.covariates if name not in panel.static)]
         rows = _own_rows(RunFolder(folder))
         frame = panel.frame if since is None else panel.frame[panel.frame["ds"] <= since]
