@@ -82,8 +82,8 @@ class Pairs:
     settings : mapping
         Values of settings at the top level that are tried as choices are.
     most : int or None
-        Rows of the covering array that are run, the first ones, which hold the most pairs; None: all of them, until
-        every pair has worked or was refused.
+        Rows of the covering array that are run, the first ones that are not refused, which hold the most pairs; None:
+        all of them, until every pair has worked or was refused.
     """
 
     def __init__(
@@ -114,7 +114,9 @@ class Pairs:
                 if not alone.refused:
                     usable.setdefault(group, []).append(value)
         array = make_async({group: values for group, values in usable.items() if len(values) > 1})
-        rows: list[Choice] = list(itertools.islice(array, self.most))
+        if self.most is not None:
+            return found | self._first(array, self.most)
+        rows: list[Choice] = list(array)
         left = {frozenset(pair) for row in rows for pair in _pairs(row)}
         while rows:
             for row in rows:
@@ -127,11 +129,21 @@ class Pairs:
                         outcome = Outcome("", f"{dict(row)}: refused for more than a pair: {outcome.refused}")
                 if not outcome.refused:
                     found |= dict.fromkeys(pairs - found.keys(), outcome)
-            if self.most is not None:
-                return found
             left -= found.keys()
             rows = _packed(left, {pair for pair, told in found.items() if told.refused})
         return found
+
+    def _first(self, array: Iterable[Choice], most: int) -> dict[Pair, Outcome]:
+        """Return the outcomes of the pairs of the first rows that are not refused; why others are is not asked."""
+        found: dict[Pair, Outcome] = {}
+        for row in array:
+            outcome = self.outcome(row)
+            if not outcome.refused:
+                found |= dict.fromkeys(map(frozenset, _pairs(row)), outcome)
+                most -= 1
+            if not most:
+                return found
+        raise AssertionError(f"{most} rows are lacking: nearly every row of choices is refused.")
 
     def outcome(self, row: Choice, fit: bool = True) -> Outcome:
         """Run one combination, or without ``fit`` stop where training would begin."""
