@@ -224,9 +224,7 @@ class Forecast:
         if cached:
             settings = {"scope": _plain(cfg.scope), "decomposition": _plain(node)}
             work = CachedWork(work, ArrayCache(), settings)
-        windows = cut(
-            panel, build(node), scope, self.seen_of(candidate), self.reach, work, self._first_end, cfg.stride
-        )
+        windows = cut(panel, build(node), scope, self.seen_of(candidate), self.reach, work, self._first_end, cfg.stride)
         return self._averaged(self._with_channels(windows, candidate))
 
     def _channels_of(self, candidate: Candidate) -> Analytic | None:
