@@ -26,11 +26,13 @@ def quiet() -> None:
 @contextmanager
 def importing() -> Iterator[None]:
     """Collect no garbage while modules are imported: they leave none, and torch and Lightning take a fifth longer."""
+    collected = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if collected:
+            gc.enable()
 
 
 def console() -> Console:

@@ -240,9 +240,13 @@ def capacity_ends(frame: pd.DataFrame, column: str, eol: float, nominal: float |
         full = float(pd.Series(capacities[start : min(start + 10, stop)]).median()) if nominal is None else nominal
         whole = capacities[start:stop] >= eol * full
         lost = ~whole & (ahead[start:stop] < eol * full) & np.maximum.accumulate(whole)
-        cycles[str(cell)] = int(ds.iloc[start + int(lost.argmax())]) if lost.any() else None
-        after = whole[int(lost.argmax()) + 1 :]
-        if lost.any() and after.sum() > max(len(after) / 3, 2 * SMOOTHING):
+        if not lost.any():
+            cycles[str(cell)] = None
+            continue
+        end = int(lost.argmax())
+        cycles[str(cell)] = int(ds.iloc[start + end])
+        after = whole[end + 1 :]
+        if after.sum() > max(len(after) / 3, 2 * SMOOTHING):
             again.append(f"{cell} in {int(after.sum())} of {len(after)} cycles after cycle {cycles[str(cell)]}")
     of = "the median of a cell's first ten cycles" if nominal is None else f"the nominal {nominal:g} Ah"
     rule = (
